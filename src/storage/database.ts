@@ -1,0 +1,74 @@
+/**
+ * The one face both databases show to the rest of Penstock: PostgreSQL over postgres.js, and the
+ * embedded PostgreSQL (PGlite). Everything above this file writes one SQL and knows one driver.
+ */
+import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
+
+/** What a statement may be given. Arrays travel as text in Postgres's own `{…}` syntax. */
+export type Parameter = string | number | boolean | null | Uint8Array;
+
+/** A drizzle database of either driver, for the queries that are not hot. */
+export type Drizzle = PgDatabase<PgQueryResultHKT>;
+
+/** A channel that is being listened to. */
+export interface Listening {
+  /** Stops listening. Resolves when no further payload will be delivered. */
+  stop(): Promise<void>;
+}
+
+/** What a listener is told. */
+export interface ListenerEvents {
+  /** A NOTIFY arrived. */
+  onPayload(payload: string): void;
+  /**
+   * LISTEN is (again) in force. What was sent before is lost, so whoever waits for a wake-up
+   * must look for itself now.
+   */
+  onListening(): void;
+}
+
+export interface Database {
+  readonly kind: "postgres" | "embedded";
+  /** Human readable and free of secrets, for the start-up line: `PostgreSQL 18.4 at host/db`. */
+  readonly description: string;
+  /** How many statements can usefully be under way at once. */
+  readonly concurrency: number;
+  /** Cold queries and migrations. */
+  readonly drizzle: Drizzle;
+  /**
+   * Runs one statement, prepared once a connection, in a transaction of its own.
+   *
+   * `int8` comes back as a number (all of Penstock's are below 2^53), `bytea` as a Uint8Array,
+   * `timestamptz` as text.
+   * @throws DatabaseUnavailable when the server cannot be reached or does not answer in time; the
+   * statement may or may not have taken effect then.
+   */
+  query<Row>(statement: string, parameters?: readonly Parameter[]): Promise<Row[]>;
+  /** Runs a script of several statements without parameters (migrations, DDL). */
+  execute(script: string): Promise<void>;
+  listen(channel: string, events: ListenerEvents): Promise<Listening>;
+  /**
+   * Resolves when it is worth sending the next batch: at once where a statement waits on a socket,
+   * after a turn of the event loop where it would block this thread, so that what has arrived
+   * meanwhile goes along.
+   */
+  breathe(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The database cannot be reached, or did not answer in time. HTTP: 503 with Retry-After. */
+export class DatabaseUnavailable extends Error {
+  override name = "DatabaseUnavailable";
+}
+
+/** Postgres's array input syntax for numbers, bigints and booleans: `{1,2}`. */
+export function numberArray(values: readonly (number | bigint | boolean | null)[]): string {
+  return "{" + values.map((value) => value === null ? "NULL" : String(value)).join(",") + "}";
+}
+
+/** Postgres's array input syntax for text, quoted: `{"a","b"}`. */
+export function textArray(values: readonly (string | null)[]): string {
+  return "{" + values.map((value) =>
+    value === null ? "NULL" : '"' + value.replace(/["\\]/g, "\\$&") + '"'
+  ).join(",") + "}";
+}
