@@ -68,7 +68,8 @@ export function numberArray(values: readonly (number | bigint | boolean | null)[
 
 /** Postgres's array input syntax for text, quoted: `{"a","b"}`. */
 export function textArray(values: readonly (string | null)[]): string {
-  return "{" + values.map((value) =>
-    value === null ? "NULL" : '"' + value.replace(/["\\]/g, "\\$&") + '"'
-  ).join(",") + "}";
+  return "{" +
+    values.map((value) => value === null ? "NULL" : '"' + value.replace(/["\\]/g, "\\$&") + '"')
+      .join(",") +
+    "}";
 }

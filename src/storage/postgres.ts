@@ -4,8 +4,8 @@ import postgres from "postgres";
 import {
   type Database,
   DatabaseUnavailable,
-  type Listening,
   type ListenerEvents,
+  type Listening,
   type Parameter,
 } from "./database.ts";
 
@@ -62,7 +62,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
   return database;
 }
 
-type Client = ReturnType<typeof postgres<{ int8: number; bytea: Uint8Array; timestamp: string }>>;
+type Client = postgres.Sql<{ int8: number; bytea: Uint8Array<ArrayBuffer>; timestamp: string }>;
 
 class PostgresDatabase implements Database {
   readonly kind = "postgres";
@@ -89,8 +89,9 @@ class PostgresDatabase implements Database {
 
   query<Row>(statement: string, parameters: readonly Parameter[] = []): Promise<Row[]> {
     return this.#bounded(
-      this.#client.unsafe(statement, parameters as never[], { prepare: true }) as unknown as
-        Promise<Row[]>,
+      this.#client.unsafe(statement, parameters as never[], {
+        prepare: true,
+      }) as unknown as Promise<Row[]>,
     );
   }
 

@@ -1,0 +1,92 @@
+/** The command line: serve, migrate, help, version. */
+import process from "node:process";
+import { type Command, type Config, ConfigError, parseCommand } from "./src/config.ts";
+import { helpText } from "./src/help.ts";
+import { openLog } from "./src/log.ts";
+import { Node } from "./src/node.ts";
+import { runtimeName } from "./src/platform.ts";
+import { migrate } from "./src/storage/migrate.ts";
+import { openDatabase } from "./src/storage/open.ts";
+import { messageOf, type Telemetry } from "./src/telemetry.ts";
+import { VERSION } from "./src/version.ts";
+
+/** Runs a command line, without the program's own name. Sets the exit code when it fails. */
+export async function run(args: readonly string[]): Promise<void> {
+  let command: Command;
+  try {
+    command = parseCommand(args, process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\nTry penstock --help\n`);
+    process.exitCode = 2;
+    return;
+  }
+  if (command.name === "help") {
+    process.stdout.write(helpText());
+  } else if (command.name === "version") {
+    process.stdout.write(`penstock ${VERSION}\n`);
+  } else {
+    try {
+      await (command.name === "serve" ? serve : migrateOnly)(command.config);
+    } catch (error) {
+      process.stderr.write(`penstock: ${messageOf(error)}\n`);
+      process.exit(1);
+    }
+  }
+}
+
+async function serve(config: Config): Promise<void> {
+  const { telemetry, readable } = telemetryOf(config);
+  telemetry.report({ event: "starting", version: VERSION, runtime: runtimeName() });
+  const node = await Node.start(config, telemetry);
+  if (readable) process.stdout.write(firstSteps(node));
+
+  let stopping = false;
+  const onSignal = (signal: string) => {
+    if (stopping) {
+      telemetry.report({ event: "stop_forced", reason: `second ${signal}` });
+      process.exit(130);
+    }
+    stopping = true;
+    node.stop(signal).then(() => process.exit(0));
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => onSignal(signal));
+  }
+}
+
+async function migrateOnly(config: Config): Promise<void> {
+  const { telemetry } = telemetryOf(config);
+  const database = await openDatabase(config);
+  try {
+    const { applied } = await migrate(database);
+    telemetry.report({ event: "migrated", steps: applied });
+  } finally {
+    await database.close();
+  }
+}
+
+function telemetryOf(config: Config): { telemetry: Telemetry; readable: boolean } {
+  const text = config.logFormat === "text" ||
+    (config.logFormat === "auto" && process.stdout.isTTY === true);
+  return {
+    telemetry: openLog({ format: text ? "text" : "json", level: config.logLevel }),
+    readable: text && config.logLevel !== "silent",
+  };
+}
+
+/** What to try first. */
+function firstSteps(node: Node): string {
+  const stream = `${node.url}/v1/stream/hello`;
+  return `
+  Penstock ${VERSION}
+  Database  ${node.database.description}
+  Streams   ${node.url}/v1/stream/{path}
+
+  Try       curl -X PUT -H 'Content-Type: text/plain' -d 'hello' ${stream}
+            curl ${stream}
+
+`;
+}
+
+if (import.meta.main) await run(process.argv.slice(2));

@@ -1,0 +1,52 @@
+/** GET with live=long-poll (section 5.7). */
+import { encodeOffset } from "../offset.ts";
+import { nextCursor } from "../protocol/cursor.ts";
+import { etagOf } from "../protocol/etag.ts";
+import * as header from "../protocol/headers.ts";
+import { PAGE_BYTES } from "../streams/reader.ts";
+import type { StreamState } from "../streams/stream_state.ts";
+import type { Streams } from "../streams/streams.ts";
+import { bodyOf, pageHeaders } from "./read_routes.ts";
+import { respondRefusal } from "./refusals.ts";
+import { type HeaderList, NO_STORE, respond } from "./respond.ts";
+
+export async function longPoll(
+  streams: Streams,
+  stream: StreamState,
+  start: number,
+  clientCursor: string | null,
+  timeoutMs: number,
+  request: Request,
+): Promise<Response> {
+  const deadline = Date.now() + timeoutMs;
+  const follower = streams.follow(stream, PAGE_BYTES);
+  const leave = () => follower.leave();
+  request.signal.addEventListener("abort", leave);
+  try {
+    const waited = await follower.wait(start, deadline);
+    if (waited === "ended") return respondRefusal({ kind: "not_found" });
+    const cursor: [string, string] = [
+      header.CURSOR,
+      nextCursor(clientCursor, Date.now(), Math.random),
+    ];
+    const page = waited === "more" ? await follower.page(start) : null;
+    if (page !== null && page.end > page.start) {
+      const etag = etagOf(stream.id, page.start, page.end, page.closed);
+      return respond(
+        200,
+        [...pageHeaders(stream, page), ["ETag", etag], cursor],
+        bodyOf(stream, page),
+      );
+    }
+    const answer: HeaderList = [
+      [header.NEXT_OFFSET, encodeOffset(start)],
+      [header.UP_TO_DATE, "true"],
+      ["Cache-Control", NO_STORE],
+    ];
+    answer.push(page?.closed ? [header.CLOSED, "true"] : cursor);
+    return respond(204, answer);
+  } finally {
+    request.signal.removeEventListener("abort", leave);
+    follower.leave();
+  }
+}

@@ -1,0 +1,125 @@
+/** HEAD and GET of a stream: metadata, catch-up, and the way to long-poll and SSE (5.5 to 5.8). */
+import { encodeOffset, type OffsetRequest, parseOffset } from "../offset.ts";
+import { invalid } from "../outcome.ts";
+import { isJsonMode } from "../protocol/content_type.ts";
+import { etagOf, matchesEtag } from "../protocol/etag.ts";
+import * as header from "../protocol/headers.ts";
+import { renderJson } from "../protocol/json_mode.ts";
+import type { Page } from "../streams/reader.ts";
+import type { StreamState } from "../streams/stream_state.ts";
+import type { Streams } from "../streams/streams.ts";
+import { longPoll } from "./long_poll.ts";
+import { respondRefusal } from "./refusals.ts";
+import { CACHEABLE, type HeaderList, NO_STORE, respond } from "./respond.ts";
+import { followBySse } from "./sse_route.ts";
+
+export interface ReadOptions {
+  readonly longPollTimeoutMs: number;
+}
+
+export async function head(streams: Streams, path: string): Promise<Response> {
+  const stream = await streams.inspect(path);
+  const answer: HeaderList = [
+    ["Content-Type", stream.contentType],
+    [header.NEXT_OFFSET, encodeOffset(stream.tail)],
+    ["Cache-Control", NO_STORE],
+  ];
+  if (stream.closed) answer.push([header.CLOSED, "true"]);
+  if (stream.ttlSeconds !== null) answer.push([header.TTL, String(stream.ttlSeconds)]);
+  if (stream.expiresAtMs !== null) {
+    answer.push([header.EXPIRES_AT, new Date(stream.expiresAtMs).toISOString()]);
+  }
+  return respond(200, answer);
+}
+
+/** @param query what follows `?` in the URL, or "" */
+export async function get(
+  streams: Streams,
+  path: string,
+  request: Request,
+  query: string,
+  options: ReadOptions,
+): Promise<Response> {
+  const parsed = parseReadQuery(query);
+  if ("refusal" in parsed) return respondRefusal(parsed.refusal);
+  const { offset, live, cursor } = parsed.value;
+  const stream = await streams.open(path);
+  const start = offset.kind === "now" ? stream.tail : offset.position;
+  if (start > stream.tail) {
+    return respondRefusal(
+      invalid("offset_beyond_tail", "the offset is beyond the stream's tail"),
+    );
+  }
+  if (live === "long-poll") {
+    return await longPoll(streams, stream, start, cursor, options.longPollTimeoutMs, request);
+  }
+  if (live === "sse") return await followBySse(streams, stream, start, cursor, request);
+
+  if (offset.kind === "now") return respondNow(stream);
+  const ifNoneMatch = request.headers.get("if-none-match");
+  if (ifNoneMatch !== null) {
+    // The page up to the tail, which is what is asked again and again, needs no reading.
+    const etag = etagOf(stream.id, start, stream.tail, stream.closed);
+    if (matchesEtag(ifNoneMatch, etag)) return respondNotModified(etag);
+  }
+  const page = await streams.page(stream, start);
+  const etag = etagOf(stream.id, page.start, page.end, page.closed);
+  if (ifNoneMatch !== null && matchesEtag(ifNoneMatch, etag)) return respondNotModified(etag);
+  return respond(200, [...pageHeaders(stream, page), ["ETag", etag]], bodyOf(stream, page));
+}
+
+export interface ReadQuery {
+  readonly offset: OffsetRequest;
+  readonly live: "long-poll" | "sse" | null;
+  readonly cursor: string | null;
+}
+
+export function parseReadQuery(query: string): header.Parsed<ReadQuery> {
+  const parameters = new URLSearchParams(query);
+  const live = parameters.get("live");
+  if (live !== null && live !== "long-poll" && live !== "sse") {
+    return { refusal: invalid("invalid_live", "live is long-poll or sse") };
+  }
+  const offsets = parameters.getAll("offset");
+  if (offsets.length > 1) {
+    return { refusal: invalid("invalid_offset", "more than one offset") };
+  }
+  if (offsets.length === 0 && live !== null) {
+    return { refusal: invalid("missing_offset", "following a stream needs an offset") };
+  }
+  const offset = parseOffset(offsets[0] ?? "-1");
+  if (offset === null) {
+    return { refusal: invalid("invalid_offset", "the offset is not one this server gave") };
+  }
+  return { value: { offset, live, cursor: parameters.get("cursor") } };
+}
+
+/** What a page answers, in every mode that answers once. */
+export function pageHeaders(stream: StreamState, page: Page): HeaderList {
+  const headers: HeaderList = [
+    ["Content-Type", stream.contentType],
+    [header.NEXT_OFFSET, encodeOffset(page.end)],
+    ["Cache-Control", CACHEABLE],
+  ];
+  if (page.upToDate) headers.push([header.UP_TO_DATE, "true"]);
+  if (page.closed) headers.push([header.CLOSED, "true"]);
+  return headers;
+}
+
+export function bodyOf(stream: StreamState, page: Page): Uint8Array<ArrayBuffer> {
+  return isJsonMode(stream.contentType)
+    ? renderJson(page.bytes)
+    : page.bytes as Uint8Array<ArrayBuffer>;
+}
+
+/** `offset=now`: where the tail is, and nothing else. Never cached: now is another one each time. */
+function respondNow(stream: StreamState): Response {
+  const { tail, closed } = stream;
+  const page = { start: tail, end: tail, bytes: new Uint8Array(0), upToDate: true, closed };
+  const headers = pageHeaders(stream, page).filter(([name]) => name !== "Cache-Control");
+  return respond(200, [...headers, ["Cache-Control", NO_STORE]], bodyOf(stream, page));
+}
+
+function respondNotModified(etag: string): Response {
+  return respond(304, [["ETag", etag], ["Cache-Control", CACHEABLE]]);
+}

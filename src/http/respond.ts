@@ -1,0 +1,59 @@
+/** Responses, and the headers that every one of them carries. */
+import { REQUEST_HEADERS, RESPONSE_HEADERS } from "../protocol/headers.ts";
+
+/** Name and value; a list, because that is what both runtimes build a response from fastest. */
+export type HeaderList = [string, string][];
+
+/** What a fetch body may be: shared memory never is. */
+export type Body = Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | string | null;
+
+export const NO_STORE = "no-store";
+/** Section 10.1. */
+export const CACHEABLE = "public, max-age=60, stale-while-revalidate=300";
+
+/** Section 12.7, and CORS: streams carry no cookies, so any origin may ask. */
+const COMMON: HeaderList = [
+  ["X-Content-Type-Options", "nosniff"],
+  ["Cross-Origin-Resource-Policy", "cross-origin"],
+  ["Access-Control-Allow-Origin", "*"],
+  ["Access-Control-Expose-Headers", RESPONSE_HEADERS.join(", ")],
+];
+
+export const STREAM_METHODS = "GET, POST, PUT, DELETE, HEAD, OPTIONS";
+
+export function respond(status: number, headers: HeaderList = [], body: Body = null): Response {
+  return new Response(body, { status, headers: [...COMMON, ...headers] });
+}
+
+export interface ErrorBody {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** An error with its machine-readable body; HEAD's is left out by the runtime. */
+export function respondError(status: number, error: ErrorBody, headers: HeaderList = []): Response {
+  const { code, message } = error;
+  return respond(
+    status,
+    [["Content-Type", "application/json"], ["Cache-Control", NO_STORE], ...headers],
+    JSON.stringify({ error: { code, message } }),
+  );
+}
+
+export function respondJson(status: number, value: unknown): Response {
+  return respond(
+    status,
+    [["Content-Type", "application/json"], ["Cache-Control", NO_STORE]],
+    JSON.stringify(value),
+  );
+}
+
+/** A preflight, answered in full for any origin. */
+export function respondPreflight(): Response {
+  return respond(204, [
+    ["Access-Control-Allow-Methods", STREAM_METHODS],
+    ["Access-Control-Allow-Headers", REQUEST_HEADERS.join(", ")],
+    ["Access-Control-Max-Age", "86400"],
+    ["Allow", STREAM_METHODS],
+  ]);
+}

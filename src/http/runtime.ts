@@ -1,0 +1,55 @@
+/** The seam to Deno's and Bun's HTTP servers. */
+
+export interface Listener {
+  readonly hostname: string;
+  readonly port: number;
+  /** Takes no new connection; resolves when the requests under way are answered. */
+  shutdown(): Promise<void>;
+  /** Cuts whatever is still open. */
+  abort(): Promise<void>;
+}
+
+export interface ListenOptions {
+  readonly hostname: string;
+  readonly port: number;
+  readonly handler: (request: Request) => Promise<Response>;
+  /** Bodies longer than this are cut off by the runtime, where it can. */
+  readonly maxBodyBytes: number;
+}
+
+/** @throws Error when the address cannot be had. */
+export function listen(options: ListenOptions): Listener {
+  return typeof Deno !== "undefined" ? listenOnDeno(options) : listenOnBun(options);
+}
+
+function listenOnDeno({ hostname, port, handler }: ListenOptions): Listener {
+  const abort = new AbortController();
+  const server = Deno.serve({ hostname, port, signal: abort.signal, onListen: () => {} }, handler);
+  return {
+    hostname: server.addr.hostname,
+    port: server.addr.port,
+    shutdown: () => server.shutdown(),
+    abort: async () => {
+      abort.abort();
+      await server.finished;
+    },
+  };
+}
+
+function listenOnBun({ hostname, port, handler, maxBodyBytes }: ListenOptions): Listener {
+  const server = Bun.serve({
+    hostname,
+    port,
+    fetch: handler,
+    // A follower is silent for as long as its stream is.
+    idleTimeout: 0,
+    // We answer 413 ourselves, with a body; Bun's own bound is the last resort.
+    maxRequestBodySize: maxBodyBytes * 2 + (1 << 20),
+  });
+  return {
+    hostname: server.hostname ?? hostname,
+    port: server.port ?? port,
+    shutdown: () => server.stop(false),
+    abort: () => server.stop(true),
+  };
+}

@@ -1,0 +1,136 @@
+/** PUT, POST and DELETE of a stream (sections 5.1 to 5.4). */
+import { encodeOffset } from "../offset.ts";
+import { invalid } from "../outcome.ts";
+import * as header from "../protocol/headers.ts";
+import { parseStreamPath, STREAM_PREFIX, streamUrlPath } from "../protocol/stream_path.ts";
+import type { ForkRequest } from "../streams/create.ts";
+import type { Streams } from "../streams/streams.ts";
+import { respondRefusal } from "./refusals.ts";
+import { readBody } from "./request_body.ts";
+import { type HeaderList, NO_STORE, respond } from "./respond.ts";
+
+export async function put(
+  streams: Streams,
+  path: string,
+  request: Request,
+  limit: number,
+): Promise<Response> {
+  const { headers } = request;
+  const contentType = header.parseContentType(headers.get("content-type"));
+  if ("refusal" in contentType) return respondRefusal(contentType.refusal);
+  const ttl = header.parseTtl(headers.get(header.TTL));
+  if ("refusal" in ttl) return respondRefusal(ttl.refusal);
+  const expiresAt = header.parseExpiresAt(headers.get(header.EXPIRES_AT));
+  if ("refusal" in expiresAt) return respondRefusal(expiresAt.refusal);
+  if (ttl.value !== null && expiresAt.value !== null) {
+    return respondRefusal(
+      invalid("ttl_and_expires_at", `${header.TTL} and ${header.EXPIRES_AT} exclude each other`),
+    );
+  }
+  const fork = parseFork(headers);
+  if ("refusal" in fork) return respondRefusal(fork.refusal);
+
+  const outcome = await streams.create({
+    path,
+    contentType: contentType.value,
+    ttlSeconds: ttl.value,
+    expiresAtMs: expiresAt.value,
+    closed: header.parseClosed(headers.get(header.CLOSED)),
+    body: await readBody(request, limit),
+    fork: fork.value,
+  });
+  if (outcome.kind !== "created" && outcome.kind !== "exists") return respondRefusal(outcome);
+  const { stream } = outcome;
+  const answer: HeaderList = [
+    ["Content-Type", stream.contentType],
+    [header.NEXT_OFFSET, encodeOffset(stream.tail)],
+    ["Cache-Control", NO_STORE],
+  ];
+  if (stream.closed) answer.push([header.CLOSED, "true"]);
+  if (outcome.kind === "exists") return respond(200, answer);
+  answer.push(["Location", locationOf(request, stream.path)]);
+  return respond(201, answer);
+}
+
+export async function post(
+  streams: Streams,
+  path: string,
+  request: Request,
+  limit: number,
+): Promise<Response> {
+  const { headers } = request;
+  const closes = header.parseClosed(headers.get(header.CLOSED));
+  const streamSeq = header.parseStreamSeq(headers.get(header.SEQ));
+  if ("refusal" in streamSeq) return respondRefusal(streamSeq.refusal);
+  const producer = header.parseProducer(
+    headers.get(header.PRODUCER_ID),
+    headers.get(header.PRODUCER_EPOCH),
+    headers.get(header.PRODUCER_SEQ),
+  );
+  if ("refusal" in producer) return respondRefusal(producer.refusal);
+  const contentType = headers.get("content-type");
+  const body = await readBody(request, limit);
+  if (body.length === 0 && !closes) {
+    return respondRefusal(
+      invalid(
+        "empty_body",
+        `an append has a body, unless ${header.CLOSED}: true closes the stream`,
+      ),
+    );
+  }
+  if (body.length > 0 && (contentType === null || contentType.trim() === "")) {
+    return respondRefusal(
+      invalid("missing_content_type", "an append with a body has a Content-Type"),
+    );
+  }
+
+  const outcome = await streams.append(path, {
+    contentType,
+    body,
+    closes,
+    streamSeq: streamSeq.value,
+    producer: producer.value,
+  });
+  if (outcome.kind !== "appended") return respondRefusal(outcome);
+  const answer: HeaderList = [[header.NEXT_OFFSET, encodeOffset(outcome.tail)]];
+  if (outcome.closed) answer.push([header.CLOSED, "true"]);
+  if (outcome.producer === null) return respond(204, answer);
+  answer.push(
+    [header.PRODUCER_EPOCH, String(outcome.producer.epoch)],
+    [header.PRODUCER_SEQ, String(outcome.producer.seq)],
+  );
+  // Section 5.2.1: 200 is new data; a close adds none, and a duplicate adds nothing again.
+  return respond(outcome.duplicate || body.length === 0 ? 204 : 200, answer);
+}
+
+export async function remove(streams: Streams, path: string): Promise<Response> {
+  const refusal = await streams.delete(path);
+  return refusal === null ? respond(204) : respondRefusal(refusal);
+}
+
+function parseFork(headers: Headers): header.Parsed<ForkRequest | null> {
+  const from = headers.get(header.FORKED_FROM);
+  const offset = headers.get(header.FORK_OFFSET);
+  const subOffset = headers.get(header.FORK_SUB_OFFSET);
+  if (from === null) {
+    if (offset === null && subOffset === null) return { value: null };
+    return {
+      refusal: invalid("missing_fork_source", `a fork needs ${header.FORKED_FROM}`),
+    };
+  }
+  const source = parseStreamPath(from.startsWith(STREAM_PREFIX) ? from : STREAM_PREFIX + from);
+  if ("refusal" in source) return source;
+  const anchor = header.parseForkOffset(offset);
+  if ("refusal" in anchor) return anchor;
+  const sub = header.parseForkSubOffset(subOffset);
+  if ("refusal" in sub) return sub;
+  return { value: { sourcePath: source.value, anchor: anchor.value, subOffset: sub.value } };
+}
+
+/** The stream's URL as the client, or the proxy before us, knows this server. */
+function locationOf(request: Request, path: string): string {
+  const { headers, url } = request;
+  const proto = headers.get("x-forwarded-proto") === "https" ? "https" : url.split(":", 1)[0];
+  const host = headers.get("host") ?? new URL(url).host;
+  return `${proto}://${host}${streamUrlPath(path)}`;
+}

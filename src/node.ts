@@ -1,0 +1,95 @@
+/** One running Penstock: opens the database, serves, and goes away in an orderly manner. */
+import type { Config } from "./config.ts";
+import { listen, type Listener } from "./http/runtime.ts";
+import { createRouter } from "./http/router.ts";
+import { type Database } from "./storage/database.ts";
+import { migrate } from "./storage/migrate.ts";
+import { openDatabase } from "./storage/open.ts";
+import { Streams } from "./streams/streams.ts";
+import type { Telemetry } from "./telemetry.ts";
+import { VERSION } from "./version.ts";
+
+/** How long an orderly stop may take before what is left is cut. Milliseconds. */
+const STOP_MS = 10_000;
+
+export class Node {
+  readonly url: string;
+  readonly database: Database;
+  readonly #listener: Listener;
+  readonly #streams: Streams;
+  readonly #telemetry: Telemetry;
+
+  private constructor(
+    database: Database,
+    streams: Streams,
+    listener: Listener,
+    telemetry: Telemetry,
+  ) {
+    this.database = database;
+    this.#streams = streams;
+    this.#listener = listener;
+    this.#telemetry = telemetry;
+    const { hostname, port } = listener;
+    this.url = `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+  }
+
+  /** @throws Error with a sentence for the operator: database, schema, data folder or address. */
+  static async start(config: Config, telemetry: Telemetry): Promise<Node> {
+    const database = await openDatabase(config);
+    try {
+      const { applied } = await migrate(database);
+      if (applied.length > 0) telemetry.report({ event: "migrated", steps: applied });
+      const streams = new Streams(database, telemetry);
+      await streams.start();
+      const handler = createRouter(
+        { streams, telemetry, ping: () => ping(database) },
+        config,
+      );
+      const listener = listen({
+        hostname: config.host,
+        port: config.port,
+        handler,
+        maxBodyBytes: config.maxAppendBytes,
+      });
+      const node = new Node(database, streams, listener, telemetry);
+      telemetry.report({
+        event: "listening",
+        version: VERSION,
+        database: database.description,
+        url: node.url,
+      });
+      return node;
+    } catch (error) {
+      await database.close().catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Stops accepting, ends the followers, finishes the appends, closes the database. */
+  async stop(reason: string): Promise<void> {
+    this.#telemetry.report({ event: "stopping", reason, followers: this.#streams.followers });
+    const answered = this.#listener.shutdown();
+    this.#streams.drain();
+    if (!await within(answered, STOP_MS)) {
+      this.#telemetry.report({ event: "stop_forced", reason: "requests were still open" });
+      await within(this.#listener.abort(), 1000);
+    }
+    await within(this.#streams.stop().then(() => this.database.close()), STOP_MS);
+    this.#telemetry.report({ event: "stopped" });
+  }
+}
+
+async function ping(database: Database): Promise<void> {
+  await database.query("select 1");
+}
+
+/** Whether `work` ended in time, well or not. */
+async function within(work: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const done = await Promise.race([work.then(() => true, () => true), late]);
+  clearTimeout(timer);
+  return done;
+}

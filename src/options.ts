@@ -1,0 +1,91 @@
+/** Every setting there is: its flag, its environment variable, its default, its words in the help. */
+
+export interface Option {
+  readonly flag: string;
+  readonly environment: string;
+  /** What stands for the value in the help; none for a switch. */
+  readonly value?: string;
+  readonly fallback: string;
+  readonly help: string;
+}
+
+export const OPTIONS = {
+  host: {
+    flag: "host",
+    environment: "PENSTOCK_HOST",
+    value: "address",
+    fallback: "127.0.0.1",
+    help: "Address to listen on",
+  },
+  port: {
+    flag: "port",
+    environment: "PENSTOCK_PORT",
+    value: "number",
+    fallback: "4437",
+    help: "Port to listen on; 0 picks a free one and prints it",
+  },
+  databaseUrl: {
+    flag: "database-url",
+    environment: "DATABASE_URL",
+    value: "url",
+    fallback: "",
+    help: "PostgreSQL 14 or newer; without it, a database embedded in this process",
+  },
+  databaseConnections: {
+    flag: "database-connections",
+    environment: "PENSTOCK_DATABASE_CONNECTIONS",
+    value: "number",
+    fallback: "8",
+    help: "PostgreSQL connections of this node, beside the one that listens",
+  },
+  databaseTimeout: {
+    flag: "database-timeout",
+    environment: "PENSTOCK_DATABASE_TIMEOUT",
+    value: "time",
+    fallback: "5s",
+    help: "How long PostgreSQL may take before a request is answered 503",
+  },
+  dataDir: {
+    flag: "data-dir",
+    environment: "PENSTOCK_DATA_DIR",
+    value: "folder",
+    fallback: "",
+    help: "Where the embedded database lives; a folder of the user by default",
+  },
+  longPollTimeout: {
+    flag: "long-poll-timeout",
+    environment: "PENSTOCK_LONG_POLL_TIMEOUT",
+    value: "time",
+    fallback: "30s",
+    help: "How long a long-poll waits for data",
+  },
+  maxAppendBytes: {
+    flag: "max-append-bytes",
+    environment: "PENSTOCK_MAX_APPEND_BYTES",
+    value: "size",
+    fallback: "16MiB",
+    help: "Largest request body; larger ones get 413",
+  },
+  logFormat: {
+    flag: "log-format",
+    environment: "PENSTOCK_LOG_FORMAT",
+    value: "auto|text|json",
+    fallback: "auto",
+    help: "auto: text on a terminal, JSON lines otherwise",
+  },
+  logLevel: {
+    flag: "log-level",
+    environment: "PENSTOCK_LOG_LEVEL",
+    value: "debug|info|warning|error|silent",
+    fallback: "info",
+    help: "The quietest level that is written",
+  },
+  allowAnonymous: {
+    flag: "allow-anonymous",
+    environment: "PENSTOCK_ALLOW_ANONYMOUS",
+    fallback: "false",
+    help: "Listen beyond this machine although anyone may then read and write every stream",
+  },
+} as const satisfies Record<string, Option>;
+
+export type OptionName = keyof typeof OPTIONS;

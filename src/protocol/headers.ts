@@ -1,0 +1,171 @@
+/** The protocol's header names (section 11) and how their values are read. */
+import { parseOffset } from "../offset.ts";
+import { invalid, type Refusal } from "../outcome.ts";
+import { isValidContentType } from "./content_type.ts";
+
+export const NEXT_OFFSET = "Stream-Next-Offset";
+export const UP_TO_DATE = "Stream-Up-To-Date";
+export const CLOSED = "Stream-Closed";
+export const CURSOR = "Stream-Cursor";
+export const SEQ = "Stream-Seq";
+export const TTL = "Stream-TTL";
+export const EXPIRES_AT = "Stream-Expires-At";
+export const FORKED_FROM = "Stream-Forked-From";
+export const FORK_OFFSET = "Stream-Fork-Offset";
+export const FORK_SUB_OFFSET = "Stream-Fork-Sub-Offset";
+export const PRODUCER_ID = "Producer-Id";
+export const PRODUCER_EPOCH = "Producer-Epoch";
+export const PRODUCER_SEQ = "Producer-Seq";
+export const PRODUCER_EXPECTED_SEQ = "Producer-Expected-Seq";
+export const PRODUCER_RECEIVED_SEQ = "Producer-Received-Seq";
+export const SSE_DATA_ENCODING = "stream-sse-data-encoding";
+
+/** What a browser's script may send. */
+export const REQUEST_HEADERS = [
+  "Content-Type",
+  "Authorization",
+  "If-None-Match",
+  SEQ,
+  TTL,
+  EXPIRES_AT,
+  CLOSED,
+  FORKED_FROM,
+  FORK_OFFSET,
+  FORK_SUB_OFFSET,
+  PRODUCER_ID,
+  PRODUCER_EPOCH,
+  PRODUCER_SEQ,
+];
+
+/** What a browser's script may read. */
+export const RESPONSE_HEADERS = [
+  NEXT_OFFSET,
+  UP_TO_DATE,
+  CLOSED,
+  CURSOR,
+  TTL,
+  EXPIRES_AT,
+  PRODUCER_EPOCH,
+  PRODUCER_SEQ,
+  PRODUCER_EXPECTED_SEQ,
+  PRODUCER_RECEIVED_SEQ,
+  SSE_DATA_ENCODING,
+  "ETag",
+  "Content-Type",
+  "Location",
+  "Retry-After",
+];
+
+/** A value read from a header, or why it cannot be. */
+export type Parsed<T> = { readonly value: T } | { readonly refusal: Refusal };
+
+/** Longest Producer-Id and Stream-Seq, bytes: both are kept in rows and indexes. */
+const LONGEST_TOKEN = 512;
+/** A century of seconds: more is a mistake, and far more overflows Postgres's intervals. */
+const LONGEST_TTL = 3_155_760_000;
+
+// deno-lint-ignore no-control-regex
+const CONTROL = /[\x00-\x1f\x7f]/;
+const RFC3339 =
+  /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
+
+/** Section 5.1: seconds, decimal, without sign, point, exponent or leading zeros. */
+export function parseTtl(text: string | null): Parsed<number | null> {
+  if (text === null) return { value: null };
+  if (!/^(0|[1-9]\d{0,15})$/.test(text)) {
+    return refuse("invalid_ttl", `${TTL} is a whole number of seconds, without leading zeros`);
+  }
+  const seconds = Number(text);
+  if (seconds > LONGEST_TTL) return refuse("invalid_ttl", `${TTL} is at most ${LONGEST_TTL}`);
+  return { value: seconds };
+}
+
+/** An RFC 3339 timestamp, as milliseconds since 1970. */
+export function parseExpiresAt(text: string | null): Parsed<number | null> {
+  if (text === null) return { value: null };
+  const milliseconds = RFC3339.test(text) ? Date.parse(text.toUpperCase()) : NaN;
+  if (Number.isNaN(milliseconds)) {
+    return refuse("invalid_expires_at", `${EXPIRES_AT} is an RFC 3339 timestamp`);
+  }
+  return { value: milliseconds };
+}
+
+export function parseContentType(text: string | null): Parsed<string | null> {
+  if (text === null || text.trim() === "") return { value: null };
+  return isValidContentType(text)
+    ? { value: text.trim() }
+    : refuse("invalid_content_type", "Content-Type is not a media type");
+}
+
+/** Only `true` closes; anything else is as if the header were not there. */
+export function parseClosed(text: string | null): boolean {
+  return text === "true";
+}
+
+/** Opaque, compared byte-wise. */
+export function parseStreamSeq(text: string | null): Parsed<string | null> {
+  return text === null ? { value: null } : token(SEQ, text);
+}
+
+/** All three headers or none (section 5.2.1). */
+export function parseProducer(
+  id: string | null,
+  epoch: string | null,
+  seq: string | null,
+): Parsed<{ id: string; epoch: number; seq: number } | null> {
+  if (id === null && epoch === null && seq === null) return { value: null };
+  if (id === null || epoch === null || seq === null) {
+    return refuse(
+      "incomplete_producer",
+      `${PRODUCER_ID}, ${PRODUCER_EPOCH} and ${PRODUCER_SEQ} come together`,
+    );
+  }
+  const name = token(PRODUCER_ID, id);
+  if ("refusal" in name) return name;
+  const epochNumber = counter(epoch);
+  const seqNumber = counter(seq);
+  if (epochNumber === null || seqNumber === null) {
+    return refuse(
+      "invalid_producer",
+      `${PRODUCER_EPOCH} and ${PRODUCER_SEQ} are whole numbers from 0 to 2^53-1`,
+    );
+  }
+  return { value: { id: name.value, epoch: epochNumber, seq: seqNumber } };
+}
+
+/** A position in the source; null: its tail. */
+export function parseForkOffset(text: string | null): Parsed<number | null> {
+  if (text === null) return { value: null };
+  const offset = parseOffset(text);
+  if (offset === null) return refuse("invalid_fork_offset", `${FORK_OFFSET} is not an offset`);
+  return { value: offset.kind === "now" ? null : offset.position };
+}
+
+export function parseForkSubOffset(text: string | null): Parsed<number> {
+  if (text === null) return { value: 0 };
+  const value = /^(0|[1-9]\d*)$/.test(text) ? counter(text) : null;
+  return value === null
+    ? refuse("invalid_fork_sub_offset", `${FORK_SUB_OFFSET} is a whole number`)
+    : { value };
+}
+
+/** A whole number from 0 to 2^53-1, or null. */
+function counter(text: string): number | null {
+  if (!/^\d{1,16}$/.test(text)) return null;
+  const value = Number(text);
+  return Number.isSafeInteger(value) ? value : null;
+}
+
+function token(header: string, text: string): Parsed<string> {
+  if (text === "" || text.length > LONGEST_TOKEN || CONTROL.test(text)) {
+    return refuse(
+      `invalid_${header.toLowerCase().replaceAll("-", "_")}`,
+      `${header} is 1 to ${LONGEST_TOKEN} characters, none of them a control character`,
+    );
+  }
+  return { value: text };
+}
+
+function refuse(code: string, message: string): { refusal: Refusal } {
+  return { refusal: invalid(code, message) };
+}

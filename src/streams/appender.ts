@@ -1,0 +1,261 @@
+/**
+ * Group commit. Appends queue by stream; whatever waits when a connection is free leaves together,
+ * in one statement. No timer: the commits under way are the clock.
+ */
+import { type Database, DatabaseUnavailable, numberArray, textArray } from "../storage/database.ts";
+import type { Hub } from "../wakeups/hub.ts";
+import type { Wakeups } from "../wakeups/wakeups.ts";
+import type { AppendRequest } from "./decide.ts";
+import { commitAppends } from "./group_commit.ts";
+import type { Looks } from "./looks.ts";
+import type { RecentBytes } from "./recent_bytes.ts";
+import { type AppendOutcome, StreamQueue, type StreamWrite } from "./stream_queue.ts";
+import { type StreamState, unusable } from "./stream_state.ts";
+
+/** More commits at once only split the groups: measured, see docs/decisions.md. */
+const MOST_COMMITS = 3;
+/** Body bytes in one commit, about. */
+const COMMIT_BYTES = 8 << 20;
+/** Body bytes that may wait before new appends are turned away. */
+const MOST_WAITING_BYTES = 256 << 20;
+/** Streams whose state is kept between appends. */
+const MOST_QUEUES = 50_000;
+/** How long a producer's append waits for the sequence numbers before its own. Milliseconds. */
+const PARK_MS = 75;
+
+export interface AppenderParts {
+  readonly database: Database;
+  readonly looks: Looks;
+  readonly hub: Hub;
+  readonly wakeups: Wakeups;
+  readonly recent: RecentBytes;
+}
+
+export class Appender {
+  readonly #parts: AppenderParts;
+  readonly #commitLanes: number;
+  /** Least recently used first. */
+  readonly #queues = new Map<string, StreamQueue>();
+  #ready: StreamQueue[] = [];
+  #unloaded: StreamQueue[] = [];
+  #commits = 0;
+  #loads = 0;
+  #leaving = false;
+  #waitingBytes = 0;
+
+  constructor(parts: AppenderParts) {
+    this.#parts = parts;
+    this.#commitLanes = Math.min(MOST_COMMITS, parts.database.concurrency);
+  }
+
+  /**
+   * Answers when the append, or the state its refusal rests on, is committed.
+   * @throws DatabaseUnavailable when that cannot be known, or too much waits already
+   */
+  append(path: string, request: AppendRequest): Promise<AppendOutcome> {
+    const size = request.body.length;
+    if (this.#waitingBytes > 0 && this.#waitingBytes + size > MOST_WAITING_BYTES) {
+      return Promise.reject(new DatabaseUnavailable("too many appends wait for the database"));
+    }
+    this.#waitingBytes += size;
+    return new Promise<AppendOutcome>((resolve, reject) => {
+      const queue = this.#queueOf(path);
+      queue.waiting.push({ request, mayPark: request.producer !== null, resolve, reject });
+      if (queue.parked.length > 0) this.#unpark(queue);
+      this.#list(queue);
+    }).finally(() => this.#waitingBytes -= size);
+  }
+
+  #queueOf(path: string): StreamQueue {
+    let queue = this.#queues.get(path);
+    if (queue === undefined) {
+      queue = new StreamQueue(path);
+      if (this.#queues.size >= MOST_QUEUES) this.#forgetIdle();
+    } else {
+      this.#queues.delete(path);
+    }
+    this.#queues.set(path, queue);
+    return queue;
+  }
+
+  #forgetIdle(): void {
+    for (const [path, queue] of this.#queues) {
+      if (queue.idle) this.#queues.delete(path);
+      if (this.#queues.size < MOST_QUEUES * 0.9) return;
+    }
+  }
+
+  /** Puts a queue with something to do where it will be picked up. */
+  #list(queue: StreamQueue): void {
+    if (queue.busy || queue.listed || queue.waiting.length === 0) return;
+    queue.listed = true;
+    if (queue.stream === null || queue.unknownProducers().length > 0) this.#unloaded.push(queue);
+    else this.#ready.push(queue);
+    this.#leave();
+  }
+
+  #leave(): void {
+    const mayLeave = (this.#ready.length > 0 && this.#commits < this.#commitLanes) ||
+      (this.#unloaded.length > 0 && this.#loads === 0);
+    if (this.#leaving || !mayLeave) return;
+    this.#leaving = true;
+    this.#parts.database.breathe().then(() => {
+      this.#leaving = false;
+      if (this.#unloaded.length > 0 && this.#loads === 0) this.#load();
+      while (this.#ready.length > 0 && this.#commits < this.#commitLanes) this.#commit();
+    });
+  }
+
+  #load(): void {
+    const queues = this.#unloaded.splice(0, 1000);
+    for (const queue of queues) this.#take(queue);
+    this.#loads++;
+    this.#loadStates(queues).catch((error) => {
+      for (const queue of queues) fail(queue, error);
+    }).finally(() => {
+      this.#loads--;
+      this.#release(queues);
+    });
+  }
+
+  async #loadStates(queues: StreamQueue[]): Promise<void> {
+    const unknown = queues.filter((queue) => queue.stream === null);
+    // Only who waited before the look left may be told that there is no stream.
+    const askers = unknown.map((queue) => queue.waiting.length);
+    if (unknown.length > 0) {
+      const states = await this.#parts.looks.lookAll(unknown.map((queue) => queue.path));
+      unknown.forEach((queue, at) => {
+        const stream = states.get(queue.path) ?? null;
+        const refusal = unusable(stream);
+        queue.forget(refusal === null ? stream : null);
+        if (refusal === null) return;
+        for (const append of queue.waiting.splice(0, askers[at])) append.resolve(refusal);
+      });
+    }
+    const claims = queues.flatMap((queue) =>
+      queue.stream === null ? [] : queue.unknownProducers().map((id) => ({ queue, id }))
+    );
+    if (claims.length === 0) return;
+    const rows = await this.#parts.database.query<ProducerRow>(PRODUCERS, [
+      numberArray(claims.map((claim) => claim.queue.stream!.id)),
+      textArray(claims.map((claim) => claim.id)),
+    ]);
+    const stored = new Map(rows.map((row) => [`${row.stream_id} ${row.producer_id}`, row]));
+    for (const { queue, id } of claims) {
+      const row = stored.get(`${queue.stream!.id} ${id}`);
+      queue.producers.set(
+        id,
+        row === undefined
+          ? null
+          : { epoch: row.epoch, lastSeq: row.last_seq, closedStream: row.closed_stream },
+      );
+    }
+  }
+
+  #commit(): void {
+    const queues: StreamQueue[] = [];
+    const writes: StreamWrite[] = [];
+    let room = COMMIT_BYTES;
+    while (this.#ready.length > 0 && room > 0) {
+      const queue = this.#ready.shift()!;
+      queue.listed = false;
+      if (queue.stream === null || queue.unknownProducers().length > 0) {
+        this.#list(queue);
+        continue;
+      }
+      queue.busy = true;
+      queues.push(queue);
+      const write = queue.decideWaiting(room);
+      room -= write.after.tail - write.stream.tail;
+      if (write.parked.length > 0) this.#park(queue, write);
+      if (write.answers.length > 0) writes.push(write);
+    }
+    if (writes.length === 0) return this.#release(queues);
+    writes.sort((a, b) => a.stream.id - b.stream.id);
+    this.#commits++;
+    this.#commitWrites(writes).catch((error) => {
+      for (const write of writes) {
+        // Whether it was written is not known: neither is the state.
+        write.queue.forget(null);
+        for (const [append] of write.answers) append.reject(error);
+      }
+    }).finally(() => {
+      this.#commits--;
+      this.#release(queues);
+    });
+  }
+
+  async #commitWrites(writes: StreamWrite[]): Promise<void> {
+    const { hub, wakeups, recent } = this.#parts;
+    const { refused, written } = await commitAppends(this.#parts.database, writes);
+    for (const write of writes) {
+      const { id } = write.stream;
+      if (refused.has(id)) {
+        decideAgain(write, refused.get(id) ?? null);
+        continue;
+      }
+      write.queue.committed(write);
+      const bytes = written.get(id);
+      if (bytes !== undefined) recent.add(id, bytes.position, bytes.bytes);
+      if (write.writes) {
+        hub.publish(id, { tail: write.after.tail, closed: write.after.closed, ended: false });
+        wakeups.notify(id);
+      }
+      for (const [append, outcome] of write.answers) append.resolve(outcome);
+    }
+  }
+
+  #take(queue: StreamQueue): void {
+    queue.listed = false;
+    queue.busy = true;
+  }
+
+  #release(queues: StreamQueue[]): void {
+    for (const queue of queues) {
+      queue.busy = false;
+      this.#list(queue);
+    }
+    this.#leave();
+  }
+
+  #park(queue: StreamQueue, write: StreamWrite): void {
+    queue.parked.push(...write.parked);
+    setTimeout(() => {
+      const late = write.parked.filter((append) => queue.parked.includes(append));
+      if (late.length === 0) return;
+      for (const append of late) append.mayPark = false;
+      queue.parked = queue.parked.filter((append) => !late.includes(append));
+      queue.waiting.push(...late);
+      this.#list(queue);
+    }, PARK_MS);
+  }
+
+  /** Something new has come in: perhaps what the parked ones waited for. */
+  #unpark(queue: StreamQueue): void {
+    queue.waiting.push(...queue.parked);
+    queue.parked = [];
+  }
+}
+
+const PRODUCERS = `select p.stream_id, p.producer_id, p.epoch, p.last_seq, p.closed_stream
+  from unnest($1::bigint[], $2::text[]) as r(stream_id, producer_id)
+  join penstock.producers p on p.stream_id = r.stream_id and p.producer_id = r.producer_id`;
+
+interface ProducerRow {
+  stream_id: number;
+  producer_id: string;
+  epoch: number;
+  last_seq: number;
+  closed_stream: boolean;
+}
+
+/** The stream was not as decided against: its appends go back to the front of their queue. */
+function decideAgain(write: StreamWrite, now: StreamState | null): void {
+  write.queue.forget(unusable(now) === null ? now : null);
+  write.queue.waiting.unshift(...write.answers.map(([append]) => append));
+}
+
+function fail(queue: StreamQueue, error: unknown): void {
+  queue.stream = null;
+  for (const append of queue.waiting.splice(0)) append.reject(error);
+}

@@ -1,0 +1,79 @@
+/**
+ * Keeps what this node's followers know true. Hints say where to look at once; a coarse look every
+ * second covers every hint that was lost, and keeps streams with followers from expiring.
+ */
+import type { Hub } from "../wakeups/hub.ts";
+import type { Looks } from "./looks.ts";
+import { unusable } from "./stream_state.ts";
+
+/** Milliseconds between coarse looks. */
+const COARSE_MS = 1000;
+const LARGEST_LOOK = 5000;
+
+export class FollowedStreams {
+  readonly #hub: Hub;
+  readonly #looks: Looks;
+  #wanted = new Set<number>();
+  #next: Promise<void> | undefined;
+  #underWay: Promise<void> = Promise.resolve();
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  constructor(hub: Hub, looks: Looks) {
+    this.#hub = hub;
+    this.#looks = looks;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.lookAtAll(), COARSE_MS);
+  }
+
+  stop(): Promise<void> {
+    clearInterval(this.#timer);
+    return this.#underWay;
+  }
+
+  hint(ids: readonly number[]): void {
+    const followed = ids.filter((id) => this.#hub.isFollowed(id));
+    if (followed.length > 0) this.#soon(followed);
+  }
+
+  lookAtAll(): void {
+    const followed = this.#hub.followed();
+    if (followed.length > 0) this.#soon(followed);
+  }
+
+  /** Resolves when the stream has been looked at, by a look that leaves after this call. */
+  lookAt(id: number): Promise<void> {
+    return this.#soon([id]);
+  }
+
+  #soon(ids: readonly number[]): Promise<void> {
+    for (const id of ids) this.#wanted.add(id);
+    this.#next ??= this.#underWay = this.#underWay.then(() => {
+      this.#next = undefined;
+      return this.#look();
+    });
+    return this.#next;
+  }
+
+  async #look(): Promise<void> {
+    const ids = [...this.#wanted];
+    this.#wanted.clear();
+    try {
+      for (let from = 0; from < ids.length; from += LARGEST_LOOK) {
+        const some = ids.slice(from, from + LARGEST_LOOK);
+        const states = await this.#looks.lookFollowed(some);
+        for (const id of some) {
+          const stream = states.get(id) ?? null;
+          this.#hub.publish(id, {
+            tail: stream?.tail ?? 0,
+            closed: stream?.closed ?? false,
+            ended: unusable(stream) !== null,
+          });
+        }
+      }
+    } catch {
+      // The database is away. Followers keep waiting; the next coarse look tells them.
+    }
+  }
+}

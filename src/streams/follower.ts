@@ -1,0 +1,88 @@
+/** One reader that waits for what comes next: a long-poll for a while, an SSE connection for long. */
+import type { Hub, Watch } from "../wakeups/hub.ts";
+import type { FollowedStreams } from "./followed_streams.ts";
+import type { Extent, Page, Reader } from "./reader.ts";
+import type { StreamState } from "./stream_state.ts";
+
+export interface FollowerParts {
+  readonly hub: Hub;
+  readonly followed: FollowedStreams;
+  readonly reader: Reader;
+}
+
+export class Follower {
+  readonly #parts: FollowerParts;
+  readonly #stream: StreamState;
+  readonly #watch: Watch;
+  readonly #pageBytes: number;
+  #looked = false;
+  #left = false;
+  #cancelWait: (() => void) | undefined;
+
+  /** @param stream as a strict look has just shown it */
+  constructor(parts: FollowerParts, stream: StreamState, pageBytes: number) {
+    this.#parts = parts;
+    this.#stream = stream;
+    this.#pageBytes = pageBytes;
+    this.#watch = parts.hub.follow(stream.id, {
+      tail: stream.tail,
+      closed: stream.closed,
+      ended: false,
+    });
+  }
+
+  /** How far the stream reaches, as far as this node knows. */
+  get extent(): Extent {
+    return { tail: this.#watch.tail, closed: this.#watch.closed };
+  }
+
+  /** What is there from `position` on, without waiting: an empty page at the tail. */
+  page(position: number): Promise<Page> {
+    return this.#parts.reader.page(this.#stream, position, this.extent, this.#pageBytes);
+  }
+
+  /**
+   * Waits until there is something beyond `position`.
+   * @returns `more` when a page from `position` has bytes or the end; `ended` when the stream was
+   * deleted or expired; `idle` when the deadline (milliseconds, as `Date.now()`) has passed, the
+   * node drains or `leave` was called
+   */
+  async wait(position: number, deadline: number): Promise<"more" | "ended" | "idle"> {
+    while (true) {
+      const watch = this.#watch;
+      if (this.#left) return "idle";
+      if (watch.ended) return "ended";
+      if (watch.tail > position || watch.closed) return "more";
+      if (this.#parts.hub.draining || Date.now() >= deadline) return "idle";
+      if (!this.#looked) {
+        // What was committed between the strict look and `follow` woke nobody here.
+        this.#looked = true;
+        await this.#parts.followed.lookAt(watch.id);
+      } else {
+        await this.#change(deadline);
+      }
+    }
+  }
+
+  /** Stops following; a wait under way ends as `idle`. */
+  leave(): void {
+    if (this.#left) return;
+    this.#left = true;
+    this.#cancelWait?.();
+    this.#parts.hub.leave(this.#watch);
+  }
+
+  #change(deadline: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        cancel();
+        this.#cancelWait = undefined;
+        resolve();
+      };
+      const timer = setTimeout(done, Math.max(0, deadline - Date.now()));
+      const cancel = this.#watch.wait(done);
+      this.#cancelWait = done;
+    });
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * Strict looks at streams' rows, coalesced: everyone who asks while a look is under way shares the
+ * next one. A look that left before somebody asked never answers them, so no answer is stale, on
+ * any node, and a thousand readers cost one query.
+ */
+import { type Database, numberArray, textArray } from "../storage/database.ts";
+import { stateOf, type StreamRow, type StreamState } from "./stream_state.ts";
+
+const BY_PATH = "select * from penstock.stream_states where path = any($1::text[]) and state < 2";
+const BY_ID = "select * from penstock.stream_states where id = any($1::bigint[])";
+
+/** A path a query; more wait for the next. */
+const LARGEST_LOOK = 5000;
+
+interface Asker {
+  readonly path: string;
+  /** The look stands for a read: it keeps the stream alive. */
+  readonly slides: boolean;
+  resolve(state: StreamState | null): void;
+  reject(error: unknown): void;
+}
+
+export class Looks {
+  readonly #database: Database;
+  #waiting: Asker[] = [];
+  #underWay = 0;
+  #leaving = false;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** The stream living at `path` now, or null. HEAD and other looks that are not reads. */
+  look(path: string): Promise<StreamState | null> {
+    return this.#ask(path, false);
+  }
+
+  /** As `look`, and moves the TTL window: a read (section 5.1, Stream-TTL). */
+  lookForRead(path: string): Promise<StreamState | null> {
+    return this.#ask(path, true);
+  }
+
+  /** One query of its own for many paths, as they are now. */
+  async lookAll(paths: readonly string[]): Promise<Map<string, StreamState>> {
+    const rows = await this.#database.query<StreamRow>(BY_PATH, [textArray(paths)]);
+    return new Map(rows.map((row) => [row.path, stateOf(row)]));
+  }
+
+  /** Streams by id, dead ones included, and slid if followed. A missing id has been reaped. */
+  async lookFollowed(ids: readonly number[]): Promise<Map<number, StreamState>> {
+    const rows = await this.#database.query<StreamRow>(BY_ID, [numberArray(ids)]);
+    await this.#slide(rows.filter((row) => row.slides));
+    return new Map(rows.map((row) => [row.id, stateOf(row)]));
+  }
+
+  #ask(path: string, slides: boolean): Promise<StreamState | null> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ path, slides, resolve, reject });
+      this.#leave();
+    });
+  }
+
+  #leave(): void {
+    const lanes = this.#database.concurrency > 1 ? 2 : 1;
+    if (this.#leaving || this.#underWay >= lanes || this.#waiting.length === 0) return;
+    this.#leaving = true;
+    this.#database.breathe().then(() => {
+      this.#leaving = false;
+      const askers = this.#waiting.splice(0, LARGEST_LOOK);
+      this.#underWay++;
+      this.#answer(askers).finally(() => {
+        this.#underWay--;
+        this.#leave();
+      });
+    });
+  }
+
+  async #answer(askers: Asker[]): Promise<void> {
+    try {
+      const slides = new Set<string>();
+      const paths = new Set<string>();
+      for (const asker of askers) {
+        paths.add(asker.path);
+        if (asker.slides) slides.add(asker.path);
+      }
+      const rows = await this.#database.query<StreamRow>(BY_PATH, [textArray([...paths])]);
+      await this.#slide(rows.filter((row) => row.slides && slides.has(row.path)));
+      const states = new Map(rows.map((row) => [row.path, stateOf(row)]));
+      for (const asker of askers) asker.resolve(states.get(asker.path) ?? null);
+    } catch (error) {
+      for (const asker of askers) asker.reject(error);
+    }
+  }
+
+  async #slide(rows: StreamRow[]): Promise<void> {
+    const ids = rows.filter((row) => !row.expired).map((row) => row.id);
+    if (ids.length === 0) return;
+    await this.#database.query("select penstock.slide($1::bigint[])", [
+      numberArray(ids.sort((a, b) => a - b)),
+    ]);
+  }
+}

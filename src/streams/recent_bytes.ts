@@ -1,0 +1,166 @@
+/**
+ * Bytes of streams kept in memory, bounded. Bytes at a position of a stream id never change and
+ * ids are never used twice, so what is here is true for ever: it can be forgotten, not stale.
+ */
+
+/** Runs grow to this and then a new one begins, so that what is forgotten goes in small parts. */
+const LARGEST_RUN = 1 << 20;
+const SMALLEST_RUN = 1 << 10;
+
+/** `[start, start + length)` of one stream, in a buffer with room to grow. */
+interface Run {
+  readonly stream: StreamRuns;
+  readonly start: number;
+  length: number;
+  buffer: Uint8Array;
+}
+
+interface StreamRuns {
+  readonly id: number;
+  /** Ascending, not overlapping. */
+  readonly runs: Run[];
+}
+
+export class RecentBytes {
+  readonly #streams = new Map<number, StreamRuns>();
+  /** Least recently used first. */
+  readonly #used = new Set<Run>();
+  readonly #capacity: number;
+  #size = 0;
+
+  /** @param capacity bytes kept at most */
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  /** Bytes held, buffers' room included. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Keeps a copy of bytes that are committed at `position`. */
+  add(id: number, position: number, bytes: Uint8Array): void {
+    if (bytes.length === 0 || bytes.length > this.#capacity / 4) return;
+    let stream = this.#streams.get(id);
+    if (stream === undefined) {
+      stream = { id, runs: [] };
+      this.#streams.set(id, stream);
+    }
+    const at = lastStartingBy(stream.runs, position);
+    const before = stream.runs[at];
+    const end = position + bytes.length;
+    if (before !== undefined) {
+      const reach = before.start + before.length;
+      if (reach >= end) return;
+      // Overlap is possible when two readers loaded the same range: only the new part is added.
+      if (reach > position) return this.add(id, reach, bytes.subarray(reach - position));
+    }
+    const after = stream.runs[at + 1];
+    if (after !== undefined && after.start < end) {
+      bytes = bytes.subarray(0, after.start - position);
+      if (bytes.length === 0) return;
+    }
+    if (
+      before !== undefined && before.start + before.length === position &&
+      before.length + bytes.length <= LARGEST_RUN
+    ) {
+      this.#grow(before, bytes);
+    } else {
+      this.#insert(stream, at + 1, position, bytes);
+    }
+    this.#forget();
+  }
+
+  /**
+   * The bytes from `start` on, `end` at most: a view, never to be written to. Null when the first
+   * of them is not here; shorter than asked when the rest is not.
+   */
+  get(id: number, start: number, end: number): Uint8Array | null {
+    const runs = this.#streams.get(id)?.runs;
+    if (runs === undefined) return null;
+    let at = lastStartingBy(runs, start);
+    const first = runs[at];
+    if (first === undefined || first.start + first.length <= start) return null;
+    this.#touch(first);
+    const views = [view(first, start, end)];
+    let reach = first.start + first.length;
+    for (let next = runs[++at]; reach < end && next?.start === reach; next = runs[++at]) {
+      this.#touch(next);
+      views.push(view(next, reach, end));
+      reach += next.length;
+    }
+    return concatenate(views);
+  }
+
+  /** A stream is gone. */
+  drop(id: number): void {
+    for (const run of [...this.#streams.get(id)?.runs ?? []]) this.#remove(run);
+  }
+
+  #grow(run: Run, bytes: Uint8Array): void {
+    const length = run.length + bytes.length;
+    if (length > run.buffer.length) {
+      const buffer = new Uint8Array(Math.min(Math.max(length * 2, SMALLEST_RUN), LARGEST_RUN));
+      buffer.set(run.buffer.subarray(0, run.length));
+      this.#size += buffer.length - run.buffer.length;
+      run.buffer = buffer;
+    }
+    run.buffer.set(bytes, run.length);
+    run.length = length;
+    this.#touch(run);
+  }
+
+  #insert(stream: StreamRuns, at: number, start: number, bytes: Uint8Array): void {
+    const run = { stream, start, length: bytes.length, buffer: bytes.slice() };
+    stream.runs.splice(at, 0, run);
+    this.#used.add(run);
+    this.#size += run.buffer.length;
+  }
+
+  #touch(run: Run): void {
+    this.#used.delete(run);
+    this.#used.add(run);
+  }
+
+  #forget(): void {
+    for (const run of this.#used) {
+      if (this.#size <= this.#capacity) return;
+      this.#remove(run);
+    }
+  }
+
+  #remove(run: Run): void {
+    const { runs, id } = run.stream;
+    runs.splice(runs.indexOf(run), 1);
+    if (runs.length === 0) this.#streams.delete(id);
+    this.#used.delete(run);
+    this.#size -= run.buffer.length;
+  }
+}
+
+/** The index of the last run that starts at or before `position`, or -1. */
+function lastStartingBy(runs: readonly Run[], position: number): number {
+  let low = 0;
+  let high = runs.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (runs[middle]!.start <= position) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+function view(run: Run, start: number, end: number): Uint8Array {
+  return run.buffer.subarray(start - run.start, Math.min(end - run.start, run.length));
+}
+
+export function concatenate(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let filled = 0;
+  for (const part of parts) {
+    whole.set(part, filled);
+    filled += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,42 @@
+/** How a request's body is stored, by the stream's content type (section 9). */
+import { invalid, type Refusal } from "../outcome.ts";
+import { isJsonMode, normalizeContentType } from "../protocol/content_type.ts";
+import { flattenJson, InvalidJson, splitAnywhere, splitAtMessages } from "../protocol/json_mode.ts";
+
+/** The bytes a body is stored as, or why it cannot be. */
+export type StoredBody = Uint8Array | Refusal;
+
+/** A segment is read whole: small enough to page through, large enough to be few. Bytes. */
+const SEGMENT_BYTES = 1 << 20;
+
+/** @param mayBeEmpty an empty array is welcome (PUT), not an error (POST) */
+export function storedBody(contentType: string, body: Uint8Array, mayBeEmpty: boolean): StoredBody {
+  if (!isJsonMode(contentType)) return body;
+  try {
+    const { bytes, messages } = flattenJson(body);
+    if (messages > 0 || mayBeEmpty) return bytes;
+    return invalid("empty_array", "an append needs at least one message: the array is empty");
+  } catch (error) {
+    if (!(error instanceof InvalidJson)) throw error;
+    return invalid("invalid_json", error.message);
+  }
+}
+
+/** Section 5.2 compares media types; parameters (charset) and letter case do not count. */
+export function sameContentType(one: string, other: string): boolean {
+  return one === other || normalizeContentType(one) === normalizeContentType(other);
+}
+
+export interface Piece {
+  readonly start: number;
+  readonly length: number;
+}
+
+/** Cuts stored bytes into segments; JSON streams only between messages. */
+export function segmentsOf(contentType: string, bytes: Uint8Array): Piece[] {
+  if (bytes.length === 0) return [];
+  if (bytes.length <= SEGMENT_BYTES) return [{ start: 0, length: bytes.length }];
+  return isJsonMode(contentType)
+    ? splitAtMessages(bytes, SEGMENT_BYTES)
+    : splitAnywhere(bytes.length, SEGMENT_BYTES);
+}

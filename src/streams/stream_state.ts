@@ -1,0 +1,88 @@
+/** A stream as decisions see it: one row of the view `penstock.stream_states`. */
+import type { Refusal } from "../outcome.ts";
+import { STATE_LIVE, STATE_SOFT_DELETED } from "../storage/schema.ts";
+
+export interface StreamState {
+  readonly id: number;
+  readonly path: string;
+  readonly contentType: string;
+  readonly state: number;
+  readonly closed: boolean;
+  /** The next position to be written. */
+  readonly tail: number;
+  readonly version: number;
+  readonly ttlSeconds: number | null;
+  /** Milliseconds since 1970. */
+  readonly expiresAtMs: number | null;
+  readonly lastSeq: string | null;
+  readonly sourceId: number | null;
+  readonly sourcePath: string | null;
+  readonly forkPosition: number | null;
+  readonly forkAnchor: number | null;
+  readonly forkSubOffset: number | null;
+  readonly expiryInherited: boolean;
+  readonly forkCount: number;
+  /** By the database's clock, at the look. */
+  readonly expired: boolean;
+  /** A read now has to move the TTL window. */
+  readonly slides: boolean;
+}
+
+/** The row as Postgres gives it. */
+export interface StreamRow {
+  id: number;
+  path: string;
+  content_type: string;
+  state: number;
+  closed: boolean;
+  tail: number;
+  version: number;
+  ttl_seconds: number | null;
+  expires_at_ms: number | null;
+  last_seq: string | null;
+  source_id: number | null;
+  source_path: string | null;
+  fork_position: number | null;
+  fork_anchor: number | null;
+  fork_sub_offset: number | null;
+  expiry_inherited: boolean;
+  fork_count: number;
+  expired: boolean;
+  slides: boolean;
+}
+
+export function stateOf(row: StreamRow): StreamState {
+  return {
+    id: row.id,
+    path: row.path,
+    contentType: row.content_type,
+    state: row.state,
+    closed: row.closed,
+    tail: row.tail,
+    version: row.version,
+    ttlSeconds: row.ttl_seconds,
+    expiresAtMs: row.expires_at_ms,
+    lastSeq: row.last_seq,
+    sourceId: row.source_id,
+    sourcePath: row.source_path,
+    forkPosition: row.fork_position,
+    forkAnchor: row.fork_anchor,
+    forkSubOffset: row.fork_sub_offset,
+    expiryInherited: row.expiry_inherited,
+    forkCount: row.fork_count,
+    expired: row.expired,
+    slides: row.slides,
+  };
+}
+
+/**
+ * Why this stream cannot be used directly, or null when it can. An expired stream that forks still
+ * read is about to be soft-deleted, and answers as if it were.
+ */
+export function unusable(stream: StreamState | null): Refusal | null {
+  if (stream === null) return { kind: "not_found" };
+  if (stream.state === STATE_LIVE && !stream.expired) return null;
+  const read = stream.state === STATE_SOFT_DELETED ||
+    (stream.state === STATE_LIVE && stream.forkCount > 0);
+  return read ? { kind: "gone" } : { kind: "not_found" };
+}

@@ -1,0 +1,102 @@
+/**
+ * The followers of this node, by stream. What is published here is committed; that something was
+ * published is all a follower may rely on, that nothing was it may not.
+ */
+
+/** What is known of a stream that somebody follows. */
+export interface Sighting {
+  readonly tail: number;
+  readonly closed: boolean;
+  /** Deleted or expired: there is nothing more to follow. */
+  readonly ended: boolean;
+}
+
+/** One followed stream. Shared by its followers, each of which calls `Hub.leave` when done. */
+export class Watch implements Sighting {
+  tail: number;
+  closed: boolean;
+  ended: boolean;
+  /** How many follow. */
+  followers = 0;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(readonly id: number, seen: Sighting) {
+    this.tail = seen.tail;
+    this.closed = seen.closed;
+    this.ended = seen.ended;
+  }
+
+  /** Calls back once, at the next change. Returns how to stop waiting. */
+  wait(callback: () => void): () => void {
+    this.#waiting.add(callback);
+    return () => this.#waiting.delete(callback);
+  }
+
+  /** Tails never fall and closed never opens, so sightings may come in any order. */
+  see(seen: Sighting): void {
+    const news = seen.tail > this.tail || (seen.closed && !this.closed) ||
+      (seen.ended && !this.ended);
+    if (!news) return;
+    // `closed` belongs to the final tail: an older sighting must not lend it to a newer one.
+    this.closed ||= seen.closed;
+    this.ended ||= seen.ended;
+    if (seen.tail > this.tail) this.tail = seen.tail;
+    this.wake();
+  }
+
+  wake(): void {
+    const callbacks = [...this.#waiting];
+    this.#waiting.clear();
+    for (const callback of callbacks) callback();
+  }
+}
+
+export class Hub {
+  readonly #watches = new Map<number, Watch>();
+  #draining = false;
+
+  /** True once the node is going away: followers end at their next turn. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  get followers(): number {
+    let sum = 0;
+    for (const watch of this.#watches.values()) sum += watch.followers;
+    return sum;
+  }
+
+  follow(id: number, seen: Sighting): Watch {
+    let watch = this.#watches.get(id);
+    if (watch === undefined) {
+      watch = new Watch(id, seen);
+      this.#watches.set(id, watch);
+    } else {
+      watch.see(seen);
+    }
+    watch.followers++;
+    return watch;
+  }
+
+  leave(watch: Watch): void {
+    if (--watch.followers === 0) this.#watches.delete(watch.id);
+  }
+
+  publish(id: number, seen: Sighting): void {
+    this.#watches.get(id)?.see(seen);
+  }
+
+  isFollowed(id: number): boolean {
+    return this.#watches.has(id);
+  }
+
+  followed(): number[] {
+    return [...this.#watches.keys()];
+  }
+
+  /** Ends every wait, for ever. */
+  drain(): void {
+    this.#draining = true;
+    for (const watch of this.#watches.values()) watch.wake();
+  }
+}
