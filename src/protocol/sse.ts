@@ -37,7 +37,7 @@ export function encodeControl(control: Control): string {
     upToDate: closed || control.upToDate === true ? true : undefined,
     streamClosed: closed ? true : undefined,
   });
-  return `event: control\ndata: ${json}\n\n`;
+  return `event: control\ndata:${json}\n\n`;
 }
 
 /**

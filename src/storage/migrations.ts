@@ -62,7 +62,7 @@ CREATE INDEX \"streams_ttl\" ON \"penstock\".\"streams\" USING btree (\"id\") WH
   {
     index: 1,
     name: "0001_functions",
-    hash: "194bc62e91eef82f13d8eda1b1dd746f161c81a4e64ce83ae6a2b2c33c8f4963",
+    hash: "6cb6ea0f4a3bf9853442670a86212c3ad0072de05f949a8d9f90098c19cda2fb",
     sql: "-- What drizzle cannot say: storage parameters, and the functions that make one round trip of\n\
 -- one group commit. Every function takes its advisory locks in ascending order in a statement of\n\
 -- its own: the next statement's snapshot is then younger than the locks.\n\
@@ -89,17 +89,19 @@ $$;\n\
 -- A stream as decisions see it. By the database's clock only: nodes need not agree on the time.\n\
 -- `slides`: a read now has to move last_access. It does so once per tenth of the TTL, so a stream\n\
 -- lives a tenth longer than its TTL after the last slide: late perhaps, early never.\n\
+-- The statement's time, not the clock's: a volatile function would keep the view from being\n\
+-- planned as part of what uses it, and every group commit would read the whole table.\n\
 create view penstock.stream_states as\n\
 select\n\
   id, path, content_type, state, closed, tail, version, ttl_seconds,\n\
   (extract(epoch from expires_at) * 1000)::bigint as expires_at_ms,\n\
   last_seq, source_id, source_path, fork_position, fork_anchor, fork_sub_offset,\n\
   expiry_inherited, fork_count,\n\
-  coalesce(expires_at <= clock_timestamp(), false) or coalesce(\n\
-    last_access + make_interval(secs => ttl_seconds * 1.1) <= clock_timestamp(), false\n\
+  coalesce(expires_at <= statement_timestamp(), false) or coalesce(\n\
+    last_access + make_interval(secs => ttl_seconds * 1.1) <= statement_timestamp(), false\n\
   ) as expired,\n\
   coalesce(\n\
-    last_access + make_interval(secs => ttl_seconds * 0.1) <= clock_timestamp(), false\n\
+    last_access + make_interval(secs => ttl_seconds * 0.1) <= statement_timestamp(), false\n\
   ) as slides\n\
 from penstock.streams;\n\
 --> statement-breakpoint\n\

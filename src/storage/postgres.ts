@@ -1,6 +1,7 @@
 /** PostgreSQL over postgres.js. */
 import { drizzle } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
+import { setImmediate } from "node:timers";
 import {
   type Database,
   DatabaseUnavailable,
@@ -108,9 +109,12 @@ class PostgresDatabase implements Database {
     return { stop: () => listening.unlisten() };
   }
 
-  /** A statement waits on its socket: whatever arrives meanwhile waits for the next one. */
+  /**
+   * One turn of the event loop: requests whose bytes have arrived are read first and go along. A
+   * batch that leaves at once is a batch of one, and the rest waits for its whole round trip.
+   */
   breathe(): Promise<void> {
-    return Promise.resolve();
+    return new Promise((resolve) => setImmediate(resolve));
   }
 
   async close(): Promise<void> {

@@ -24,17 +24,19 @@ $$;
 -- A stream as decisions see it. By the database's clock only: nodes need not agree on the time.
 -- `slides`: a read now has to move last_access. It does so once per tenth of the TTL, so a stream
 -- lives a tenth longer than its TTL after the last slide: late perhaps, early never.
+-- The statement's time, not the clock's: a volatile function would keep the view from being
+-- planned as part of what uses it, and every group commit would read the whole table.
 create view penstock.stream_states as
 select
   id, path, content_type, state, closed, tail, version, ttl_seconds,
   (extract(epoch from expires_at) * 1000)::bigint as expires_at_ms,
   last_seq, source_id, source_path, fork_position, fork_anchor, fork_sub_offset,
   expiry_inherited, fork_count,
-  coalesce(expires_at <= clock_timestamp(), false) or coalesce(
-    last_access + make_interval(secs => ttl_seconds * 1.1) <= clock_timestamp(), false
+  coalesce(expires_at <= statement_timestamp(), false) or coalesce(
+    last_access + make_interval(secs => ttl_seconds * 1.1) <= statement_timestamp(), false
   ) as expired,
   coalesce(
-    last_access + make_interval(secs => ttl_seconds * 0.1) <= clock_timestamp(), false
+    last_access + make_interval(secs => ttl_seconds * 0.1) <= statement_timestamp(), false
   ) as slides
 from penstock.streams;
 --> statement-breakpoint
