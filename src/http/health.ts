@@ -1,5 +1,5 @@
 /** /health and /live: the process answers. /ready: so does its database, and it is not going away. */
-import type { RouterParts } from "./router.ts";
+import type { RouterParts } from "./parts.ts";
 import { respondError, respondJson } from "./respond.ts";
 
 export async function health(

@@ -6,7 +6,7 @@ import * as header from "../protocol/headers.ts";
 import { PAGE_BYTES } from "../streams/reader.ts";
 import type { StreamState } from "../streams/stream_state.ts";
 import type { Streams } from "../streams/streams.ts";
-import { bodyOf, pageHeaders } from "./read_routes.ts";
+import { bodyOf, pageHeaders } from "./page_response.ts";
 import { respondRefusal } from "./refusals.ts";
 import { type HeaderList, NO_STORE, respond } from "./respond.ts";
 

@@ -1,14 +1,12 @@
 /** HEAD and GET of a stream: metadata, catch-up, and the way to long-poll and SSE (5.5 to 5.8). */
 import { encodeOffset, type OffsetRequest, parseOffset } from "../offset.ts";
 import { invalid } from "../outcome.ts";
-import { isJsonMode } from "../protocol/content_type.ts";
 import { etagOf, matchesEtag } from "../protocol/etag.ts";
 import * as header from "../protocol/headers.ts";
-import { renderJson } from "../protocol/json_mode.ts";
-import type { Page } from "../streams/reader.ts";
 import type { StreamState } from "../streams/stream_state.ts";
 import type { Streams } from "../streams/streams.ts";
 import { longPoll } from "./long_poll.ts";
+import { bodyOf, pageHeaders } from "./page_response.ts";
 import { respondRefusal } from "./refusals.ts";
 import { CACHEABLE, type HeaderList, NO_STORE, respond } from "./respond.ts";
 import { followBySse } from "./sse_route.ts";
@@ -92,24 +90,6 @@ export function parseReadQuery(query: string): header.Parsed<ReadQuery> {
     return { refusal: invalid("invalid_offset", "the offset is not one this server gave") };
   }
   return { value: { offset, live, cursor: parameters.get("cursor") } };
-}
-
-/** What a page answers, in every mode that answers once. */
-export function pageHeaders(stream: StreamState, page: Page): HeaderList {
-  const headers: HeaderList = [
-    ["Content-Type", stream.contentType],
-    [header.NEXT_OFFSET, encodeOffset(page.end)],
-    ["Cache-Control", CACHEABLE],
-  ];
-  if (page.upToDate) headers.push([header.UP_TO_DATE, "true"]);
-  if (page.closed) headers.push([header.CLOSED, "true"]);
-  return headers;
-}
-
-export function bodyOf(stream: StreamState, page: Page): Uint8Array<ArrayBuffer> {
-  return isJsonMode(stream.contentType)
-    ? renderJson(page.bytes)
-    : page.bytes as Uint8Array<ArrayBuffer>;
 }
 
 /** `offset=now`: where the tail is, and nothing else. Never cached: now is another one each time. */

@@ -2,9 +2,9 @@
 import { Refused } from "../outcome.ts";
 import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
 import { DatabaseUnavailable } from "../storage/database.ts";
-import type { Streams } from "../streams/streams.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { health } from "./health.ts";
+import type { RouterParts } from "./parts.ts";
 import { get, head, type ReadOptions } from "./read_routes.ts";
 import { respondRefusal } from "./refusals.ts";
 import { BodyBroken, BodyTooLarge } from "./request_body.ts";
@@ -13,13 +13,6 @@ import { post, put, remove } from "./write_routes.ts";
 
 export interface RouterOptions extends ReadOptions {
   readonly maxAppendBytes: number;
-}
-
-export interface RouterParts {
-  readonly streams: Streams;
-  readonly telemetry: Telemetry;
-  /** Resolves when the database answers. */
-  readonly ping: () => Promise<void>;
 }
 
 export type Handler = (request: Request) => Promise<Response>;

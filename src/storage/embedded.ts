@@ -45,9 +45,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
   const dataDir = resolve(options.dataDir);
   const lock = await lockDataDir(dataDir);
   try {
-    const cluster = await prepareCluster(dataDir, async (folder) => {
-      await (await Engine.open(folder)).close();
-    });
+    const cluster = await prepareCluster(dataDir, makeCluster);
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const engine = await Engine.open(cluster);
     return new EmbeddedDatabase(engine, { dataDir, cluster, lock, timeoutMs });
@@ -55,6 +53,18 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
     lock.release();
     throw error;
   }
+}
+
+/**
+ * Makes a cluster of one database. The templates go: nothing is ever created from them, and as a
+ * vacuum cannot reach them, theirs would stay the oldest transaction id, and hold the clean-up of
+ * all commit records.
+ */
+async function makeCluster(folder: string): Promise<void> {
+  const engine = await Engine.open(folder);
+  engine.script("update pg_database set datistemplate = false");
+  for (const template of ["template0", "template1"]) engine.script(`drop database ${template}`);
+  await engine.close();
 }
 
 interface Place {

@@ -123,7 +123,7 @@ export class Engine {
     });
     done.catch((error) => this.#failure ??= error);
     // All has happened by now: PGlite works on the thread that calls it.
-    if (this.#failure !== undefined) throw this.#unavailable();
+    if (this.#failure !== undefined) throw this.#died(columns);
     const reply = readReply(this.#received.subarray(0, this.#receivedLength), columns);
     if (this.#received.length > 8 * 1024 * 1024) this.#received = new Uint8Array(64 * 1024);
     if (!reply.ready) {
@@ -145,6 +145,17 @@ export class Engine {
     this.#receivedLength = length;
   }
 
+  /** A PANIC says why before it aborts: the disk is full, an fsync failed. */
+  #died(columns: readonly Column[] | undefined): DatabaseUnavailable {
+    try {
+      const { error } = readReply(this.#received.subarray(0, this.#receivedLength), columns);
+      if (error !== undefined) this.#failure = error;
+    } catch {
+      // It died in the middle of a message.
+    }
+    return this.#unavailable();
+  }
+
   #unavailable(): DatabaseUnavailable {
     return new DatabaseUnavailable(`the embedded database has stopped: ${this.#failure}`, {
       cause: this.#failure,
@@ -152,10 +163,11 @@ export class Engine {
   }
 
   /**
-   * PGlite swallows whatever the server throws, a PANIC's abort included, and then says
-   * ReadyForQuery. As CommandComplete is sent before the commit, a commit whose fsync failed
-   * would look like one that worked. So every exception is looked at here, and after one that is
-   * not PostgreSQL's own longjmp nothing of the server runs again.
+   * PGlite swallows whatever the server throws, a PANIC's abort and a trap of WASM included, and
+   * goes on calling it: a server whose memory is no longer sound would serve the next statement.
+   * And as CommandComplete is sent before the commit, a commit that a trap ended could look like
+   * one that worked. So every exception is looked at here, and after one that is not
+   * PostgreSQL's own longjmp nothing of the server runs again.
    */
   #noticeDeath(module: ServerModule): void {
     const watched = (work: () => void) => () => {

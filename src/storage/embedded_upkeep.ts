@@ -25,7 +25,7 @@ const DATABASE_IS_OLD = `
   select age(datfrozenxid) > 200000000 as old
   from pg_database where datname = current_database()`;
 
-/** Runs `work` when no transaction is open, and swallows a refusal because of closing. */
+/** Runs `work` when no transaction is open; rejects when the database is closed. */
 export type Exclusively = (work: (engine: Engine) => void) => Promise<void>;
 
 export class Upkeep {
@@ -72,6 +72,8 @@ function checkpoint(engine: Engine): void {
 }
 
 function vacuumCommands(engine: Engine): string[] {
+  // A backend reports what it did once a second at most, and not between statements.
+  engine.script("select pg_stat_force_next_flush()");
   const [old] = engine.run(DATABASE_IS_OLD, [], { keep: true }).reply.rows;
   if (old?.[0] === true) return ["vacuum (analyze)"];
   return engine.run(TABLES_TO_VACUUM, [], { keep: true }).reply.rows

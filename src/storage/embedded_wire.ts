@@ -1,9 +1,11 @@
 /**
  * PostgreSQL's wire protocol, as far as one embedded backend needs it: messages out, replies in.
  *
- * PGlite has a client of its own, but it sends five messages in five calls a query, plans every
- * statement anew, and spells bytea in hex. Bind, Execute and Sync in one call, against a prepared
- * statement, with bytea and integers in binary: see docs/decisions.md for the figures.
+ * PGlite has a client of its own, but it sends six messages in six calls a query, plans every
+ * statement anew, and spells bytea in hex. Here it is Bind, Execute and Sync in one call, against a
+ * prepared statement, with bytea and integers in binary. Measured on two cores, one after the
+ * other: `select 1` 4.3k/s with PGlite's and 39k/s with this on Deno, 2.7k/s and 49k/s on Bun;
+ * durable inserts of one row 1.0k/s and 1.7k/s on Deno, 1.2k/s and 2.6k/s on Bun.
  */
 import type { Parameter } from "./database.ts";
 

@@ -1,0 +1,33 @@
+/**
+ * Where the binary that Bun compiles begins: the embedded PostgreSQL's files go along in it. From
+ * source, and in a binary of `deno compile`, `main.ts` begins, and PGlite finds its own files.
+ */
+import { readFile } from "node:fs/promises";
+import process from "node:process";
+import { provideEmbeddedAssets } from "../src/storage/embedded_assets.ts";
+
+/** With `type: "file"`, Bun embeds a file, and the import is its path in the binary. */
+interface EmbeddedFile {
+  readonly default: string;
+}
+
+// `as string` is for Deno, which would read the files as modules when it checks this one. Bun
+// drops types before it looks for imports.
+const pgliteWasm: EmbeddedFile = await import("@electric-sql/pglite/pglite.wasm" as string, {
+  with: { type: "file" },
+});
+const initdbWasm: EmbeddedFile = await import("@electric-sql/pglite/initdb.wasm" as string, {
+  with: { type: "file" },
+});
+const data: EmbeddedFile = await import("@electric-sql/pglite/pglite.data" as string, {
+  with: { type: "file" },
+});
+
+provideEmbeddedAssets(async () => ({
+  pgliteWasmModule: await WebAssembly.compile(await readFile(pgliteWasm.default)),
+  initdbWasmModule: await WebAssembly.compile(await readFile(initdbWasm.default)),
+  fsBundle: new Blob([await readFile(data.default)]),
+}));
+
+const { run } = await import("../main.ts");
+await run(process.argv.slice(2));

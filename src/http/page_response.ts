@@ -1,0 +1,26 @@
+/** A page as headers and a body, for every mode that answers once. */
+import { encodeOffset } from "../offset.ts";
+import { isJsonMode } from "../protocol/content_type.ts";
+import * as header from "../protocol/headers.ts";
+import { renderJson } from "../protocol/json_mode.ts";
+import type { Page } from "../streams/reader.ts";
+import type { StreamState } from "../streams/stream_state.ts";
+import { CACHEABLE, type HeaderList } from "./respond.ts";
+
+/** Next offset, up to date, closed, and how long it may be kept. */
+export function pageHeaders(stream: StreamState, page: Page): HeaderList {
+  const headers: HeaderList = [
+    ["Content-Type", stream.contentType],
+    [header.NEXT_OFFSET, encodeOffset(page.end)],
+    ["Cache-Control", CACHEABLE],
+  ];
+  if (page.upToDate) headers.push([header.UP_TO_DATE, "true"]);
+  if (page.closed) headers.push([header.CLOSED, "true"]);
+  return headers;
+}
+
+export function bodyOf(stream: StreamState, page: Page): Uint8Array<ArrayBuffer> {
+  return isJsonMode(stream.contentType)
+    ? renderJson(page.bytes)
+    : page.bytes as Uint8Array<ArrayBuffer>;
+}

@@ -1,0 +1,215 @@
+import assert from "node:assert/strict";
+// deno-lint-ignore no-import-prefix
+import fc from "npm:fast-check@4.10.2";
+import {
+  flattenJson,
+  InvalidJson,
+  isMessageBoundary,
+  lastBoundary,
+  MESSAGE_END,
+  positionAfterMessages,
+  renderJson,
+  splitAnywhere,
+  splitAtMessages,
+} from "../../src/protocol/json_mode.ts";
+
+const RS = "\x1e";
+const bytesOf = (text: string) => new TextEncoder().encode(text);
+const textOf = (bytes: Uint8Array) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+
+function flatten(text: string): { stored: string; messages: number } {
+  const { bytes, messages } = flattenJson(bytesOf(text));
+  return { stored: textOf(bytes), messages };
+}
+
+const space = fc.string({ unit: fc.constantFrom(" ", "\n", "\r", "\t"), maxLength: 3 });
+
+/** JSON source text with white space wherever it may stand, and numbers no double can hold. */
+const source = fc.letrec<{ value: string; wrapped: string }>((tie) => ({
+  wrapped: fc.tuple(space, tie("value"), space).map((parts) => parts.join("")),
+  value: fc.oneof(
+    { maxDepth: 3 },
+    fc.constantFrom("null", "true", "1.0", "1e400", "-0", "12345678901234567890", '"\\u001e\\""'),
+    fc.string({ unit: "binary" }).map((text) => JSON.stringify(text)),
+    fc.string({ unit: fc.constantFrom("[", "]", "{", "}", ",", '"', "\\", " ", "é", "\ufeff") })
+      .map((text) => JSON.stringify(text)),
+    fc.array(tie("wrapped"), { maxLength: 4 }).map((items) => `[${items.join(",")}]`),
+    fc.array(fc.tuple(space, fc.string(), space, tie("wrapped")), { maxLength: 4 }).map((fields) =>
+      `{${fields.map(([l, key, r, v]) => `${l}${JSON.stringify(key)}${r}:${v}`).join(",")}}`
+    ),
+  ),
+}));
+const notArray = source.value.filter((text) => !text.startsWith("["));
+
+Deno.test("flattenJson keeps the elements of an array as they were sent", () => {
+  fc.assert(fc.property(
+    fc.array(fc.tuple(space, source.value, space)),
+    space,
+    (items, around) => {
+      const body = `${around}[${items.map((parts) => parts.join("")).join(",")}]${around}`;
+      const messages = items.map(([, value]) => value);
+      const expected = messages.map((message) => message + RS).join("");
+      assert.deepEqual(flatten(body), { stored: expected, messages: messages.length });
+      const rendered = textOf(renderJson(flattenJson(bytesOf(body)).bytes));
+      assert.equal(rendered, `[${messages.join(",")}]`);
+      assert.deepEqual(JSON.parse(rendered), JSON.parse(body));
+    },
+  ));
+});
+
+Deno.test("flattenJson keeps any other body as one message", () => {
+  fc.assert(fc.property(space, notArray, space, (left, value, right) => {
+    assert.deepEqual(flatten(left + value + right), { stored: value + RS, messages: 1 });
+  }));
+});
+
+Deno.test("flattenJson flattens one level", () => {
+  assert.deepEqual(flatten("[[1,2], [3,4]]"), { stored: `[1,2]${RS}[3,4]${RS}`, messages: 2 });
+  assert.deepEqual(flatten("[[[1,2,3]]]"), { stored: `[[1,2,3]]${RS}`, messages: 1 });
+  assert.deepEqual(flatten("[[]]"), { stored: `[]${RS}`, messages: 1 });
+});
+
+Deno.test("flattenJson finds no message in an empty array", () => {
+  for (const body of ["[]", " [ \r\n\t] "]) {
+    assert.deepEqual(flatten(body), { stored: "", messages: 0 });
+  }
+});
+
+Deno.test("flattenJson leaves white space and numbers within a message alone", () => {
+  const message = `{ "b": 1.0,\n\t"a": 12345678901234567890, "c": [ 1e400 ] }`;
+  assert.equal(flatten(`[ ${message} ]`).stored, message + RS);
+  assert.equal(flatten(message).stored, message + RS);
+});
+
+Deno.test("flattenJson works on a view into a larger buffer", () => {
+  const view = bytesOf("xx[1,2]xx").subarray(2, 7);
+  assert.equal(textOf(flattenJson(view).bytes), `1${RS}2${RS}`);
+});
+
+Deno.test("flattenJson refuses what is not one JSON text", () => {
+  const bad = [
+    "",
+    " ",
+    "[1,]",
+    "[,1]",
+    "[1",
+    "1 2",
+    "[1][2]",
+    "{a:1}",
+    "'a'",
+    "NaN",
+    `"a${RS}b"`,
+    `1${RS}2`,
+    `"line\nbreak"`,
+    "\ufeff1",
+    "1\u00a0",
+    "01",
+  ];
+  for (const body of bad) assert.throws(() => flatten(body), InvalidJson, JSON.stringify(body));
+});
+
+Deno.test("flattenJson refuses what is not UTF-8", () => {
+  for (const inside of [[0xff], [0xc3], [0xed, 0xa0, 0x80], [0xc0, 0xaf]]) {
+    assert.throws(() => flattenJson(Uint8Array.of(0x22, ...inside, 0x22)), InvalidJson);
+  }
+});
+
+Deno.test("flattenJson never answers with anything but bytes or InvalidJson", () => {
+  const nearJson = fc.string({ unit: fc.constantFrom(...'[]{},:"\\ \n1e-tru') });
+  fc.assert(fc.property(nearJson, (body) => {
+    try {
+      const { bytes, messages } = flattenJson(bytesOf(body));
+      assert.equal(positionAfterMessages(bytes, Infinity).found, messages);
+    } catch (error) {
+      assert.ok(error instanceof InvalidJson);
+    }
+  }));
+});
+
+Deno.test("renderJson of nothing is the empty array", () => {
+  assert.equal(textOf(renderJson(new Uint8Array())), "[]");
+});
+
+Deno.test("renderJson finds the ends of short and long messages", () => {
+  fc.assert(fc.property(fc.array(fc.integer({ min: 1, max: 80 }), { minLength: 1 }), (sizes) => {
+    const messages = sizes.map((size) => "7".repeat(size));
+    const stored = bytesOf(messages.map((message) => message + RS).join(""));
+    assert.equal(textOf(renderJson(stored)), `[${messages.join(",")}]`);
+  }));
+});
+
+Deno.test("renderJson refuses bytes that end within a message", () => {
+  assert.throws(() => renderJson(bytesOf(`1${RS}2`)), RangeError);
+});
+
+Deno.test("renderJson leaves the stored bytes as they are", () => {
+  const stored = bytesOf(`1${RS}2${RS}`);
+  renderJson(stored);
+  assert.equal(textOf(stored), `1${RS}2${RS}`);
+});
+
+Deno.test("isMessageBoundary holds at the beginning and after a terminator", () => {
+  assert.ok(isMessageBoundary(undefined));
+  assert.ok(isMessageBoundary(MESSAGE_END));
+  assert.ok(!isMessageBoundary(0x2c));
+});
+
+Deno.test("positionAfterMessages walks over whole messages", () => {
+  const stored = bytesOf(`1${RS}22${RS}333`);
+  assert.deepEqual(positionAfterMessages(stored, 0), { found: 0, length: 0 });
+  assert.deepEqual(positionAfterMessages(stored, 1), { found: 1, length: 2 });
+  assert.deepEqual(positionAfterMessages(stored, 2), { found: 2, length: 5 });
+  assert.deepEqual(positionAfterMessages(stored, 9), { found: 2, length: 5 });
+  assert.deepEqual(positionAfterMessages(new Uint8Array(), 1), { found: 0, length: 0 });
+});
+
+Deno.test("lastBoundary stands after the last terminator", () => {
+  assert.equal(lastBoundary(bytesOf(`1${RS}22${RS}333`)), 5);
+  assert.equal(lastBoundary(bytesOf(`1${RS}`)), 2);
+  assert.equal(lastBoundary(bytesOf("333")), 0);
+  assert.equal(lastBoundary(new Uint8Array()), 0);
+});
+
+const messageSizes = fc.array(fc.integer({ min: 1, max: 12 }));
+const limits = fc.integer({ min: 1, max: 30 });
+
+Deno.test("splitAtMessages cuts at boundaries, as rarely as the limit allows", () => {
+  fc.assert(fc.property(messageSizes, limits, (sizes, limit) => {
+    const stored = bytesOf(sizes.map((size) => "7".repeat(size - 1) + RS).join(""));
+    const expected: number[] = [];
+    let room = 0;
+    for (const size of sizes) {
+      if (size <= room) expected[expected.length - 1]! += size;
+      else expected.push(size);
+      room = size <= room ? room - size : limit - size;
+    }
+    const pieces = splitAtMessages(stored, limit);
+    assert.deepEqual(pieces.map((piece) => piece.length), expected);
+    let start = 0;
+    for (const piece of pieces) {
+      assert.equal(piece.start, start);
+      start += piece.length;
+    }
+    assert.equal(start, stored.length);
+  }));
+});
+
+Deno.test("splitAtMessages keeps bytes after the last terminator", () => {
+  assert.deepEqual(splitAtMessages(bytesOf(`1${RS}22222`), 3), [
+    { start: 0, length: 2 },
+    { start: 2, length: 5 },
+  ]);
+});
+
+Deno.test("splitAnywhere covers everything in full pieces", () => {
+  assert.deepEqual(splitAnywhere(0, 4), []);
+  assert.deepEqual(splitAnywhere(8, 4), [{ start: 0, length: 4 }, { start: 4, length: 4 }]);
+  assert.deepEqual(splitAnywhere(9, 4).at(-1), { start: 8, length: 1 });
+});
+
+Deno.test("a limit must be a positive integer", () => {
+  for (const limit of [0, -1, 1.5, NaN]) {
+    assert.throws(() => splitAnywhere(9, limit), RangeError);
+    assert.throws(() => splitAtMessages(bytesOf(`1${RS}`), limit), RangeError);
+  }
+});

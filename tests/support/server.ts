@@ -1,0 +1,155 @@
+/**
+ * Starts a real Penstock in a process of its own, on a free port, for tests from the outside.
+ */
+import { type ChildProcessByStdio, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { promisify } from "node:util";
+
+const ROOT = join(import.meta.dirname ?? ".", "../..");
+const START_LIMIT_MS = 60_000;
+const BUN_VERSION = "1.4.5";
+
+export type Runtime = "deno" | "bun" | "binary";
+
+export interface ServerOptions {
+  /** What runs it; Deno unless told. `binary` is dist/penstock as `deno task compile` left it. */
+  runtime?: Runtime;
+  database: { url: string } | { dataDir: string };
+  /** Further arguments of `serve`; a `--port` here takes the place of a free one. */
+  args?: readonly string[];
+  env?: Record<string, string>;
+}
+
+export interface RunningServer {
+  /** `http://127.0.0.1:PORT`, without a slash at the end. */
+  readonly url: string;
+  readonly process: ChildProcessByStdio<null, Readable, Readable>;
+  /** Every line of standard output so far; each is one JSON object. */
+  readonly logs: string[];
+  /** Standard error so far. */
+  stderr(): string;
+  /** Resolves with the first log line, past or future, that the test accepts. */
+  logged(accepts: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>;
+  /** SIGTERM, and waits: the exit code, or null if a signal ended it. */
+  stop(): Promise<number | null>;
+  /** SIGKILL, and waits. */
+  kill(): Promise<void>;
+}
+
+/** Resolves once it listens; throws with its standard error when it does not. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { command, args } = await commandOf(options.runtime ?? "deno");
+  const database = "url" in options.database
+    ? ["--database-url", options.database.url]
+    : ["--data-dir", options.database.dataDir];
+  const port = options.args?.includes("--port") ? [] : ["--port", "0"];
+  const child = spawn(command, [
+    ...args,
+    "serve",
+    ...port,
+    ...["--host", "127.0.0.1", "--log-format", "json"],
+    ...database,
+    ...options.args ?? [],
+  ], {
+    cwd: ROOT,
+    env: { ...process.env, ...options.env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+
+  const logs: string[] = [];
+  const watchers = new Set<(line: string) => void>();
+  let errors = "";
+  child.stderr.on("data", (chunk: Uint8Array) => {
+    errors = (errors + new TextDecoder().decode(chunk)).slice(-16_000);
+  });
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    logs.push(line);
+    for (const watcher of watchers) watcher(line);
+  });
+  const exited = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
+  exited.catch(() => {}); // a command that cannot be started: reported by `logged`
+
+  const logged: RunningServer["logged"] = (accepts) =>
+    new Promise((resolve, reject) => {
+      const look = (line: string) => {
+        const parsed = parseLine(line);
+        if (parsed === undefined || !accepts(parsed)) return;
+        watchers.delete(look);
+        resolve(parsed);
+      };
+      const fail = (reason: unknown) => {
+        watchers.delete(look);
+        reject(new Error(`Penstock ended (${String(reason)})\n${logs.join("\n")}\n${errors}`));
+      };
+      watchers.add(look);
+      logs.forEach(look);
+      // "close" rather than "exit": by then the last of its output has been read.
+      child.once("close", (code, signal) => fail(signal ?? code));
+      child.once("error", fail);
+    });
+
+  const ended = () => child.exitCode !== null || child.signalCode !== null;
+  // Not child.kill(): after it, Deno 2.9 reports the signal even of a process that then exits
+  // with a code of its own.
+  const send = async (signal: "SIGTERM" | "SIGKILL") => {
+    if (!ended() && child.pid !== undefined) {
+      process.kill(child.pid, signal);
+      await exited;
+    }
+  };
+  const limit = setTimeout(() => void send("SIGKILL"), START_LIMIT_MS);
+  const listening = await logged((line) => line.event === "listening")
+    .finally(() => clearTimeout(limit));
+  return {
+    url: String(listening.url).replace(/\/$/, ""),
+    process: child,
+    logs,
+    stderr: () => errors,
+    logged,
+    async stop() {
+      await send("SIGTERM");
+      return child.exitCode;
+    },
+    kill: () => send("SIGKILL"),
+  };
+}
+
+function parseLine(line: string): Record<string, unknown> | undefined {
+  try {
+    return JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+}
+
+async function commandOf(runtime: Runtime): Promise<{ command: string; args: string[] }> {
+  switch (runtime) {
+    case "deno":
+      return { command: process.execPath, args: ["run", "-A", "main.ts"] };
+    case "bun":
+      return { command: await bunExecutable(), args: ["run", "main.ts"] };
+    case "binary": {
+      const suffix = process.platform === "win32" ? ".exe" : "";
+      return { command: join(ROOT, `dist/penstock${suffix}`), args: [] };
+    }
+  }
+}
+
+let bun: Promise<string> | undefined;
+
+/** The Bun on the PATH, else the one npm has; its own path, so that signals reach it. */
+export function bunExecutable(): Promise<string> {
+  bun ??= (async () => {
+    const run = promisify(execFile);
+    const fromPath = await run("bun", ["-e", "console.log(process.execPath)"]).catch(() => null);
+    if (fromPath !== null) return fromPath.stdout.trim();
+    const print = `bun -e "console.log(process.execPath)"`;
+    const { stdout } = await run("npx", ["-y", "-p", `bun@${BUN_VERSION}`, "-c", print]);
+    return stdout.trim();
+  })();
+  return bun;
+}
