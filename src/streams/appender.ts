@@ -29,6 +29,8 @@ export interface AppenderParts {
   readonly hub: Hub;
   readonly wakeups: Wakeups;
   readonly recent: RecentBytes;
+  /** Told the ids of the streams each commit wrote, when it is done. */
+  readonly onWritten: (ids: readonly number[]) => void;
 }
 
 export class Appender {
@@ -186,7 +188,8 @@ export class Appender {
   }
 
   async #commitWrites(writes: StreamWrite[]): Promise<void> {
-    const { hub, wakeups, recent } = this.#parts;
+    const { hub, wakeups, recent, onWritten } = this.#parts;
+    const changed: number[] = [];
     const { refused, written } = await commitAppends(this.#parts.database, writes);
     for (const write of writes) {
       const { id } = write.stream;
@@ -200,9 +203,11 @@ export class Appender {
       if (write.writes) {
         hub.publish(id, { tail: write.after.tail, closed: write.after.closed, ended: false });
         wakeups.notify(id);
+        changed.push(id);
       }
       for (const [append, outcome] of write.answers) append.resolve(outcome);
     }
+    if (changed.length > 0) onWritten(changed);
   }
 
   #take(queue: StreamQueue): void {

@@ -35,6 +35,7 @@ export class Streams {
   readonly #appender: Appender;
   readonly #creator: Creator;
   readonly #sweeper: Sweeper;
+  #onWritten: (ids: readonly number[]) => void = () => {};
 
   constructor(database: Database, telemetry: Telemetry, options: StreamsOptions = DEFAULTS) {
     this.#database = database;
@@ -49,6 +50,7 @@ export class Streams {
       hub: this.#hub,
       wakeups: this.#wakeups,
       recent: this.#recent,
+      onWritten: (ids) => this.#onWritten(ids),
     });
     this.#creator = new Creator(database);
     this.#sweeper = new Sweeper(database, telemetry, (ids) => this.#ended(ids));
@@ -61,6 +63,11 @@ export class Streams {
     });
     this.#followed.start();
     this.#sweeper.start();
+  }
+
+  /** Who is told which streams this node's commits wrote. One listener: the subscriptions. */
+  listenToWrites(listener: (ids: readonly number[]) => void): void {
+    this.#onWritten = listener;
   }
 
   /** Followers waiting now. */
