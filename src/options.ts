@@ -29,7 +29,8 @@ export const OPTIONS = {
     environment: "DATABASE_URL",
     value: "url",
     fallback: "",
-    help: "PostgreSQL 14 or newer; without it, a database embedded in this process",
+    help:
+      "PostgreSQL 14 or newer; without it, a database embedded in this process. Goes before --data-dir",
   },
   databaseConnections: {
     flag: "database-connections",
