@@ -1,4 +1,4 @@
-/** The command line: serve, migrate, help, version. */
+/** The command line: serve, migrate, keys rotate, help, version. */
 import process from "node:process";
 import { type Command, type Config, ConfigError, parseCommand } from "./src/config.ts";
 import { helpText } from "./src/help.ts";
@@ -7,6 +7,7 @@ import { Node } from "./src/node.ts";
 import { runtimeName } from "./src/platform.ts";
 import { migrate } from "./src/storage/migrate.ts";
 import { openDatabase } from "./src/storage/open.ts";
+import { rotateKeys } from "./src/subscriptions/key_ring.ts";
 import { messageOf, type Telemetry } from "./src/telemetry.ts";
 import { VERSION } from "./src/version.ts";
 
@@ -27,13 +28,15 @@ export async function run(args: readonly string[]): Promise<void> {
     process.stdout.write(`penstock ${VERSION}\n`);
   } else {
     try {
-      await (command.name === "serve" ? serve : migrateOnly)(command.config);
+      await COMMANDS[command.name](command.config);
     } catch (error) {
       process.stderr.write(`penstock: ${messageOf(error)}\n`);
       process.exit(1);
     }
   }
 }
+
+const COMMANDS = { serve, migrate: migrateOnly, "keys rotate": rotate };
 
 async function serve(config: Config): Promise<void> {
   const { telemetry, readable } = telemetryOf(config);
@@ -61,6 +64,17 @@ async function migrateOnly(config: Config): Promise<void> {
   try {
     const { applied } = await migrate(database);
     telemetry.report({ event: "migrated", steps: applied });
+  } finally {
+    await database.close();
+  }
+}
+
+async function rotate(config: Config): Promise<void> {
+  const { telemetry } = telemetryOf(config);
+  const database = await openDatabase(config);
+  try {
+    await migrate(database);
+    telemetry.report({ event: "keys_rotated", kids: await rotateKeys(database) });
   } finally {
     await database.close();
   }

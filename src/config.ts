@@ -1,7 +1,8 @@
 /** Settings: flags over environment over defaults, each validated, all errors at once. */
+import { isIPv4 } from "node:net";
 import { parseArgs } from "node:util";
 import { type Option, type OptionName, OPTIONS } from "./options.ts";
-import type { Level } from "./telemetry.ts";
+import { type Level, redact } from "./telemetry.ts";
 
 export interface Config {
   readonly host: string;
@@ -14,18 +15,26 @@ export interface Config {
   readonly dataDir: string | null;
   readonly longPollTimeoutMs: number;
   readonly maxAppendBytes: number;
+  /** Where receivers and workers reach this server, without a slash at the end. Null: its address. */
+  readonly publicUrl: string | null;
+  /** Webhooks may go to `http://localhost`: for development. */
+  readonly allowHttpWebhooks: boolean;
   readonly logFormat: "auto" | "text" | "json";
   readonly logLevel: Level | "silent";
 }
 
 export type Command =
-  | { readonly name: "serve" | "migrate"; readonly config: Config }
+  | { readonly name: "serve" | "migrate" | "keys rotate"; readonly config: Config }
   | { readonly name: "help" }
   | { readonly name: "version" };
 
 /** The command line or the environment cannot be used. `message` says what to change. */
 export class ConfigError extends Error {
   override name = "ConfigError";
+  constructor(message: string) {
+    // A connection string may have landed in the wrong place, password and all.
+    super(redact(message));
+  }
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -37,9 +46,12 @@ export function parseCommand(args: readonly string[], environment: Environment):
   const { values, positionals } = parseFlags(args);
   if (values.help === true || positionals[0] === "help") return { name: "help" };
   if (values.version === true) return { name: "version" };
-  const [name = "serve", ...rest] = positionals;
-  if (name !== "serve" && name !== "migrate") {
-    throw new ConfigError(`unknown command "${name}": there are serve and migrate`);
+  const [first = "serve", ...others] = positionals;
+  const [name, rest] = first === "keys" && others[0] === "rotate"
+    ? ["keys rotate" as const, others.slice(1)]
+    : [first, others];
+  if (name !== "serve" && name !== "migrate" && name !== "keys rotate") {
+    throw new ConfigError(`unknown command "${name}": there are serve, migrate and keys rotate`);
   }
   if (rest.length > 0) throw new ConfigError(`unexpected argument "${rest[0]}"`);
   return { name, config: parseConfig(values, environment) };
@@ -80,8 +92,12 @@ function parseConfig(
       return undefined as T;
     }
   };
+  const host = read("host", parseHost);
+  const publicUrl = read("publicUrl", parsePublicUrl);
+  // A server that is known by https is no developer's, though it may listen behind a proxy.
+  const development = host !== undefined && isLoopback(host) && !publicUrl?.startsWith("https:");
   const config: Config = {
-    host: read("host", parseHost),
+    host,
     port: read("port", (text) => parseInteger(text, 0, 65535)),
     databaseUrl: read("databaseUrl", parseDatabaseUrl),
     databaseConnections: read("databaseConnections", (text) => parseInteger(text, 2, 1000)),
@@ -89,6 +105,11 @@ function parseConfig(
     dataDir: read("dataDir", (text) => text === "" ? null : text),
     longPollTimeoutMs: read("longPollTimeout", parseDuration),
     maxAppendBytes: read("maxAppendBytes", parseSize),
+    publicUrl,
+    allowHttpWebhooks: read(
+      "allowHttpWebhooks",
+      (text) => text === "" ? development : oneOf(text, ["true", "false"]) === "true",
+    ),
     logFormat: read("logFormat", (text) => oneOf(text, ["auto", "text", "json"])),
     logLevel: read(
       "logLevel",
@@ -107,7 +128,7 @@ function parseConfig(
 }
 
 export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+  return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
 }
 
 function parseHost(text: string): string {
@@ -133,6 +154,23 @@ function parseDatabaseUrl(text: string): string | null {
   }
   if (url.protocol === "postgres:" || url.protocol === "postgresql:") return text;
   throw new Error(`a ${url.protocol} URL; expected postgres://…`);
+}
+
+function parsePublicUrl(text: string): string | null {
+  if (text === "") return null;
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    throw new Error(`"${text}" is not a URL; expected https://host`);
+  }
+  if (url.protocol !== "https:" && url.protocol !== "http:") {
+    throw new Error(`a ${url.protocol} URL; expected https://host`);
+  }
+  if (url.pathname !== "/" || url.search !== "" || url.hash !== "" || url.username !== "") {
+    throw new Error("streams are at /v1/stream/: give the URL without path, query or user");
+  }
+  return url.origin;
 }
 
 /** `500ms`, `30s`, `2m`; a bare number is seconds. Returns milliseconds. */

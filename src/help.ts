@@ -15,6 +15,8 @@ export function helpText(): string {
 Usage:
   penstock [serve] [options]    serve streams under /v1/stream/ (the default)
   penstock migrate [options]    bring the database's schema up to date, and end
+  penstock keys rotate [options]
+                                sign webhooks and tokens with new keys from now on
   penstock --version
   penstock --help
 

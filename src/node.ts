@@ -6,10 +6,11 @@ import { type Database } from "./storage/database.ts";
 import { migrate } from "./storage/migrate.ts";
 import { openDatabase } from "./storage/open.ts";
 import { Streams } from "./streams/streams.ts";
+import { Subscriptions } from "./subscriptions/subscriptions.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { VERSION } from "./version.ts";
 
-/** How long an orderly stop may take before what is left is cut. Milliseconds. */
+/** How long requests may take to end before the process ends with them. Milliseconds. */
 const STOP_MS = 10_000;
 
 export class Node {
@@ -17,20 +18,22 @@ export class Node {
   readonly database: Database;
   readonly #listener: Listener;
   readonly #streams: Streams;
+  readonly #subscriptions: Subscriptions;
   readonly #telemetry: Telemetry;
 
   private constructor(
     database: Database,
     streams: Streams,
+    subscriptions: Subscriptions,
     listener: Listener,
     telemetry: Telemetry,
   ) {
     this.database = database;
     this.#streams = streams;
+    this.#subscriptions = subscriptions;
     this.#listener = listener;
     this.#telemetry = telemetry;
-    const { hostname, port } = listener;
-    this.url = `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+    this.url = urlOf(listener);
   }
 
   /** @throws Error with a sentence for the operator: database, schema, data folder or address. */
@@ -41,8 +44,16 @@ export class Node {
       if (applied.length > 0) telemetry.report({ event: "migrated", steps: applied });
       const streams = new Streams(database, telemetry);
       await streams.start();
+      const subscriptions = new Subscriptions({
+        database,
+        streams,
+        telemetry,
+        allowLocalWebhooks: config.allowHttpWebhooks,
+        publicUrl: () => config.publicUrl ?? urlOf(listener),
+      });
+      await subscriptions.prepare();
       const handler = createRouter(
-        { streams, telemetry, ping: () => ping(database) },
+        { streams, subscriptions, telemetry, ping: () => ping(database) },
         config,
       );
       const listener = listen({
@@ -51,7 +62,8 @@ export class Node {
         handler,
         maxBodyBytes: config.maxAppendBytes,
       });
-      const node = new Node(database, streams, listener, telemetry);
+      subscriptions.start();
+      const node = new Node(database, streams, subscriptions, listener, telemetry);
       telemetry.report({
         event: "listening",
         version: VERSION,
@@ -72,11 +84,15 @@ export class Node {
     this.#streams.drain();
     if (!await within(answered, STOP_MS)) {
       this.#telemetry.report({ event: "stop_forced", reason: "requests were still open" });
-      await within(this.#listener.abort(), 1000);
     }
+    await within(this.#subscriptions.stop(), STOP_MS);
     await within(this.#streams.stop().then(() => this.database.close()), STOP_MS);
     this.#telemetry.report({ event: "stopped" });
   }
+}
+
+function urlOf({ hostname, port }: Listener): string {
+  return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }
 
 async function ping(database: Database): Promise<void> {

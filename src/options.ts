@@ -67,6 +67,20 @@ export const OPTIONS = {
     fallback: "16MiB",
     help: "Largest request body; larger ones get 413",
   },
+  publicUrl: {
+    flag: "public-url",
+    environment: "PENSTOCK_PUBLIC_URL",
+    value: "url",
+    fallback: "",
+    help: "How webhook receivers reach this server; http://host:port by default",
+  },
+  allowHttpWebhooks: {
+    flag: "allow-http-webhooks",
+    environment: "PENSTOCK_ALLOW_HTTP_WEBHOOKS",
+    fallback: "",
+    help:
+      "Deliver webhooks to http://localhost too; so while listening on loopback for no https URL",
+  },
   logFormat: {
     flag: "log-format",
     environment: "PENSTOCK_LOG_FORMAT",

@@ -19,6 +19,51 @@ export type TelemetryEvent =
   | { readonly event: "sweep_failed"; readonly error: unknown }
   | { readonly event: "database_unavailable"; readonly error: unknown; readonly suppressed: number }
   | {
+    readonly event: "subscription_created";
+    readonly subscription: string;
+    readonly type: "webhook" | "pull-wake";
+  }
+  | { readonly event: "subscription_deleted"; readonly subscription: string }
+  | {
+    /** A webhook was answered with 2xx. `done`: and its wake is over. */
+    readonly event: "wake_delivered";
+    readonly subscription: string;
+    readonly generation: number;
+    readonly status: number;
+    readonly done: boolean;
+    readonly ms: number;
+  }
+  | { readonly event: "wake_written"; readonly subscription: string; readonly generation: number }
+  | {
+    readonly event: "delivery_failed";
+    readonly subscription: string;
+    readonly generation: number;
+    readonly reason: string;
+    /** In a row; 0 when the wake was over before the failure was known. */
+    readonly failures: number;
+    /** Until the next attempt; null when there is none. */
+    readonly retryMs: number | null;
+    /** Since the first of these failures. */
+    readonly failingForMs: number;
+  }
+  | {
+    readonly event: "lease_claimed";
+    readonly subscription: string;
+    readonly generation: number;
+    readonly holder: string;
+  }
+  | {
+    /** Also a delivery that its node did not live to end. */
+    readonly event: "lease_expired";
+    readonly subscription: string;
+    readonly generation: number;
+    readonly holder: string | null;
+  }
+  | { readonly event: "request_fenced"; readonly subscription: string; readonly operation: string }
+  /** Looking for wakes, or delivering one, met an error; it is done again. */
+  | { readonly event: "subscriptions_failed"; readonly error: unknown }
+  | { readonly event: "keys_rotated"; readonly kids: readonly string[] }
+  | {
     readonly event: "request_failed";
     readonly method: string;
     readonly path: string;
@@ -35,8 +80,13 @@ export type Level = "debug" | "info" | "warning" | "error";
 export function levelOf(event: TelemetryEvent): Level {
   switch (event.event) {
     case "swept":
+    case "wake_delivered":
+    case "wake_written":
+    case "lease_claimed":
       return "debug";
     case "sweep_failed":
+    case "delivery_failed":
+    case "subscriptions_failed":
     case "database_unavailable":
     case "stop_forced":
       return "warning";
@@ -71,13 +121,43 @@ export function sentenceOf(event: TelemetryEvent): string {
     case "database_unavailable":
       return `The database is unavailable: ${messageOf(event.error)}` +
         (event.suppressed > 0 ? ` (${event.suppressed} more like it)` : "");
+    case "subscription_created":
+      return `Subscription ${event.subscription} created (${event.type})`;
+    case "subscription_deleted":
+      return `Subscription ${event.subscription} deleted`;
+    case "wake_delivered":
+      return `Wake ${event.generation} of ${event.subscription} delivered in ${event.ms} ms: ` +
+        `${event.status}${event.done ? ", done" : ""}`;
+    case "wake_written":
+      return `Wake ${event.generation} of ${event.subscription} written`;
+    case "delivery_failed":
+      return `Wake ${event.generation} of ${event.subscription} failed: ${event.reason}` +
+        (event.retryMs === null
+          ? ""
+          : `; failure ${event.failures}, failing for ${event.failingForMs} ms, ` +
+            `tried again in ${event.retryMs} ms`);
+    case "lease_claimed":
+      return `Wake ${event.generation} of ${event.subscription} claimed by ${event.holder}`;
+    case "lease_expired":
+      return `Lease of wake ${event.generation} of ${event.subscription} expired` +
+        (event.holder === null ? "" : `, held by ${event.holder}`);
+    case "request_fenced":
+      return `Stale ${event.operation} for ${event.subscription} refused`;
+    case "subscriptions_failed":
+      return `Subscriptions met an error: ${messageOf(event.error)}`;
+    case "keys_rotated":
+      return `Keys rotated: ${event.kids.join(", ")} sign from now on`;
     case "request_failed":
       return `${event.method} ${event.path} failed: ${messageOf(event.error)}`;
   }
 }
 
-/** An error's message with what looks like a connection string's password taken out. */
+/** An error's message, without passwords. */
 export function messageOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.replace(/(\w+:\/\/[^\s:@/]*):[^\s@]*@/g, "$1:***@");
+  return redact(error instanceof Error ? error.message : String(error));
+}
+
+/** Takes out what looks like the password in a connection string; it may itself hold an @. */
+export function redact(text: string): string {
+  return text.replace(/(\w+:\/\/[^\s:@/]*):\S*@/g, "$1:***@");
 }

@@ -9,6 +9,7 @@ import { get, head, type ReadOptions } from "./read_routes.ts";
 import { respondRefusal } from "./refusals.ts";
 import { BodyBroken, BodyTooLarge } from "./request_body.ts";
 import { respondError, respondPreflight, STREAM_METHODS } from "./respond.ts";
+import { control, isControlPath } from "./subscription_routes.ts";
 import { post, put, remove } from "./write_routes.ts";
 
 export interface RouterOptions extends ReadOptions {
@@ -42,6 +43,7 @@ async function route(
   if (!path.startsWith(STREAM_PREFIX)) return await health(parts, request, path);
   const { method } = request;
   if (method === "OPTIONS") return respondPreflight();
+  if (isControlPath(path)) return await control(parts.subscriptions, request, path);
   const stream = parseStreamPath(path);
   if ("refusal" in stream) return respondRefusal(stream.refusal);
   const { streams } = parts;

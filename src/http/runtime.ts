@@ -5,8 +5,6 @@ export interface Listener {
   readonly port: number;
   /** Takes no new connection; resolves when the requests under way are answered. */
   shutdown(): Promise<void>;
-  /** Cuts whatever is still open. */
-  abort(): Promise<void>;
 }
 
 export interface ListenOptions {
@@ -23,16 +21,11 @@ export function listen(options: ListenOptions): Listener {
 }
 
 function listenOnDeno({ hostname, port, handler }: ListenOptions): Listener {
-  const abort = new AbortController();
-  const server = Deno.serve({ hostname, port, signal: abort.signal, onListen: () => {} }, handler);
+  const server = Deno.serve({ hostname, port, onListen: () => {} }, handler);
   return {
     hostname: server.addr.hostname,
     port: server.addr.port,
     shutdown: () => server.shutdown(),
-    abort: async () => {
-      abort.abort();
-      await server.finished;
-    },
   };
 }
 
@@ -50,6 +43,5 @@ function listenOnBun({ hostname, port, handler, maxBodyBytes }: ListenOptions): 
     hostname: server.hostname ?? hostname,
     port: server.port ?? port,
     shutdown: () => server.stop(false),
-    abort: () => server.stop(true),
   };
 }

@@ -59,7 +59,7 @@ export const RESPONSE_HEADERS = [
 /** A value read from a header, or why it cannot be. */
 export type Parsed<T> = { readonly value: T } | { readonly refusal: Refusal };
 
-/** Longest Producer-Id and Stream-Seq, bytes: both are kept in rows and indexes. */
+/** Longest Producer-Id and Stream-Seq, characters: both are kept in rows and indexes. */
 const LONGEST_TOKEN = 512;
 /** A century of seconds: more is a mistake, and far more overflows Postgres's intervals. */
 const LONGEST_TTL = 3_155_760_000;
@@ -67,7 +67,7 @@ const LONGEST_TTL = 3_155_760_000;
 // deno-lint-ignore no-control-regex
 const CONTROL = /[\x00-\x1f\x7f]/;
 const RFC3339 =
-  /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
+  /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
 
 /** Section 5.1: seconds, decimal, without sign, point, exponent or leading zeros. */
 export function parseTtl(text: string | null): Parsed<number | null> {
@@ -83,7 +83,7 @@ export function parseTtl(text: string | null): Parsed<number | null> {
 /** An RFC 3339 timestamp, as milliseconds since 1970. */
 export function parseExpiresAt(text: string | null): Parsed<number | null> {
   if (text === null) return { value: null };
-  const milliseconds = RFC3339.test(text) ? Date.parse(text.toUpperCase()) : NaN;
+  const milliseconds = RFC3339.test(text) && dayExists(text) ? Date.parse(text.toUpperCase()) : NaN;
   if (Number.isNaN(milliseconds)) {
     return refuse("invalid_expires_at", `${EXPIRES_AT} is an RFC 3339 timestamp`);
   }
@@ -97,9 +97,21 @@ export function parseContentType(text: string | null): Parsed<string | null> {
     : refuse("invalid_content_type", "Content-Type is not a media type");
 }
 
-/** Only `true` closes; anything else is as if the header were not there. */
+/** `Date.parse` takes the 31st of February for the 3rd of March. */
+function dayExists(timestamp: string): boolean {
+  const [year, month, day] = timestamp.slice(0, 10).split("-").map(Number) as [
+    number,
+    number,
+    number,
+  ];
+  const days = new Date(0);
+  days.setUTCFullYear(year, month, 0);
+  return day <= days.getUTCDate();
+}
+
+/** Only `true` closes (section 4.1); anything else is as if the header were not there. */
 export function parseClosed(text: string | null): boolean {
-  return text === "true";
+  return text !== null && text.toLowerCase() === "true";
 }
 
 /** Opaque, compared byte-wise. */

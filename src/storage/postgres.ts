@@ -5,10 +5,12 @@ import { setImmediate } from "node:timers";
 import {
   type Database,
   DatabaseUnavailable,
+  type Drizzle,
   type ListenerEvents,
   type Listening,
   type Parameter,
 } from "./database.ts";
+import { PostgresListener } from "./postgres_listener.ts";
 
 export interface PostgresOptions {
   readonly url: string;
@@ -22,8 +24,19 @@ export interface PostgresOptions {
 const UNAVAILABLE = /^(08|53|57P|25006|58|40P01|55P03|57014)/;
 
 export async function openPostgres(options: PostgresOptions): Promise<Database> {
-  const connection = {
-    max: options.connections,
+  const database = new PostgresDatabase(options);
+  try {
+    await database.describe();
+  } catch (error) {
+    await database.close().catch(() => {});
+    throw error;
+  }
+  return database;
+}
+
+function openClient(options: PostgresOptions, connections: number) {
+  return postgres(options.url, {
+    max: connections,
     connect_timeout: Math.max(1, Math.ceil(options.timeoutMs / 1000)),
     // Retried quickly: a request waits for its own bound, not for a back-off that has grown.
     backoff: (attempt: number) => Math.min(0.1 * attempt, 1),
@@ -32,7 +45,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
     onnotice: () => {},
     connection: {
       application_name: "penstock",
-      // The server gives up a little after we do, and frees its locks.
+      // The server gives up a little before we do, and frees its locks.
       statement_timeout: options.timeoutMs,
       idle_in_transaction_session_timeout: options.timeoutMs,
     },
@@ -51,33 +64,28 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
         parse: (text: string) => text,
       },
     },
-  };
-  const client = postgres(options.url, connection);
-  const database = new PostgresDatabase(client, options);
-  try {
-    await database.describe();
-  } catch (error) {
-    await client.end({ timeout: 1 }).catch(() => {});
-    throw error;
-  }
-  return database;
+  });
 }
 
-type Client = postgres.Sql<{ int8: number; bytea: Uint8Array<ArrayBuffer>; timestamp: string }>;
+type Client = ReturnType<typeof openClient>;
 
 class PostgresDatabase implements Database {
   readonly kind = "postgres";
   readonly concurrency: number;
-  readonly drizzle: Database["drizzle"];
   description = "PostgreSQL";
+  readonly #options: PostgresOptions;
   #client: Client;
-  #options: PostgresOptions;
+  #drizzle: Drizzle;
 
-  constructor(client: Client, options: PostgresOptions) {
-    this.#client = client;
+  constructor(options: PostgresOptions) {
     this.#options = options;
     this.concurrency = options.connections;
-    this.drizzle = drizzle(client) as unknown as Database["drizzle"];
+    this.#client = openClient(options, options.connections);
+    this.#drizzle = drizzle(this.#client) as unknown as Drizzle;
+  }
+
+  get drizzle(): Drizzle {
+    return this.#drizzle;
   }
 
   async describe(): Promise<void> {
@@ -101,12 +109,18 @@ class PostgresDatabase implements Database {
   }
 
   async listen(channel: string, events: ListenerEvents): Promise<Listening> {
-    const listening = await this.#client.listen(
+    const listener = new PostgresListener(
+      {
+        open: () => openClient(this.#options, 1) as unknown as postgres.Sql,
+        notify: async (payload) => {
+          await this.query("select pg_notify($1, $2)", [channel, payload]);
+        },
+      },
       channel,
-      (payload) => events.onPayload(payload),
-      () => events.onListening(),
+      events,
     );
-    return { stop: () => listening.unlisten() };
+    await listener.start();
+    return listener;
   }
 
   /**
@@ -121,10 +135,15 @@ class PostgresDatabase implements Database {
     await this.#client.end({ timeout: 5 });
   }
 
-  /** A statement that is never answered (a half-open socket) must not hold its request for ever. */
+  /**
+   * A statement that is never answered must not hold its request for ever. The server ends its own
+   * statements before that, so no answer means that the connection is dead and does not know it.
+   */
   #bounded<T>(work: Promise<T>): Promise<T> {
+    const client = this.#client;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
+        this.#replace(client);
         reject(new DatabaseUnavailable(`no answer within ${this.#options.timeoutMs} ms`));
       }, this.#options.timeoutMs + 500);
       work.then((value) => {
@@ -135,6 +154,14 @@ class PostgresDatabase implements Database {
         reject(unavailableOr(error));
       });
     });
+  }
+
+  /** All connections anew: where one died without a word, the others very likely did too. */
+  #replace(client: Client): void {
+    if (client !== this.#client) return;
+    this.#client = openClient(this.#options, this.#options.connections);
+    this.#drizzle = drizzle(this.#client) as unknown as Drizzle;
+    client.end({ timeout: 0 }).catch(() => {});
   }
 }
 

@@ -91,3 +91,106 @@ export const producers = penstock.table("producers", {
   /** True when the append of `(epoch, last_seq)` is the one that closed the stream. */
   closedStream: boolean("closed_stream").notNull().default(false),
 }, (table) => [primaryKey({ columns: [table.streamId, table.producerId] })]);
+
+/** `subscriptions.phase`: where its one wake is (section 7). */
+export const PHASE_IDLE = 0;
+/** Issued: a node is sending the webhook, or writing the wake event. */
+export const PHASE_DELIVERING = 1;
+/** Delivered: the receiver has it, or the wake event lies in the wake stream unclaimed. */
+export const PHASE_DELIVERED = 2;
+/** A pull-wake worker holds the lease. */
+export const PHASE_CLAIMED = 3;
+/** The delivery failed; it is tried again at `due_at`. */
+export const PHASE_RETRYING = 4;
+
+/** One row a subscription (sections 6 and 7). Its row lock guards the row and its links. */
+export const subscriptions = penstock.table("subscriptions", {
+  id: bigint("id", { mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
+  /** The client's id. */
+  name: bytewise("name").notNull(),
+  type: text("type").notNull(),
+  pattern: bytewise("pattern"),
+  /** The pattern as a regular expression, and the literal text it begins and ends with. */
+  patternRegex: text("pattern_regex"),
+  patternPrefix: bytewise("pattern_prefix"),
+  patternSuffix: bytewise("pattern_suffix"),
+  webhookUrl: text("webhook_url"),
+  wakeStream: bytewise("wake_stream"),
+  leaseTtlMs: bigint("lease_ttl_ms", { mode: "number" }).notNull(),
+  description: text("description"),
+  /** SHA-256 of the normalised configuration. */
+  configHash: text("config_hash").notNull(),
+  createdAt: timestamp("created_at", { withTimezone: true, mode: "string" }).notNull()
+    .default(sql`clock_timestamp()`),
+  /** A tombstone, when set. */
+  deletedAt: timestamp("deleted_at", { withTimezone: true, mode: "string" }),
+  /** The fencing counter: grows with every wake, never falls. */
+  generation: bigint("generation", { mode: "number" }).notNull().default(0),
+  phase: smallint("phase").notNull().default(PHASE_IDLE),
+  wakeId: text("wake_id"),
+  /** The worker that claimed. */
+  holder: text("holder"),
+  /** When the lease ends, or the delivery is tried again. By the database's clock. */
+  dueAt: timestamp("due_at", { withTimezone: true, mode: "string" }),
+  /** Failed deliveries since the last that succeeded. */
+  failures: bigint("failures", { mode: "number" }).notNull().default(0),
+  failingSince: timestamp("failing_since", { withTimezone: true, mode: "string" }),
+}, (table) => [
+  uniqueIndex("subscriptions_living_name").on(table.name).where(sql`deleted_at is null`),
+  index("subscriptions_due").on(table.dueAt).where(sql`due_at is not null`),
+  /** What a new stream's path is looked up by. */
+  index("subscriptions_pattern").on(table.patternPrefix, table.patternSuffix)
+    .where(sql`deleted_at is null and pattern is not null`),
+  index("subscriptions_deleted").on(table.deletedAt).where(sql`deleted_at is not null`),
+]);
+
+/** One row a (subscription, stream): the cursor. */
+export const subscriptionLinks = penstock.table("subscription_links", {
+  subscriptionId: bigint("subscription_id", { mode: "number" }).notNull(),
+  path: bytewise("path").notNull(),
+  /** Added by `streams`. */
+  explicit: boolean("explicit").notNull(),
+  /** Matched by `pattern`. */
+  glob: boolean("glob").notNull(),
+  /** Null while there is no stream at an explicit path. */
+  streamId: bigint("stream_id", { mode: "number" }),
+  /** Everything before this position is processed. */
+  acked: position("acked").notNull(),
+  /** A look has seen the stream's tail beyond `acked`. */
+  pending: boolean("pending").notNull().default(false),
+  /** The generation in which the path passed to another stream: its acks mean the old one. */
+  reattached: bigint("reattached", { mode: "number" }).notNull().default(0),
+}, (table) => [
+  primaryKey({ columns: [table.subscriptionId, table.path] }),
+  index("subscription_links_stream").on(table.streamId, table.subscriptionId),
+  index("subscription_links_path").on(table.path),
+  index("subscription_links_pending").on(table.subscriptionId, table.path).where(sql`pending`),
+]);
+
+/** Streams that no look has matched with the patterns yet. Written by a trigger on `streams`. */
+export const newStreams = penstock.table("new_streams", {
+  streamId: bigint("stream_id", { mode: "number" }).primaryKey(),
+});
+
+/** One row: how far the audit of the links has come, and when it goes on. */
+export const subscriptionAudit = penstock.table("subscription_audit", {
+  id: smallint("id").primaryKey(),
+  streamId: bigint("stream_id", { mode: "number" }).notNull().default(0),
+  subscriptionId: bigint("subscription_id", { mode: "number" }).notNull().default(0),
+  nextAt: timestamp("next_at", { withTimezone: true, mode: "string" }).notNull()
+    .default(sql`clock_timestamp()`),
+});
+
+/** The keys that sign webhooks (Ed25519) and tokens (HMAC). */
+export const keys = penstock.table("keys", {
+  /** The JWK's thumbprint. */
+  kid: text("kid").primaryKey(),
+  /** `webhook` or `token`. */
+  purpose: text("purpose").notNull(),
+  /** The private JWK: a secret. */
+  jwk: text("jwk").notNull(),
+  createdAt: timestamp("created_at", { withTimezone: true, mode: "string" }).notNull()
+    .default(sql`clock_timestamp()`),
+  /** Signs nothing any more; still published and verified with for a while. */
+  retiredAt: timestamp("retired_at", { withTimezone: true, mode: "string" }),
+});

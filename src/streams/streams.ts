@@ -65,7 +65,7 @@ export class Streams {
     this.#sweeper.start();
   }
 
-  /** Who is told which streams this node's commits wrote. One listener: the subscriptions. */
+  /** Who is told which streams this node created or wrote. One listener: the subscriptions. */
   listenToWrites(listener: (ids: readonly number[]) => void): void {
     this.#onWritten = listener;
   }
@@ -91,7 +91,13 @@ export class Streams {
     await this.#wakeups.stop();
   }
 
-  create(request: CreateRequest): Promise<CreateOutcome> {
+  async create(request: CreateRequest): Promise<CreateOutcome> {
+    const outcome = await this.#create(request);
+    if (outcome.kind === "created") this.#onWritten([outcome.stream.id]);
+    return outcome;
+  }
+
+  #create(request: CreateRequest): Promise<CreateOutcome> {
     if (request.fork === null) return this.#creator.create(request);
     const fork: CreateRequest & { fork: ForkRequest } = { ...request, fork: request.fork };
     return createFork(

@@ -37,7 +37,7 @@ export class Watch implements Sighting {
     const news = seen.tail > this.tail || (seen.closed && !this.closed) ||
       (seen.ended && !this.ended);
     if (!news) return;
-    // `closed` belongs to the final tail: an older sighting must not lend it to a newer one.
+    // Who has seen a stream closed has seen its final tail: the two are one row.
     this.closed ||= seen.closed;
     this.ended ||= seen.ended;
     if (seen.tail > this.tail) this.tail = seen.tail;

@@ -1,0 +1,205 @@
+/**
+ * Every server of a run: started when it is first asked for, stopped with SIGSTOP while another
+ * one is measured. Stopping rather than ending: a server starts in half a second to three, and
+ * five interleaved rounds would start each of them five times a scenario.
+ */
+import { execFile } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { promisify } from "node:util";
+import postgres from "postgres";
+import { freshDatabase, startPostgres, type TestPostgres } from "../../tests/support/postgres.ts";
+import { bunExecutable, type Runtime, startServer } from "../../tests/support/server.ts";
+import { killChild, signal, startChild } from "./children.ts";
+import { officialServer } from "./official.ts";
+import { parentOf } from "./proc.ts";
+import type { Subject, SubjectId } from "./subjects.ts";
+
+const ROOT = join(import.meta.dirname ?? ".", "../..");
+const STOP_LIMIT_MS = 5000;
+const BINARY = join(ROOT, "dist/penstock");
+
+interface Member {
+  readonly subject: Subject;
+  end(): Promise<void>;
+}
+
+export interface Storage {
+  readonly database: { url: string } | { dataDir: string };
+  remove(): Promise<void>;
+}
+
+export class Fleet {
+  readonly #members = new Map<SubjectId, Member>();
+  readonly #extras = new Set<Member>();
+  readonly #givenUrl: string | undefined;
+  #postgres: Promise<TestPostgres> | undefined;
+  #postmaster: Promise<number | undefined> | undefined;
+  #binary: Promise<void> | undefined;
+
+  constructor(options: { givenUrl?: string } = {}) {
+    this.#givenUrl = options.givenUrl;
+  }
+
+  /** Brings it up, wakes it and stops all others. */
+  async alone(id: SubjectId): Promise<Subject> {
+    this.quiet();
+    const member = this.#members.get(id) ?? await this.#start(id);
+    this.#members.set(id, member);
+    const { subject } = member;
+    if (subject.pid !== undefined) signal(subject.pid, "SIGCONT");
+    return subject;
+  }
+
+  /** A further server of the same kind, alone too; `use` is given it and it ends afterwards. */
+  async withFresh<T>(
+    id: SubjectId,
+    use: (subject: Subject) => Promise<T>,
+    storage?: Storage,
+  ): Promise<T> {
+    this.quiet();
+    const member = await this.#start(id, storage);
+    this.#extras.add(member);
+    try {
+      return await use(member.subject);
+    } finally {
+      this.#extras.delete(member);
+      await member.end();
+    }
+  }
+
+  /** A second node on the database of one that is up; both run while `use` does. */
+  beside<T>(subject: Subject, use: (other: Subject) => Promise<T>): Promise<T> {
+    const { id, pid, databaseUrl } = subject;
+    if (databaseUrl === undefined) throw new Error(`${id} has no database to share`);
+    return this.withFresh(id, (other) => {
+      if (pid !== undefined) signal(pid, "SIGCONT");
+      return use(other);
+    }, { database: { url: databaseUrl }, remove: () => Promise.resolve() });
+  }
+
+  /** Stops all there is, for what starts processes of its own. */
+  quiet(): void {
+    for (const { subject } of this.#members.values()) {
+      if (subject.pid !== undefined) signal(subject.pid, "SIGSTOP");
+    }
+  }
+
+  postgres(): Promise<TestPostgres> {
+    this.#postgres ??= startPostgres();
+    return this.#postgres;
+  }
+
+  /** PostgreSQL's first process, parent of all its backends; undefined when it is elsewhere. */
+  postmaster(): Promise<number | undefined> {
+    this.#postmaster ??= this.postgres().then(async ({ url }) => {
+      const sql = postgres(url, { max: 1 });
+      const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() pid`;
+      const parent = row === undefined ? undefined : parentOf(row.pid);
+      await sql.end();
+      return parent;
+    });
+    return this.#postmaster;
+  }
+
+  async storage(kind: "postgres" | "embedded"): Promise<Storage> {
+    if (kind === "embedded") {
+      const folder = mkdtempSync(join(tmpdir(), "penstock-bench-"));
+      const remove = () => Promise.resolve(rmSync(folder, { recursive: true, force: true }));
+      return { database: { dataDir: join(folder, "data") }, remove };
+    }
+    const database = await freshDatabase((await this.postgres()).url);
+    return { database: { url: database.url }, remove: () => database.drop() };
+  }
+
+  /** Compiled where it is missing; the same for all who wait. */
+  binary(): Promise<void> {
+    this.#binary ??= existsSync(BINARY)
+      ? Promise.resolve()
+      : promisify(execFile)(process.execPath, ["task", "compile"], { cwd: ROOT }).then(() => {});
+    return this.#binary;
+  }
+
+  async end(): Promise<void> {
+    const all = [...this.#members.values(), ...this.#extras];
+    await Promise.allSettled(all.map((member) => member.end()));
+    this.#members.clear();
+    await (await this.#postgres?.catch(() => undefined))?.stop();
+  }
+
+  async #start(id: SubjectId, storage?: Storage): Promise<Member> {
+    switch (id) {
+      case "given":
+        if (this.#givenUrl === undefined) throw new Error("no --url");
+        return memberOf({ id, url: this.#givenUrl, onPostgres: false });
+      case "postgres": {
+        const { url } = await this.postgres();
+        return memberOf({ id, url: "", databaseUrl: url, onPostgres: true });
+      }
+      case "empty-deno":
+        return await this.#startChild(id, [process.execPath, "run", "-A", "--no-lock"]);
+      case "empty-bun":
+        return await this.#startChild(id, [await bunExecutable()]);
+      case "official-file":
+      case "official-memory":
+        return await startOfficial(id);
+      default:
+        return await this.#startPenstock(id, storage);
+    }
+  }
+
+  async #startChild(id: SubjectId, command: [string, ...string[]]): Promise<Member> {
+    const script = join(import.meta.dirname ?? ".", "empty_process.ts");
+    const child = await startChild([...command, script], { cwd: ROOT });
+    const { pid, url } = child;
+    return { subject: { id, url, pid, onPostgres: false }, end: () => killChild(child.process) };
+  }
+
+  async #startPenstock(id: SubjectId, given?: Storage): Promise<Member> {
+    const [runtime, kind] = id.split("+") as [Runtime, "postgres" | "embedded"];
+    if (runtime === "binary") await this.binary();
+    const storage = given ?? await this.storage(kind);
+    const { database } = storage;
+    const args = ["--log-level", "info"];
+    const server = await startServer({ runtime, database, args }).catch(async (error) => {
+      if (given === undefined) await storage.remove();
+      throw error;
+    });
+    const { pid } = server.process;
+    if (pid === undefined) throw new Error(`${id} has no process`);
+    const subject: Subject = {
+      ...{ id, pid, url: server.url, onPostgres: kind === "postgres" },
+      ..."url" in database ? { databaseUrl: database.url } : {},
+    };
+    const end = async () => {
+      signal(pid, "SIGCONT");
+      const limit = setTimeout(() => signal(pid, "SIGKILL"), STOP_LIMIT_MS);
+      await server.stop();
+      clearTimeout(limit);
+      if (given === undefined) await storage.remove();
+    };
+    return { subject, end };
+  }
+}
+
+function memberOf(subject: Subject): Member {
+  return { subject, end: () => Promise.resolve() };
+}
+
+async function startOfficial(id: "official-file" | "official-memory"): Promise<Member> {
+  const folder = id === "official-file"
+    ? mkdtempSync(join(tmpdir(), "penstock-bench-official-"))
+    : undefined;
+  const { command, args, cwd } = await officialServer(folder);
+  const child = await startChild([command, ...args], { cwd });
+  const { pid, url } = child;
+  return {
+    subject: { id, url, pid, onPostgres: false },
+    async end() {
+      await killChild(child.process);
+      if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}

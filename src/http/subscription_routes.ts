@@ -1,0 +1,173 @@
+/** The control APIs under `__ds` (sections 6 and 7): routed before any stream. */
+import { STREAM_PREFIX } from "../protocol/stream_path.ts";
+import { invalidRequest, SubscriptionRefused } from "../subscriptions/refusal.ts";
+import type { Subscriptions } from "../subscriptions/subscriptions.ts";
+import { BodyTooLarge, readBody } from "./request_body.ts";
+import { respond, respondError, respondJson } from "./respond.ts";
+import { respondSubscriptionRefused } from "./subscription_answers.ts";
+import {
+  LARGEST_BODY,
+  parseAck,
+  parseConfiguration,
+  parseObject,
+  parsePath,
+  parseStreams,
+  parseWake,
+  parseWorker,
+} from "./subscription_bodies.ts";
+
+const CONTROL = `${STREAM_PREFIX}__ds`;
+const LONGEST_ID = 256;
+
+/** Whether a path, as sent, is one of the control APIs'. */
+export function isControlPath(path: string): boolean {
+  return path === CONTROL || path.startsWith(`${CONTROL}/`);
+}
+
+/** Answers a request to a path of which `isControlPath` is true. */
+export async function control(
+  subscriptions: Subscriptions,
+  request: Request,
+  path: string,
+): Promise<Response> {
+  try {
+    return await route(subscriptions, request, path.slice(CONTROL.length + 1));
+  } catch (error) {
+    if (error instanceof SubscriptionRefused) return respondSubscriptionRefused(error);
+    if (error instanceof BodyTooLarge) {
+      const message = `a body here is at most ${LARGEST_BODY} bytes`;
+      return respondError(413, { code: "BODY_TOO_LARGE", message });
+    }
+    throw error;
+  }
+}
+
+async function route(
+  subscriptions: Subscriptions,
+  request: Request,
+  path: string,
+): Promise<Response> {
+  if (path === "jwks.json") return await jwks(subscriptions, request);
+  const [collection, rawId, action, ...rest] = path.split("/");
+  if (collection !== "subscriptions" || rawId === undefined || rawId === "") return unknownPath();
+  const id = parseId(rawId);
+  if (action === undefined) return await base(subscriptions, request, id);
+  if (action === "streams") return await membership(subscriptions, request, id, rest);
+  if (rest.length > 0) return unknownPath();
+  switch (action) {
+    case "callback":
+    case "claim":
+    case "ack":
+    case "release":
+      if (request.method !== "POST") return methodNotAllowed("POST");
+      return await wake(subscriptions, request, id, action);
+    default:
+      return unknownPath();
+  }
+}
+
+async function jwks(subscriptions: Subscriptions, request: Request): Promise<Response> {
+  if (request.method !== "GET" && request.method !== "HEAD") return methodNotAllowed("GET, HEAD");
+  return respond(200, [
+    ["Content-Type", "application/jwk-set+json"],
+    ["Cache-Control", "public, max-age=300"],
+  ], JSON.stringify(await subscriptions.jwks()));
+}
+
+async function base(
+  subscriptions: Subscriptions,
+  request: Request,
+  id: string,
+): Promise<Response> {
+  switch (request.method) {
+    case "PUT": {
+      const configuration = parseConfiguration(await readObject(request));
+      const { created, subscription } = await subscriptions.create(id, configuration);
+      return respondJson(created ? 201 : 200, subscription);
+    }
+    case "GET":
+    case "HEAD":
+      return respondJson(200, await subscriptions.read(id));
+    case "DELETE":
+      await subscriptions.remove(id);
+      return respond(204);
+    default:
+      return methodNotAllowed("PUT, GET, HEAD, DELETE");
+  }
+}
+
+async function membership(
+  subscriptions: Subscriptions,
+  request: Request,
+  id: string,
+  rest: readonly string[],
+): Promise<Response> {
+  if (rest.length === 0) {
+    if (request.method !== "POST") return methodNotAllowed("POST");
+    await subscriptions.addStreams(id, parseStreams(await readObject(request)));
+  } else {
+    if (request.method !== "DELETE") return methodNotAllowed("DELETE");
+    await subscriptions.removeStream(id, parsePath(decode(rest.join("/")), "the stream's path"));
+  }
+  return respond(204);
+}
+
+async function wake(
+  subscriptions: Subscriptions,
+  request: Request,
+  id: string,
+  action: "callback" | "claim" | "ack" | "release",
+): Promise<Response> {
+  if (action === "claim") {
+    const worker = parseWorker(await readObject(request));
+    return respondJson(200, await subscriptions.claim(id, worker));
+  }
+  const token = bearerToken(request);
+  const body = await readObject(request);
+  if (action === "release") {
+    await subscriptions.release(id, parseWake(body, token));
+    return respond(204);
+  }
+  const type = action === "callback" ? "webhook" : "pull-wake";
+  return respondJson(200, await subscriptions.ack(id, type, parseAck(body, token)));
+}
+
+async function readObject(request: Request) {
+  return parseObject(await readBody(request, LARGEST_BODY));
+}
+
+function bearerToken(request: Request): string {
+  const match = /^Bearer +([A-Za-z0-9._~+/=-]+)$/i.exec(request.headers.get("authorization") ?? "");
+  if (match !== null) return match[1]!;
+  throw new SubscriptionRefused("TOKEN_INVALID", "Authorization: Bearer <token> is missing");
+}
+
+/** The client's id: one segment, of anything that can be printed. */
+function parseId(raw: string): string {
+  const id = decode(raw);
+  // deno-lint-ignore no-control-regex
+  if (id.length > LONGEST_ID || /[\x00-\x1f\x7f\ufffd/\\]/.test(id) || id === "." || id === "..") {
+    throw invalidRequest(
+      `a subscription's id has at most ${LONGEST_ID} characters, no slashes and no control characters`,
+    );
+  }
+  return id;
+}
+
+function decode(raw: string): string {
+  try {
+    return decodeURIComponent(raw);
+  } catch {
+    throw invalidRequest("the path is not percent-encoded UTF-8");
+  }
+}
+
+function unknownPath(): Response {
+  return respondError(404, { code: "NOT_FOUND", message: "there is no such control API" });
+}
+
+function methodNotAllowed(allowed: string): Response {
+  return respondError(405, { code: "METHOD_NOT_ALLOWED", message: `there is ${allowed}` }, [
+    ["Allow", allowed],
+  ]);
+}

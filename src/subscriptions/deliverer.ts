@@ -1,0 +1,235 @@
+/**
+ * Delivers wakes: a webhook is sent, or a wake event appended. A bounded number at a time; more
+ * wait their turn here, and if that takes too long, or this node dies, their leases end and
+ * whichever node comes first delivers anew.
+ */
+import { encodeOffset } from "../offset.ts";
+import type { Streams } from "../streams/streams.ts";
+import { messageOf, type Telemetry } from "../telemetry.ts";
+import { streamUrlPath } from "../protocol/stream_path.ts";
+import type { KeyRing } from "./key_ring.ts";
+import type {
+  Ack,
+  AckResult,
+  IssuedWake,
+  SubscriptionRow,
+  SubscriptionStore,
+  WakeStreamRow,
+} from "./store.ts";
+import type { Tokens } from "./tokens.ts";
+import { postWebhook } from "./webhook_request.ts";
+import { checkWebhookUrl } from "./webhook_url.ts";
+
+/** Sockets and memory: each may hold 64 KiB of an answer for as long as a lease. */
+const MOST_DELIVERIES = 128;
+/** The longest a receiver may take to answer, if its lease is longer still. */
+const LONGEST_ANSWER_MS = 30_000;
+/** How long deliveries under way may take when the node goes away. */
+const STOP_MS = 2000;
+
+export interface DelivererParts {
+  readonly store: SubscriptionStore;
+  readonly streams: Streams;
+  readonly keys: KeyRing;
+  readonly tokens: Tokens;
+  readonly telemetry: Telemetry;
+  readonly allowLocalWebhooks: boolean;
+  /** Where this server's control APIs are: `https://host`, without a slash at the end. */
+  readonly publicUrl: () => string;
+  /** A cursor moved: look at these streams again, for what was appended meanwhile. */
+  readonly onAcked: (streamList: string | null) => void;
+  /** Something comes due in so many milliseconds. */
+  readonly onDueIn: (ms: number) => void;
+}
+
+export class Deliverer {
+  readonly #parts: DelivererParts;
+  readonly #waiting: IssuedWake[] = [];
+  readonly #underWay = new Set<Promise<void>>();
+  readonly #abort = new AbortController();
+  #stopped = false;
+
+  constructor(parts: DelivererParts) {
+    this.#parts = parts;
+  }
+
+  /** How many more deliveries could begin at once. */
+  get room(): number {
+    return MOST_DELIVERIES - this.#underWay.size - this.#waiting.length;
+  }
+
+  deliver(wake: IssuedWake): void {
+    if (this.#stopped) return;
+    this.#waiting.push(wake);
+    this.#leave();
+  }
+
+  /** Lets deliveries end, for a while; what is cut off is due again at once. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#waiting.length = 0;
+    const timer = setTimeout(() => this.#abort.abort(), STOP_MS);
+    await Promise.all(this.#underWay);
+    clearTimeout(timer);
+  }
+
+  #leave(): void {
+    while (this.#waiting.length > 0 && this.#underWay.size < MOST_DELIVERIES) {
+      const wake = this.#waiting.shift()!;
+      const work = this.#deliver(wake).catch((error) => {
+        // The database is away: the lease ends by itself.
+        this.#parts.telemetry.report({ event: "subscriptions_failed", error });
+      }).finally(() => {
+        this.#underWay.delete(work);
+        this.#leave();
+      });
+      this.#underWay.add(work);
+    }
+  }
+
+  async #deliver({ id, generation }: IssuedWake): Promise<void> {
+    const { store } = this.#parts;
+    const subscription = await store.beginDelivery(id, generation);
+    if (subscription === null) return;
+    const streams = await store.wakeStreams(id);
+    if (!streams.some(isPending)) {
+      // What there was to do has gone since: deleted, or taken out of the subscription.
+      await this.#ack(subscription, []);
+    } else if (subscription.type === "webhook") {
+      await this.#sendWebhook(subscription, streams);
+    } else {
+      await this.#writeEvent(subscription, streams.find(isPending)!.path);
+    }
+  }
+
+  async #sendWebhook(subscription: SubscriptionRow, streams: WakeStreamRow[]): Promise<void> {
+    const { keys, tokens, telemetry, store } = this.#parts;
+    const { id, name, generation } = subscription;
+    const body = new TextEncoder().encode(JSON.stringify({
+      subscription_id: name,
+      wake_id: subscription.wake_id,
+      generation,
+      streams: streams.map(shownInWake),
+      callback_url: `${this.#parts.publicUrl()}${controlPath(name)}/callback`,
+      callback_token: await tokens.issue(name, generation),
+    }));
+    const signature = await keys.sign(body);
+    const began = performance.now();
+    const answer = await this.#post(subscription, body, signature);
+    const ms = Math.round(performance.now() - began);
+    if (answer.kind === "failed") return await this.#failed(subscription, answer.reason);
+    const { status, done } = answer;
+    telemetry.report({ event: "wake_delivered", subscription: name, generation, status, done, ms });
+    await store.delivered(id, generation);
+    if (done) {
+      await this.#ack(subscription, streams.map(({ path, tail }) => ({ path, position: tail })));
+    }
+  }
+
+  async #post(subscription: SubscriptionRow, body: Uint8Array, signature: string) {
+    let url: URL;
+    try {
+      // Again: what the operator allows may have changed since it was created.
+      url = checkWebhookUrl(subscription.webhook_url!, this.#parts.allowLocalWebhooks);
+    } catch (error) {
+      return { kind: "failed", reason: messageOf(error) } as const;
+    }
+    return await postWebhook({
+      url,
+      headers: {
+        "content-type": "application/json",
+        "user-agent": "penstock",
+        "webhook-signature": signature,
+      },
+      body,
+      // Before the lease ends: the failure is then recorded as one, and backed off from.
+      timeoutMs: Math.min(LONGEST_ANSWER_MS, subscription.lease_ttl_ms * 0.9),
+      signal: this.#abort.signal,
+    });
+  }
+
+  /**
+   * Appended as by a producer whose epoch is the generation: however many nodes write the event of
+   * a wake, or how late, it is in the wake stream once and in order.
+   */
+  async #writeEvent(subscription: SubscriptionRow, stream: string): Promise<void> {
+    const { streams, store, telemetry } = this.#parts;
+    const { id, name, generation } = subscription;
+    const event = JSON.stringify({
+      type: "wake",
+      subscription_id: name,
+      stream,
+      generation,
+      ts: Date.now(),
+    });
+    const append = (contentType: string, text: string) =>
+      streams.append(subscription.wake_stream!, {
+        contentType,
+        body: new TextEncoder().encode(text),
+        closes: false,
+        streamSeq: null,
+        producer: { id: `penstock-subscription-${id}`, epoch: generation, seq: 0 },
+      });
+    let outcome = await append("application/json", event);
+    // A wake stream of another type gets a line an event.
+    if (outcome.kind === "content_type_mismatch") {
+      outcome = await append(outcome.expected, event + "\n");
+    }
+    if (outcome.kind === "appended" || outcome.kind === "stale_epoch") {
+      telemetry.report({ event: "wake_written", subscription: name, generation });
+      await store.delivered(id, generation);
+    } else {
+      const reason = `the wake stream ${subscription.wake_stream}: ${outcome.kind}`;
+      await this.#failed(subscription, reason);
+    }
+  }
+
+  async #failed(subscription: SubscriptionRow, reason: string): Promise<void> {
+    const { store, telemetry, onDueIn } = this.#parts;
+    const { id, name, generation } = subscription;
+    const retry = await store.deliveryFailed(id, generation);
+    telemetry.report({
+      event: "delivery_failed",
+      subscription: name,
+      generation,
+      reason,
+      failures: retry?.failures ?? 0,
+      retryMs: retry?.retry_ms ?? null,
+      failingForMs: retry?.failing_ms ?? 0,
+    });
+    if (retry !== null) onDueIn(retry.retry_ms);
+  }
+
+  async #ack(subscription: SubscriptionRow, acks: Ack[]): Promise<void> {
+    const { id, name, generation, wake_id } = subscription;
+    const result: AckResult = await this.#parts.store.ack(
+      { id, generation, wakeId: wake_id! },
+      acks,
+      { done: true, trusted: true },
+    );
+    if (result.next_generation !== null) {
+      this.deliver({ id, name, generation: result.next_generation });
+    }
+    this.#parts.onAcked(result.streams);
+  }
+}
+
+export function isPending({ acked, tail }: WakeStreamRow): boolean {
+  return tail > acked;
+}
+
+/** A link as webhooks and claims show it (section 7.1). */
+export function shownInWake(link: WakeStreamRow) {
+  return {
+    path: link.path,
+    link_type: link.explicit ? "explicit" : "glob",
+    acked_offset: encodeOffset(link.acked),
+    tail_offset: encodeOffset(link.tail),
+    has_pending: isPending(link),
+  };
+}
+
+/** The path of a subscription's own control API. */
+export function controlPath(name: string): string {
+  return streamUrlPath(`__ds/subscriptions/${name}`);
+}

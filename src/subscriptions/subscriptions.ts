@@ -1,0 +1,306 @@
+/** The subscriptions of one database, as one node serves them (sections 6 and 7). */
+import { encodeOffset } from "../offset.ts";
+import type { Database } from "../storage/database.ts";
+import type { Streams } from "../streams/streams.ts";
+import type { Telemetry } from "../telemetry.ts";
+import { Auditor } from "./auditor.ts";
+import { type Configuration, hashOf } from "./configuration.ts";
+import { Deliverer, shownInWake } from "./deliverer.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { KeyRing, type PublishedKey } from "./key_ring.ts";
+import { fenced, invalidRequest, notFound, SubscriptionRefused } from "./refusal.ts";
+import { type Ack, type IssuedWake, type SubscriptionRow, SubscriptionStore } from "./store.ts";
+import { Tokens } from "./tokens.ts";
+import { checkWebhookUrl } from "./webhook_url.ts";
+
+export interface SubscriptionsOptions {
+  readonly allowLocalWebhooks: boolean;
+  /** `https://host`, without a slash at the end. Asked for late: a port may be picked at start. */
+  readonly publicUrl: () => string;
+}
+
+export interface SubscriptionsParts extends SubscriptionsOptions {
+  readonly database: Database;
+  readonly streams: Streams;
+  readonly telemetry: Telemetry;
+}
+
+/** The wake a callback, ack or release is for, as its request says. */
+export interface WakeRequest {
+  readonly token: string;
+  readonly generation: number;
+  readonly wakeId: string;
+}
+
+export interface AckRequest extends WakeRequest {
+  readonly acks: readonly Ack[];
+  readonly done: boolean;
+}
+
+export class Subscriptions {
+  readonly #parts: SubscriptionsParts;
+  readonly #store: SubscriptionStore;
+  readonly #keys: KeyRing;
+  readonly #tokens: Tokens;
+  readonly #deliverer: Deliverer;
+  readonly #dispatcher: Dispatcher;
+  readonly #auditor: Auditor;
+
+  constructor(parts: SubscriptionsParts) {
+    const { database, streams, telemetry } = parts;
+    this.#parts = parts;
+    this.#store = new SubscriptionStore(database);
+    this.#keys = new KeyRing(database);
+    this.#tokens = new Tokens(this.#keys);
+    this.#deliverer = new Deliverer({
+      store: this.#store,
+      streams,
+      keys: this.#keys,
+      tokens: this.#tokens,
+      telemetry,
+      allowLocalWebhooks: parts.allowLocalWebhooks,
+      publicUrl: parts.publicUrl,
+      onAcked: (list) => this.#dispatcher.moved(list),
+      onDueIn: (ms) => this.#dispatcher.pollIn(ms),
+    });
+    this.#dispatcher = new Dispatcher({
+      store: this.#store,
+      deliverer: this.#deliverer,
+      telemetry,
+    });
+    this.#auditor = new Auditor({
+      store: this.#store,
+      telemetry,
+      onMissed: (ids) => this.#dispatcher.written(ids),
+    });
+  }
+
+  /** Call before the first request. */
+  async prepare(): Promise<void> {
+    await this.#keys.start();
+    const { database, streams } = this.#parts;
+    // Alone on its database, a node knows whether there is anybody to wake.
+    let anyone = database.kind !== "embedded" || await this.#store.any();
+    this.#onCreated = () => anyone = true;
+    streams.listenToWrites((ids) => {
+      if (anyone) this.#dispatcher.written(ids);
+    });
+  }
+
+  /** Begins to deliver. Call when callbacks can be answered. */
+  start(): void {
+    this.#dispatcher.start();
+    this.#auditor.start();
+  }
+
+  #onCreated: () => void = () => {};
+
+  /** Call when no request is left and before the streams stop: wake events are appended. */
+  async stop(): Promise<void> {
+    await this.#auditor.stop();
+    await this.#dispatcher.stop();
+    await this.#deliverer.stop();
+  }
+
+  /** PUT (section 6.2). @throws SubscriptionRefused */
+  async create(name: string, configuration: Configuration) {
+    const { delivery } = configuration;
+    if (delivery.type === "webhook") {
+      checkWebhookUrl(delivery.url, this.#parts.allowLocalWebhooks);
+    }
+    const hash = hashOf(configuration);
+    this.#onCreated();
+    const result = await this.#store.create(name, configuration, hash);
+    if (result.hash !== hash) {
+      throw new SubscriptionRefused(
+        "SUBSCRIPTION_ALREADY_EXISTS",
+        "a subscription with this id and another configuration exists",
+      );
+    }
+    if (result.created) {
+      this.#parts.telemetry.report({
+        event: "subscription_created",
+        subscription: name,
+        type: delivery.type,
+      });
+      this.#issued(await this.#store.lookAt(result.id));
+    }
+    return { created: result.created, subscription: await this.read(name) };
+  }
+
+  /** GET (section 6.3). @throws SubscriptionRefused */
+  async read(name: string) {
+    const row = await this.#find(name);
+    const links = await this.#store.links(row.id);
+    return {
+      id: row.name,
+      subscription_id: row.name,
+      type: row.type,
+      pattern: row.pattern,
+      streams: links.map(({ path, explicit, acked }) => ({
+        path,
+        link_type: explicit ? "explicit" : "glob",
+        acked_offset: encodeOffset(acked),
+      })),
+      webhook: row.webhook_url === null
+        ? null
+        : { url: row.webhook_url, signing: await this.#signing() },
+      wake_stream: row.wake_stream,
+      lease_ttl_ms: row.lease_ttl_ms,
+      created_at: row.created,
+      status: row.failures > 0 ? "failed" : "active",
+      description: row.description,
+    };
+  }
+
+  /** DELETE: whatever is in flight is fenced from now on. Deleting what is not there is no error. */
+  async remove(name: string): Promise<void> {
+    if (await this.#store.remove(name)) {
+      this.#parts.telemetry.report({ event: "subscription_deleted", subscription: name });
+    }
+  }
+
+  /** Section 6.4. @throws SubscriptionRefused */
+  async addStreams(name: string, paths: readonly string[]): Promise<void> {
+    const row = await this.#find(name);
+    if (row.wake_stream !== null && paths.includes(row.wake_stream)) throw wakesItself();
+    const id = await this.#store.addStreams(name, paths);
+    if (id === null) throw notFound();
+    this.#issued(await this.#store.lookAt(id));
+  }
+
+  /** Section 6.4. @throws SubscriptionRefused */
+  async removeStream(name: string, path: string): Promise<void> {
+    if (await this.#store.removeStream(name, path) === null) throw notFound();
+  }
+
+  /** Section 7.2. @throws SubscriptionRefused */
+  async claim(name: string, worker: string) {
+    let claim = await this.#store.claim(name, worker);
+    if (claim.outcome === "no_pending_work" && await this.#lookAtNewStreams()) {
+      claim = await this.#store.claim(name, worker);
+    }
+    switch (claim.outcome) {
+      case "not_found":
+        throw notFound();
+      case "not_pull_wake":
+        throw invalidRequest("only pull-wake subscriptions are claimed");
+      case "no_pending_work":
+        throw new SubscriptionRefused("NO_PENDING_WORK", "there is nothing to do");
+      case "already_claimed":
+        throw new SubscriptionRefused("ALREADY_CLAIMED", "another worker holds the lease", {
+          current_holder: claim.holder,
+          generation: claim.generation,
+        });
+      case "claimed": {
+        const { id, generation, wake_id, lease_ttl_ms } = claim;
+        this.#parts.telemetry.report({
+          event: "lease_claimed",
+          subscription: name,
+          generation,
+          holder: worker,
+        });
+        this.#dispatcher.pollIn(lease_ttl_ms + 5);
+        return {
+          wake_id,
+          generation,
+          token: await this.#tokens.issue(name, generation),
+          streams: (await this.#store.wakeStreams(id)).map(shownInWake),
+          lease_ttl_ms,
+        };
+      }
+    }
+  }
+
+  /**
+   * A webhook's callback or a worker's ack (sections 7.1 and 7.2).
+   * @throws SubscriptionRefused
+   */
+  async ack(name: string, type: SubscriptionRow["type"], request: AckRequest) {
+    const row = await this.#verify(name, type, request);
+    const { generation, wakeId, acks, done } = request;
+    const result = await this.#store.ack({ id: row.id, generation, wakeId }, acks, {
+      done,
+      trusted: false,
+    });
+    this.#deliverNext(row, result.next_generation);
+    this.#dispatcher.moved(result.streams);
+    switch (result.outcome) {
+      case "not_found":
+        throw notFound();
+      case "invalid_offset":
+        throw new SubscriptionRefused("INVALID_OFFSET", result.detail ?? "");
+      case "fenced":
+      case "expired":
+        throw this.#fenced(row, type === "webhook" ? "callback" : "ack");
+      case "ok":
+        if (!done) this.#dispatcher.pollIn(row.lease_ttl_ms + 5);
+        return { ok: true, next_wake: result.next_generation !== null };
+    }
+  }
+
+  /** Section 7.2. @throws SubscriptionRefused */
+  async release(name: string, request: WakeRequest): Promise<void> {
+    const row = await this.#verify(name, "pull-wake", request);
+    const { generation, wakeId } = request;
+    const result = await this.#store.release({ id: row.id, generation, wakeId });
+    this.#deliverNext(row, result.next_generation);
+    if (result.outcome === "not_found") throw notFound();
+    if (result.outcome !== "ok") throw this.#fenced(row, "release");
+  }
+
+  /** Section 6.5. */
+  async jwks(): Promise<{ keys: PublishedKey[] }> {
+    return { keys: await this.#keys.published() };
+  }
+
+  async #find(name: string): Promise<SubscriptionRow> {
+    const row = await this.#store.find(name);
+    if (row === null) throw notFound();
+    return row;
+  }
+
+  /** That the token is for this subscription and the request's generation; the rest is SQL's. */
+  async #verify(
+    name: string,
+    type: SubscriptionRow["type"],
+    { token, generation }: WakeRequest,
+  ): Promise<SubscriptionRow> {
+    const row = await this.#find(name);
+    if (row.type !== type) throw invalidRequest(`this is not a ${type} subscription`);
+    if (await this.#tokens.verify(token, name) !== generation) throw this.#fenced(row, "token");
+    return row;
+  }
+
+  #fenced(row: SubscriptionRow, operation: string): SubscriptionRefused {
+    this.#parts.telemetry.report({ event: "request_fenced", subscription: row.name, operation });
+    return fenced();
+  }
+
+  /** Links streams that came a moment ago: a claim after a create's answer finds its work. */
+  async #lookAtNewStreams(): Promise<boolean> {
+    const fresh = await this.#store.newStreams();
+    if (fresh.length > 0) this.#issued(await this.#store.look(fresh));
+    return fresh.length > 0;
+  }
+
+  #issued(wakes: readonly IssuedWake[]): void {
+    for (const wake of wakes) this.#deliverer.deliver(wake);
+  }
+
+  #deliverNext({ id, name }: SubscriptionRow, generation: number | null): void {
+    if (generation !== null) this.#deliverer.deliver({ id, name, generation });
+  }
+
+  async #signing() {
+    const { kid } = await this.#keys.current("webhook");
+    return { alg: "ed25519", kid, jwks_url: `${this.#parts.publicUrl()}${JWKS_PATH}` };
+  }
+}
+
+/** Where the signing keys are published. */
+export const JWKS_PATH = "/v1/stream/__ds/jwks.json";
+
+export function wakesItself(): SubscriptionRefused {
+  return invalidRequest("a subscription cannot wake on its own wake_stream");
+}

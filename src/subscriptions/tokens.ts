@@ -1,0 +1,61 @@
+/**
+ * Callback and claim tokens (sections 7.1, 7.2 and 12.9): JWTs, HMAC-signed, for one subscription
+ * and one generation. They say whose wake a request means; whether that wake is still the current
+ * one is for the database to say.
+ */
+import { errors, jwtVerify, SignJWT } from "jose";
+import { Buffer } from "node:buffer";
+import type { KeyRing } from "./key_ring.ts";
+import { SubscriptionRefused } from "./refusal.ts";
+
+/** A worker may extend its lease as long as this. */
+const LIFETIME = "24 hours";
+
+export class Tokens {
+  readonly #keys: KeyRing;
+
+  constructor(keys: KeyRing) {
+    this.#keys = keys;
+  }
+
+  async issue(subscription: string, generation: number): Promise<string> {
+    const { kid, jwk } = await this.#keys.current("token");
+    return await new SignJWT({ gen: generation })
+      .setProtectedHeader({ alg: "HS256", kid })
+      .setSubject(subscription)
+      .setIssuedAt()
+      .setExpirationTime(LIFETIME)
+      .sign(Buffer.from(jwk.k!, "base64url"));
+  }
+
+  /**
+   * The generation a token is for.
+   * @throws SubscriptionRefused `TOKEN_INVALID` or `TOKEN_EXPIRED`
+   */
+  async verify(token: string, subscription: string): Promise<number> {
+    try {
+      const { payload } = await jwtVerify(
+        token,
+        async ({ kid }) => {
+          const key = await this.#keys.find("token", kid ?? "");
+          if (key === undefined) throw new errors.JWTInvalid("unknown key");
+          return Buffer.from(key.jwk.k!, "base64url");
+        },
+        { algorithms: ["HS256"], subject: subscription, requiredClaims: ["exp", "gen"] },
+      );
+      if (!Number.isSafeInteger(payload.gen)) throw new errors.JWTInvalid("no generation");
+      return payload.gen as number;
+    } catch (error) {
+      if (error instanceof errors.JWTExpired) {
+        throw new SubscriptionRefused("TOKEN_EXPIRED", "the token has expired");
+      }
+      if (error instanceof errors.JOSEError) {
+        throw new SubscriptionRefused(
+          "TOKEN_INVALID",
+          "the token is not one for this subscription",
+        );
+      }
+      throw error;
+    }
+  }
+}

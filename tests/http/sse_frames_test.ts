@@ -1,0 +1,151 @@
+/** Pages as SSE events: what is held back, what is said, and what is shared. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { encodePage, type SseFrame, SseFrames } from "../../src/http/sse_frames.ts";
+import { encodeOffset } from "../../src/offset.ts";
+import type { Page } from "../../src/streams/reader.ts";
+import type { StreamState } from "../../src/streams/stream_state.ts";
+
+const bytesOf = (text: string) => new TextEncoder().encode(text);
+const textOf = (frame: SseFrame) => new TextDecoder().decode(frame.bytes);
+
+function pageOf(bytes: Uint8Array | string, parts: Partial<Page> = {}): Page {
+  const held = typeof bytes === "string" ? bytesOf(bytes) : bytes;
+  const start = parts.start ?? 100;
+  const flags = { upToDate: true, closed: false };
+  return { start, end: start + held.length, bytes: held, ...flags, ...parts };
+}
+
+const control = (position: number, rest = ',"streamCursor":"9","upToDate":true') =>
+  `event: control\ndata:{"streamNextOffset":"${encodeOffset(position)}"${rest}}\n\n`;
+
+Deno.test("encodePage sends text and then where to read on", () => {
+  const frame = encodePage("text/plain", pageOf("a\nb"), "9");
+  assert.equal(textOf(frame), `event: data\ndata:a\ndata:b\n\n${control(103)}`);
+  assert.equal(frame.next, 103);
+});
+
+Deno.test("encodePage sends a control event alone when there is no data", () => {
+  for (const contentType of ["text/plain", "application/json", "image/png"]) {
+    const frame = encodePage(contentType, pageOf(""), "9");
+    assert.equal(textOf(frame), control(100));
+    assert.equal(frame.next, 100);
+  }
+});
+
+Deno.test("encodePage says up to date only when the page is", () => {
+  const frame = encodePage("text/plain", pageOf("a", { upToDate: false }), "9");
+  assert.equal(textOf(frame), `event: data\ndata:a\n\n${control(101, ',"streamCursor":"9"')}`);
+});
+
+Deno.test("encodePage holds back a torn character and a CR that ends the page", () => {
+  const torn = bytesOf("x😀").subarray(0, 4);
+  for (const [bytes, sent] of [[torn, "x"], ["x\r", "x"], ["é\r", "é"]] as const) {
+    const frame = encodePage("text/plain", pageOf(bytes), "9");
+    const next = 100 + bytesOf(sent).length;
+    // The control event names what was sent, so that a client that comes back loses nothing.
+    assert.equal(textOf(frame), `event: data\ndata:${sent}\n\n${control(next)}`);
+    assert.equal(frame.next, next);
+  }
+});
+
+Deno.test("encodePage sends no data event when all of it is held back", () => {
+  const frame = encodePage("text/plain", pageOf(Uint8Array.of(0xf0, 0x9f)), "9");
+  assert.equal(textOf(frame), control(100));
+  assert.equal(frame.next, 100);
+});
+
+Deno.test("encodePage holds nothing back at the end of a closed stream", () => {
+  const closed = { closed: true };
+  const end = control(102, ',"upToDate":true,"streamClosed":true');
+  const frame = encodePage("text/plain", pageOf(Uint8Array.of(0x78, 0xf0), closed), "9");
+  assert.equal(textOf(frame), `event: data\ndata:x\ufffd\n\n${end}`);
+  assert.equal(frame.next, 102);
+  const cr = encodePage("text/plain", pageOf("x\r", closed), "9");
+  assert.equal(textOf(cr), `event: data\ndata:x\ndata:\n\n${end}`);
+});
+
+Deno.test("encodePage says nothing of a cursor once the stream is closed", () => {
+  const frame = encodePage("text/plain", pageOf("", { closed: true }), "9");
+  assert.equal(textOf(frame), control(100, ',"upToDate":true,"streamClosed":true'));
+});
+
+Deno.test("encodePage sends JSON messages as one array", () => {
+  const frame = encodePage("application/json; charset=utf-8", pageOf('{"a":1.0}\x1e2\x1e'), "9");
+  assert.equal(textOf(frame), `event: data\ndata:[{"a":1.0},2]\n\n${control(112)}`);
+});
+
+Deno.test("encodePage sends other bytes as base64, whatever they end in", () => {
+  const frame = encodePage("image/png", pageOf(Uint8Array.of(0xff, 0x0d)), "9");
+  assert.equal(textOf(frame), `event: data\ndata:/w0=\n\n${control(102)}`);
+  const ndjson = encodePage("application/x-ndjson", pageOf("{}\n"), "9");
+  assert.equal(textOf(ndjson), `event: data\ndata:e30K\n\n${control(103)}`);
+});
+
+Deno.test("text read on from where encodePage left off comes out as it was, however it is cut", () => {
+  const text = fc.array(fc.constantFrom("a", " ", "é", "€", "😀", "\r", "\n", "\r\n")).map((
+    parts,
+  ) => parts.join(""));
+  fc.assert(fc.property(text, fc.array(fc.integer({ min: 1, max: 5 })), (whole, cuts) => {
+    const bytes = bytesOf(whole);
+    let received = "";
+    let position = 0;
+    let tail = 0;
+    for (const length of [...cuts, bytes.length]) {
+      tail = Math.min(tail + length, bytes.length);
+      const part = bytes.subarray(position, tail);
+      const closed = tail === bytes.length;
+      const frame = encodePage("text/plain", pageOf(part, { start: position, closed }), "9");
+      const [, data] = /^event: data\n((?:data:.*\n)+)\n/.exec(textOf(frame)) ?? [];
+      // One space after the colon is the parser's.
+      const lines = data?.slice(0, -1).split("\n").map((line) => line.replace(/^data: ?/, ""));
+      received += lines?.join("\n") ?? "";
+      position = frame.next;
+      if (closed) break;
+    }
+    assert.equal(position, bytes.length);
+    assert.equal(received, whole.replace(/\r\n|\r/g, "\n"));
+  }));
+});
+
+const stream = (id: number, contentType = "text/plain") => ({ id, contentType }) as StreamState;
+
+Deno.test("SseFrames encodes once for all at the same place", () => {
+  const frames = new SseFrames();
+  const first = frames.encode(stream(1), pageOf("abc"), "9");
+  assert.equal(frames.encode(stream(1), pageOf("abc"), "9").bytes, first.bytes);
+});
+
+Deno.test("SseFrames tells apart all that a frame depends on", () => {
+  const frames = new SseFrames();
+  const seen = [
+    frames.encode(stream(1), pageOf("abc"), "9"),
+    frames.encode(stream(2), pageOf("abc"), "9"),
+    frames.encode(stream(1), pageOf("abc"), "10"),
+    frames.encode(stream(1), pageOf("abc", { upToDate: false }), "9"),
+    frames.encode(stream(1), pageOf("abc", { closed: true }), "9"),
+    frames.encode(stream(1), pageOf("abc", { start: 97 }), "9"),
+    frames.encode(stream(1), pageOf("ab"), "9"),
+    // 1 and 10..., 11 and 0...: ids and positions must not run into each other.
+    frames.encode(stream(11), pageOf("abc", { start: 0 }), "9"),
+    frames.encode(stream(1), pageOf("abc", { start: 10 }), "9"),
+  ];
+  assert.equal(new Set(seen.map((frame) => frame.bytes)).size, seen.length);
+  for (const frame of seen.slice(2, 5)) assert.notEqual(textOf(frame), textOf(seen[0]!));
+});
+
+Deno.test("SseFrames keeps the last 512 frames, and no large one", () => {
+  const frames = new SseFrames();
+  const large = pageOf(new Uint8Array(64 << 10).fill(0x61));
+  const once = frames.encode(stream(1), large, "9");
+  assert.notEqual(frames.encode(stream(1), large, "9"), once);
+  const at = (start: number) => frames.encode(stream(1), pageOf("a", { start }), "9");
+  const first = at(0);
+  const second = at(1);
+  for (let start = 2; start < 512; start++) at(start);
+  assert.equal(at(0), first);
+  at(512);
+  assert.notEqual(at(0), first);
+  // Encoding that one again has cost the next oldest its place.
+  assert.notEqual(at(1), second);
+});

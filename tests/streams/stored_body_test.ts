@@ -1,0 +1,101 @@
+/** How bodies are stored: as which bytes, and in which segments. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { MESSAGE_END } from "../../src/protocol/json_mode.ts";
+import { sameContentType, segmentsOf, storedBody } from "../../src/streams/stored_body.ts";
+
+const bytesOf = (text: string) => new TextEncoder().encode(text);
+const SEGMENT = 1 << 20;
+
+function assertCovers(pieces: readonly { start: number; length: number }[], length: number) {
+  let reach = 0;
+  for (const piece of pieces) {
+    assert.equal(piece.start, reach);
+    assert.ok(piece.length > 0);
+    reach += piece.length;
+  }
+  assert.equal(reach, length);
+}
+
+Deno.test("segmentsOf makes no segment of nothing and one of little", () => {
+  for (const contentType of ["text/plain", "application/json"]) {
+    assert.deepEqual(segmentsOf(contentType, new Uint8Array(0)), []);
+    assert.deepEqual(segmentsOf(contentType, new Uint8Array(1)), [{ start: 0, length: 1 }]);
+    assert.deepEqual(segmentsOf(contentType, new Uint8Array(SEGMENT)), [
+      { start: 0, length: SEGMENT },
+    ]);
+  }
+});
+
+Deno.test("segmentsOf cuts bytes into full segments and a rest", () => {
+  const length = fc.oneof(
+    fc.integer({ min: 0, max: 5 * SEGMENT }),
+    fc.constantFrom(SEGMENT - 1, SEGMENT, SEGMENT + 1, 2 * SEGMENT, 2 * SEGMENT + 1),
+  );
+  fc.assert(fc.property(length, (size) => {
+    const pieces = segmentsOf("application/octet-stream", new Uint8Array(size));
+    assertCovers(pieces, size);
+    assert.equal(pieces.length, Math.ceil(size / SEGMENT));
+    assert.ok(pieces.every((piece) => piece.length <= SEGMENT));
+  }));
+});
+
+Deno.test("segmentsOf cuts JSON between messages only", () => {
+  const size = fc.oneof(
+    { weight: 3, arbitrary: fc.integer({ min: 1, max: 300_000 }) },
+    { weight: 1, arbitrary: fc.integer({ min: SEGMENT - 2, max: SEGMENT + 2 }) },
+    { weight: 1, arbitrary: fc.integer({ min: 1, max: 2 * SEGMENT }) },
+  );
+  fc.assert(
+    fc.property(fc.array(size, { maxLength: 12 }), (sizes) => {
+      const bytes = new Uint8Array(sizes.reduce((sum, n) => sum + n, 0)).fill(0x31);
+      let end = 0;
+      for (const n of sizes) bytes[(end += n) - 1] = MESSAGE_END;
+      const pieces = segmentsOf("application/json; charset=utf-8", bytes);
+      assertCovers(pieces, bytes.length);
+      for (const { start, length } of pieces) {
+        assert.equal(bytes[start + length - 1], MESSAGE_END);
+        // Larger than a segment is only a message that is so by itself.
+        const alone = bytes.indexOf(MESSAGE_END, start) === start + length - 1;
+        assert.ok(length <= SEGMENT || alone);
+      }
+    }),
+    { numRuns: 40 },
+  );
+});
+
+Deno.test("storedBody keeps a body that is not JSON as it is", () => {
+  const body = bytesOf("{ not json");
+  for (const contentType of ["text/plain", "application/x-ndjson", "application/ld+json"]) {
+    assert.equal(storedBody(contentType, body, false), body);
+  }
+});
+
+Deno.test("storedBody flattens JSON, and refuses what is none", () => {
+  const type = "Application/JSON; charset=utf-8";
+  assert.deepEqual(storedBody(type, bytesOf("[1.0, [2]]"), false), bytesOf("1.0\x1e[2]\x1e"));
+  assert.deepEqual(storedBody(type, bytesOf("[ ]"), true), new Uint8Array(0));
+  const codes = ["[ ]", "{", ""].map((text) => {
+    const refused = storedBody(type, bytesOf(text), false);
+    return !(refused instanceof Uint8Array) && refused.kind === "invalid" && refused.code;
+  });
+  assert.deepEqual(codes, ["empty_array", "invalid_json", "invalid_json"]);
+});
+
+Deno.test("sameContentType compares media types alone", () => {
+  for (
+    const [one, other, same] of [
+      ["text/plain", "text/plain", true],
+      ["text/plain", "TEXT/Plain", true],
+      ["text/plain; charset=utf-8", "text/plain", true],
+      ["text/plain;charset=utf-8", "text/plain ; charset=latin1", true],
+      ["text/plain", "text/html", false],
+      ["application/json", "application/ld+json", false],
+      ["text/plain", "", false],
+      ["text/plainer", "text/plain", false],
+    ] as const
+  ) {
+    assert.equal(sameContentType(one, other), same, `${one} | ${other}`);
+    assert.equal(sameContentType(other, one), same, `${other} | ${one}`);
+  }
+});

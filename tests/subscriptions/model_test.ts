@@ -1,0 +1,385 @@
+/**
+ * Random appends, looks, claims, acks, releases, expiries and nodes that die, against a model of
+ * section 7: no append stays unwoken, no stale worker moves a cursor, generations only grow. At the
+ * level of the statements, so that thousands of steps run, and in any order; a node's death is a
+ * step that is left out: a commit without its look, a wake without its delivery.
+ */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { Database } from "../../src/storage/database.ts";
+import { migrate } from "../../src/storage/migrate.ts";
+import { openPostgres } from "../../src/storage/postgres.ts";
+import { parseGlob } from "../../src/subscriptions/glob.ts";
+import { SubscriptionStore, type WakeKey } from "../../src/subscriptions/store.ts";
+import { freshDatabase } from "../support/postgres.ts";
+
+const PATHS = ["a/1", "a/2", "b/1", "b/2"];
+const NAMES = ["hook", "pull", "deep"];
+
+interface State {
+  id: number;
+  generation: number;
+  phase: number;
+  wake_id: string | null;
+}
+
+interface Link {
+  subscription_id: number;
+  path: string;
+  stream_id: number | null;
+  acked: number;
+}
+
+/** The database as the world sees it, and the keys that workers were given. */
+class World {
+  readonly store: SubscriptionStore;
+  /** Every wake any worker ever learnt of, by subscription: most of them stale. */
+  readonly known = new Map<number, WakeKey[]>();
+  #states = new Map<number, State>();
+  #links = new Map<string, Link>();
+
+  constructor(readonly database: Database) {
+    this.store = new SubscriptionStore(database);
+  }
+
+  async begin(): Promise<void> {
+    await this.database.execute(`truncate penstock.streams, penstock.subscriptions,
+      penstock.subscription_links, penstock.new_streams`);
+    const glob = (pattern: string) => {
+      const parsed = parseGlob(pattern);
+      assert.ok(typeof parsed !== "string");
+      return parsed;
+    };
+    const shared = { leaseTtlMs: 600_000, description: null };
+    const pull = { type: "pull-wake", wakeStream: "wake" } as const;
+    const hook = { type: "webhook", url: "https://hook.invalid/" } as const;
+    const configurations = [
+      { ...shared, glob: glob("a/*"), streams: [], delivery: hook },
+      { ...shared, glob: null, streams: ["a/1", "b/1"], delivery: pull },
+      { ...shared, glob: glob("**"), streams: ["b/2"], delivery: pull },
+    ];
+    for (const [at, name] of NAMES.entries()) {
+      await this.store.create(name, configurations[at]!, name);
+    }
+    await this.check(new Set());
+  }
+
+  states(): Promise<State[]> {
+    return this.database.query<State>(
+      "select id, generation, phase, wake_id from penstock.subscriptions order by id",
+    );
+  }
+
+  links(): Promise<Link[]> {
+    return this.database.query<Link>(
+      "select subscription_id, path, stream_id, acked from penstock.subscription_links",
+    );
+  }
+
+  /**
+   * What holds after every step.
+   * @param mayMove the subscriptions whose cursors this step may have moved
+   */
+  async check(mayMove: ReadonlySet<number>): Promise<void> {
+    for (const state of await this.states()) {
+      const before = this.#states.get(state.id);
+      this.#states.set(state.id, state);
+      assert.equal(state.phase === 0, state.wake_id === null, "a wake is in flight, or it is not");
+      if (state.wake_id !== null) {
+        const keys = this.known.get(state.id) ?? [];
+        this.known.set(state.id, keys);
+        if (!keys.some((key) => key.wakeId === state.wake_id)) {
+          keys.push({ id: state.id, generation: state.generation, wakeId: state.wake_id });
+        }
+      }
+      if (before === undefined) continue;
+      assert.ok(state.generation >= before.generation, "a generation fell");
+      if (state.generation === before.generation && state.wake_id !== null) {
+        assert.equal(state.wake_id, before.wake_id, "one generation, two wakes");
+      }
+    }
+    const links = new Map<string, Link>();
+    for (const link of await this.links()) {
+      const key = `${link.subscription_id} ${link.path} ${link.stream_id}`;
+      links.set(key, link);
+      const before = this.#links.get(key);
+      if (before === undefined) continue;
+      assert.ok(link.acked >= before.acked, `the cursor of ${key} fell`);
+      if (!mayMove.has(link.subscription_id)) {
+        assert.equal(link.acked, before.acked, `the cursor of ${key} moved`);
+      }
+    }
+    this.#links = links;
+  }
+
+  async streamAt(path: string): Promise<{ id: number; tail: number } | undefined> {
+    const [row] = await this.database.query<{ id: number; tail: number }>(
+      "select id, tail from penstock.streams where path = $1 and state = 0",
+      [path],
+    );
+    return row;
+  }
+
+  /** A poll after all leases have come to their end. */
+  async expireAll(): Promise<void> {
+    // In ascending order, as everybody takes these locks.
+    await this.database.query(
+      `update penstock.subscriptions u set due_at = now() - interval '1 s'
+       from (select id from penstock.subscriptions where due_at is not null
+             order by id for no key update) d
+       where u.id = d.id`,
+    );
+    await this.store.takeDue(100);
+  }
+
+  async auditRound(): Promise<void> {
+    for (let rounds = 0; rounds < 2;) {
+      const report = await this.store.audit(3, 0, true);
+      if (report === null) continue;
+      if (report.streamIds.length > 0) await this.store.look(report.streamIds);
+      if (report.wrapped) rounds++;
+    }
+  }
+
+  /** Whoever ought to be linked, and has work, has a wake in flight. By rules of its own. */
+  async assertAllWoken(): Promise<void> {
+    const streams = await this.database.query<{ id: number; path: string; tail: number }>(
+      "select id, path, tail from penstock.streams where state = 0",
+    );
+    const links = await this.links();
+    const linked: Record<string, (path: string) => boolean> = {
+      hook: (path) => path.startsWith("a/"),
+      pull: (path) => path === "a/1" || path === "b/1",
+      deep: () => true,
+    };
+    for (const [at, state] of (await this.states()).entries()) {
+      let pending = false;
+      for (const stream of streams.filter(({ path }) => linked[NAMES[at]!]!(path))) {
+        const link = links.find((link) =>
+          link.subscription_id === state.id && link.path === stream.path
+        );
+        assert.equal(link?.stream_id, stream.id, `${NAMES[at]} is not linked to ${stream.path}`);
+        pending ||= stream.tail > link!.acked;
+      }
+      if (pending) assert.notEqual(state.phase, 0, `${NAMES[at]} has work and no wake`);
+    }
+  }
+}
+
+type Step =
+  | { readonly kind: "create" | "append" | "delete"; readonly path: string; readonly look: boolean }
+  | { readonly kind: "claim"; readonly name: string }
+  | {
+    readonly kind: "ack" | "release";
+    readonly name: string;
+    /** Which of the wakes known: 0 is the latest. */
+    readonly age: number;
+    readonly done: boolean;
+    /** How much of what is there: 1 is all. */
+    readonly part: number;
+  }
+  | { readonly kind: "deliver"; readonly name: string; readonly fails: boolean }
+  | { readonly kind: "expire" | "audit" };
+
+const name = fc.constantFrom(...NAMES);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: writeOf("append") },
+  { weight: 2, arbitrary: writeOf("create") },
+  { weight: 1, arbitrary: writeOf("delete") },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("claim" as const), name }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constantFrom("ack" as const, "ack" as const, "release" as const),
+      name,
+      age: fc.constantFrom(0, 0, 0, 1, 2),
+      done: fc.boolean(),
+      part: fc.constantFrom(0, 0.5, 1, 1),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant("deliver" as const), name, fails: fc.boolean() }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constantFrom("expire" as const, "audit" as const) }),
+  },
+);
+
+function writeOf<const K extends "create" | "append" | "delete">(kind: K) {
+  const look = fc.integer({ min: 0, max: 3 }).map((n) => n > 0);
+  return fc.record({ kind: fc.constant(kind), path: fc.constantFrom(...PATHS), look });
+}
+
+async function take(world: World, action: Step): Promise<void> {
+  const { store, database } = world;
+  const nobody: ReadonlySet<number> = new Set();
+  switch (action.kind) {
+    case "create": {
+      const rows = await database.query<{ id: number }>(
+        `insert into penstock.streams (path, content_type, tail) values ($1, 'text/plain', 2)
+         on conflict do nothing returning id`,
+        [action.path],
+      );
+      if (action.look) await store.look(rows.map((row) => row.id));
+      return await world.check(nobody);
+    }
+    case "append": {
+      const rows = await database.query<{ id: number }>(
+        "update penstock.streams set tail = tail + 2 where path = $1 and state = 0 returning id",
+        [action.path],
+      );
+      if (action.look) await store.look(rows.map((row) => row.id));
+      return await world.check(nobody);
+    }
+    case "delete":
+      await database.query("update penstock.streams set state = 2 where path = $1 and state = 0", [
+        action.path,
+      ]);
+      return await world.check(nobody);
+    case "claim": {
+      const before = (await world.states())[NAMES.indexOf(action.name)]!;
+      const claim = await store.claim(action.name, "worker");
+      if (before.phase === 3) assert.equal(claim.outcome, "already_claimed");
+      return await world.check(nobody);
+    }
+    case "ack":
+    case "release":
+      return await answerWake(world, action);
+    case "deliver": {
+      const state = (await world.states())[NAMES.indexOf(action.name)]!;
+      if (await store.beginDelivery(state.id, state.generation) !== null) {
+        if (action.fails) await store.deliveryFailed(state.id, state.generation);
+        else await store.delivered(state.id, state.generation);
+      }
+      return await world.check(nobody);
+    }
+    case "expire":
+      await world.expireAll();
+      return await world.check(nobody);
+    case "audit":
+      await world.auditRound();
+      return await world.check(nobody);
+  }
+}
+
+/** Only who names the wake in flight, and holds it, is heard. */
+async function answerWake(
+  world: World,
+  action: Extract<Step, { readonly kind: "ack" | "release" }>,
+): Promise<void> {
+  const state = (await world.states())[NAMES.indexOf(action.name)]!;
+  const key = world.known.get(state.id)?.at(-1 - action.age);
+  if (key === undefined) return;
+  const pull = action.name !== "hook";
+  const current = key.wakeId === state.wake_id && (pull ? state.phase === 3 : state.phase !== 0);
+  if (action.kind === "release") {
+    const result = await world.store.release(key);
+    assert.equal(result.outcome, current && state.phase === 3 ? "ok" : "fenced");
+    return await world.check(new Set());
+  }
+  const acks = [];
+  for (const link of (await world.links()).filter((link) => link.subscription_id === state.id)) {
+    const stream = await world.streamAt(link.path);
+    // A stream that has not been linked anew yet is no part of what a worker can know.
+    if (stream === undefined || stream.id !== link.stream_id) continue;
+    const position = Math.floor(link.acked + (stream.tail - link.acked) * action.part);
+    acks.push({ path: link.path, position, id: stream.id });
+  }
+  const result = await world.store.ack(key, acks, { done: action.done, trusted: false });
+  assert.equal(result.outcome, current ? "ok" : "fenced");
+  await world.check(current ? new Set([state.id]) : new Set());
+  const after = (await world.states())[NAMES.indexOf(action.name)]!;
+  if (current && action.done) {
+    assert.equal(result.next_generation, after.phase === 0 ? null : state.generation + 1);
+  }
+  // As the node does once the ack is committed.
+  await world.store.look(acks.map((ack) => ack.id));
+  await world.check(new Set());
+}
+
+async function withDatabase(use: (database: Database) => Promise<void>): Promise<void> {
+  const fresh = await freshDatabase();
+  const database = await openPostgres({ url: fresh.url, connections: 8, timeoutMs: 20_000 });
+  try {
+    await migrate(database);
+    await use(database);
+  } finally {
+    await database.close();
+    await fresh.drop();
+  }
+}
+
+Deno.test("in any order of steps: no stale worker moves a cursor, and no append stays unwoken", async () => {
+  await withDatabase(async (database) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 60 }), async (steps) => {
+        const world = new World(database);
+        await world.begin();
+        for (const action of steps) await take(world, action);
+        // The audit, and the ends of the leases, make good whatever looks were left out.
+        await world.auditRound();
+        await world.assertAllWoken();
+        await world.expireAll();
+        await world.check(new Set());
+        await world.assertAllWoken();
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+Deno.test("all at once on many connections: one claim a generation, and nothing forgotten", async () => {
+  await withDatabase(async (database) => {
+    const world = new World(database);
+    await world.begin();
+    const claimed = new Set<string>();
+    const random = mulberry(7);
+    const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!;
+    const worker = async () => {
+      for (let turn = 0; turn < 120; turn++) {
+        const action = Math.floor(random() * 10);
+        const path = pick(PATHS);
+        if (action < 4) {
+          const rows = await database.query<{ id: number }>(
+            `insert into penstock.streams as s (path, content_type, tail)
+             values ($1, 'text/plain', 1)
+             on conflict (path) where state < 2 do update set tail = s.tail + 1 returning id`,
+            [path],
+          );
+          if (random() < 0.8) await world.store.look(rows.map((row) => row.id));
+        } else if (action < 8) {
+          const claim = await world.store.claim(pick(["pull", "deep"]), `${turn}`);
+          if (claim.outcome !== "claimed") continue;
+          const key = { id: claim.id, generation: claim.generation, wakeId: claim.wake_id };
+          const what = `${key.id} ${key.generation}`;
+          assert.ok(!claimed.has(what), `${what} was claimed twice`);
+          claimed.add(what);
+          const streams = await world.store.wakeStreams(claim.id);
+          const acks = streams.map(({ path, tail }) => ({ path, position: tail }));
+          const result = await world.store.ack(key, acks, { done: true, trusted: true });
+          assert.ok(["ok", "fenced", "expired"].includes(result.outcome), result.outcome);
+        } else if (action === 8) {
+          await world.expireAll();
+        } else {
+          const report = await world.store.audit(5, 0, true);
+          if (report !== null) await world.store.look(report.streamIds);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: 8 }, worker));
+    assert.ok(claimed.size > 20, `${claimed.size}`);
+    await world.auditRound();
+    await world.assertAllWoken();
+  });
+});
+
+function mulberry(seed: number): () => number {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}

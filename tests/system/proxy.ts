@@ -1,0 +1,100 @@
+/** A TCP proxy in front of PostgreSQL that can be made to fail in the ways networks do. */
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+
+/**
+ * `open`: passes everything on. `refuse`: cuts what there is and closes what comes. `silent`:
+ * takes connections and bytes and passes nothing on, neither way.
+ */
+export type Mode = "open" | "refuse" | "silent";
+
+interface Pair {
+  readonly client: Socket;
+  readonly server: Socket | undefined;
+  /** For ever: its packets go nowhere, and nobody says so. */
+  stalled: boolean;
+}
+
+export class Proxy {
+  /** Connections turned away so far. */
+  refused = 0;
+  readonly url: string;
+  readonly #server: Server;
+  readonly #target: { host: string; port: number };
+  readonly #pairs = new Set<Pair>();
+  #mode: Mode = "open";
+
+  private constructor(server: Server, target: URL) {
+    this.#server = server;
+    this.#target = { host: target.hostname, port: Number(target.port || 5432) };
+    const url = new URL(target);
+    url.hostname = "127.0.0.1";
+    url.port = String((server.address() as AddressInfo).port);
+    this.url = url.href;
+    server.on("connection", (client) => this.#accept(client));
+  }
+
+  /** In front of the server of this URL. */
+  static async start(databaseUrl: string): Promise<Proxy> {
+    const server = createServer();
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    return new Proxy(server, new URL(databaseUrl));
+  }
+
+  /** Connections that stand now. */
+  get connections(): number {
+    return this.#pairs.size;
+  }
+
+  set(mode: Mode): void {
+    this.#mode = mode;
+    if (mode === "refuse") this.cut();
+  }
+
+  /** Ends every connection, as a database does that restarts. */
+  cut(): void {
+    for (const { client, server } of this.#pairs) {
+      client.destroy();
+      server?.destroy();
+    }
+    this.#pairs.clear();
+  }
+
+  /** Whatever stands now goes nowhere any more, as behind a firewall that forgot it. */
+  stall(): void {
+    for (const pair of this.#pairs) pair.stalled = true;
+  }
+
+  stop(): void {
+    this.cut();
+    this.#server.close();
+  }
+
+  #accept(client: Socket): void {
+    client.on("error", () => {});
+    if (this.#mode === "refuse") {
+      this.refused++;
+      client.destroy();
+      return;
+    }
+    const server = this.#mode === "silent" ? undefined : connect(this.#target);
+    const pair: Pair = { client, server, stalled: server === undefined };
+    this.#pairs.add(pair);
+    const lost = () => pair.stalled || this.#mode === "silent";
+    server?.on("error", () => client.destroy());
+    client.on("data", (bytes) => {
+      if (!lost()) server?.write(bytes);
+    });
+    server?.on("data", (bytes) => {
+      if (!lost()) client.write(bytes);
+    });
+    client.on("close", () => {
+      this.#pairs.delete(pair);
+      if (!lost()) server?.destroy();
+    });
+    server?.on("close", () => {
+      if (!lost()) client.destroy();
+    });
+  }
+}
