@@ -19,27 +19,34 @@ export interface Command {
   readonly cwd: string;
 }
 
-let installed: Promise<string> | undefined;
+interface Installation {
+  readonly script: string;
+  /** Where Deno is to find the package. */
+  readonly modules: "manual" | "none";
+}
+
+let installed: Promise<Installation> | undefined;
 
 /** Prints its port, as the other servers of the bench do. */
 export async function officialServer(dataDir: string | undefined): Promise<Command> {
   installed ??= install();
-  const flags = ["run", "-A", "--quiet", "--no-lock", "--no-config"];
-  const args = [...flags, await installed, ...dataDir === undefined ? [] : [dataDir]];
+  const { script, modules } = await installed;
+  const flags = ["--quiet", "--no-lock", "--no-config", `--node-modules-dir=${modules}`];
+  const args = ["run", "-A", ...flags, script, ...dataDir === undefined ? [] : [dataDir]];
   return { command: process.execPath, args, cwd: FOLDER };
 }
 
 /**
  * By npm where there is one: Deno resolves the packages of every platform, and a registry that
- * lacks one of the optional ones (of an LMDB accelerator) stops it. Returns the script to run.
+ * lacks one of the optional ones (of an LMDB accelerator) stops it.
  */
-async function install(): Promise<string> {
+async function install(): Promise<Installation> {
   mkdirSync(FOLDER, { recursive: true });
   const script = join(FOLDER, "official_server.mjs");
   const run = promisify(execFile);
   const present = () => existsSync(join(FOLDER, "node_modules", PACKAGE));
   if (!present()) {
-    const flags = ["--no-audit", "--no-fund", "--ignore-scripts", "--no-save"];
+    const flags = ["--no-audit", "--no-fund", "--ignore-scripts"];
     const npm = ["install", "--prefix", FOLDER, ...flags, `${PACKAGE}@${VERSION}`];
     writeFileSync(join(FOLDER, "package.json"), `{ "private": true, "type": "module" }\n`);
     await run("npm", npm, { timeout: 120_000 }).catch(() => {}); // no npm: Deno has a client too
@@ -53,5 +60,5 @@ const server = new DurableStreamTestServer({ port: 0, ...dataDir ? { dataDir } :
 console.log(new URL(await server.start()).port);
 `,
   );
-  return script;
+  return { script, modules: present() ? "manual" : "none" };
 }

@@ -24,7 +24,11 @@ export async function longPoll(
   request.signal.addEventListener("abort", leave);
   try {
     const waited = await follower.wait(start, deadline);
-    if (waited === "ended") return respondRefusal({ kind: "not_found" });
+    if (waited === "ended") {
+      // Gone or not found: the row says which. A new stream at this path is not the one followed.
+      await streams.inspect(stream.path);
+      return respondRefusal({ kind: "not_found" });
+    }
     const cursor: [string, string] = [
       header.CURSOR,
       nextCursor(clientCursor, Date.now(), Math.random),
