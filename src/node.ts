@@ -69,6 +69,7 @@ export class Node {
         version: VERSION,
         database: database.description,
         url: node.url,
+        try: `curl -i -X PUT ${node.url}/v1/stream/hello`,
       });
       return node;
     } catch (error) {

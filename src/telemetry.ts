@@ -11,6 +11,8 @@ export type TelemetryEvent =
     readonly version: string;
     readonly database: string;
     readonly url: string;
+    /** A command line that shows it works. */
+    readonly try: string;
   }
   | { readonly event: "stopping"; readonly reason: string; readonly followers: number }
   | { readonly event: "stop_forced"; readonly reason: string }

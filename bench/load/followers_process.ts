@@ -86,17 +86,21 @@ function note(mark: Uint8Array, now: number): void {
   if (sent !== undefined && number >= firstCounted) latencies.push(now - sent);
 }
 
+/** Free connections for appends: each waits for its answer, and another is opened meanwhile. */
+const writers: HttpConnection[] = [];
+
+async function send(bytes: Uint8Array): Promise<void> {
+  const writer = writers.pop() ?? await HttpConnection.open(task.url);
+  await writer.send(bytes);
+  const { status } = await writer.receive();
+  if (status > 299) throw new Error(`POST: ${status}`);
+  writers.push(writer);
+}
+
 /** At a fixed pace whatever the answers take: waiting for them would hide a stall. */
 async function append(count: number): Promise<void> {
-  const connection = await HttpConnection.open(task.url);
   const begun = performance.now();
-  const answers = (async () => {
-    for (let n = 0; n < count; n++) {
-      const { status } = await connection.receive();
-      if (status > 299) throw new Error(`POST: ${status}`);
-    }
-  })();
-  answers.catch(() => {}); // awaited below; must not end the process meanwhile
+  const answers: Promise<void>[] = [];
   for (let n = 0; n < count; n++) {
     const due = begun + n * 1000 / task.appendsPerSecond;
     const wait = due - performance.now();
@@ -105,10 +109,9 @@ async function append(count: number): Promise<void> {
     const body = new TextEncoder().encode(mark.padEnd(BODY_BYTES, "x"));
     const bytes = requestBytes({ method: "POST", path: pathOf(0), host, headers: TEXT, body });
     sentAt.push(performance.now());
-    await connection.send(bytes);
+    answers.push(send(bytes));
   }
-  await answers;
-  connection.close();
+  await Promise.all(answers);
 }
 
 async function fanOut(): Promise<FanOutResult> {

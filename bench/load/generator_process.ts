@@ -4,6 +4,9 @@ import { percentile } from "../report/statistics.ts";
 import { HttpConnection, requestBytes } from "./http_connection.ts";
 import type { LoadResult, OwnOptions, RequestLoad } from "./request_load.ts";
 
+/** 409: a producer's append came before the one it follows. */
+const OVERTOOK = 409;
+
 type Task = RequestLoad & OwnOptions;
 
 /** Makes the bytes of the next request, whichever connection asks. */
@@ -13,13 +16,14 @@ function requests(task: Task): (connection: number) => Uint8Array {
   const make = (path: string, headers?: Record<string, string>) =>
     requestBytes({ ...task, host, path, body, headers: { ...task.headers, ...headers } });
   if (task.producers !== undefined) {
-    const name = task.producers;
-    const sequences = new Array<number>(task.connections).fill(0);
+    const { name, connectionsEach } = task.producers;
+    const sequences: number[] = [];
     return (connection) => {
-      const sequence = sequences[connection] ?? 0;
-      sequences[connection] = sequence + 1;
+      const producer = Math.floor(connection / connectionsEach);
+      const sequence = sequences[producer] ?? 0;
+      sequences[producer] = sequence + 1;
       return make(task.path, {
-        "Producer-Id": `${name}-${connection}`,
+        "Producer-Id": `${name}-${producer}`,
         "Producer-Epoch": "0",
         "Producer-Seq": String(sequence),
       });
@@ -43,29 +47,27 @@ function requests(task: Task): (connection: number) => Uint8Array {
 /** Exported for tests. */
 export async function generate(task: Task): Promise<LoadResult> {
   const next = requests(task);
-  const depth = task.pipelined ?? 1;
   const connections = await Promise.all(
     Array.from({ length: task.connections }, () => HttpConnection.open(task.url)),
   );
   const latencies: number[] = [];
   let errors = 0;
+  let retries = 0;
   const begun = performance.now();
   const cpu = process.cpuUsage();
   const until = begun + task.seconds * 1000;
 
   const work = async (connection: HttpConnection, index: number) => {
-    const sent: number[] = [];
-    const send = () => {
-      sent.push(performance.now());
-      return connection.send(next(index));
-    };
-    for (let ahead = 1; ahead < depth; ahead++) await send();
-    while (true) {
-      const now = performance.now();
-      if (now < until) await send();
-      const since = sent.shift();
-      if (since === undefined) return;
-      const { status } = await connection.receive();
+    while (performance.now() < until) {
+      const bytes = next(index);
+      const since = performance.now();
+      await connection.send(bytes);
+      let { status } = await connection.receive();
+      while (status === OVERTOOK && task.producers !== undefined) {
+        retries++;
+        await connection.send(bytes);
+        ({ status } = await connection.receive());
+      }
       if (status < 200 || status > 399) errors++;
       latencies.push(performance.now() - since);
     }
@@ -80,6 +82,7 @@ export async function generate(task: Task): Promise<LoadResult> {
     requests: latencies.length,
     seconds,
     errors,
+    ...task.producers === undefined ? {} : { retries },
     p50Millis: percentile(latencies, 50),
     p99Millis: percentile(latencies, 99),
     cpuMicros: used.user + used.system,

@@ -24,6 +24,8 @@ export interface LoadResult {
   readonly seconds: number;
   /** Answers that were neither 2xx nor 3xx, and connections that broke. */
   readonly errors: number;
+  /** Appends of producers that overtook an earlier one, and were sent again; absent for others. */
+  readonly retries?: number;
   readonly p50Millis: number;
   readonly p99Millis: number;
   /** Absent for wrk, whose whole life is measured from outside. */
@@ -60,8 +62,9 @@ export async function ownLoad(request: RequestLoad & OwnOptions): Promise<LoadRe
 }
 
 export interface OwnOptions {
-  /** Requests on the way at once on a connection; 1 unless told. */
-  readonly pipelined?: number;
-  /** Each connection is an idempotent producer, its sequence counting up from 0. */
-  readonly producers?: string;
+  /**
+   * Idempotent producers, their names beginning so: so many connections belong to each, so that it
+   * has as many requests on the way. Not pipelined in HTTP's sense: Bun cuts such a connection.
+   */
+  readonly producers?: { readonly name: string; readonly connectionsEach: number };
 }

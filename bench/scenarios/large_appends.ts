@@ -31,7 +31,10 @@ export const largeAppends: readonly Scenario[] = [{
     { name: "p50", unit: "ms", better: "lower" },
   ],
   subjects: ["postgres", ...PENSTOCK, ...OFFICIAL, "given"],
-  async run(context) {
+  async run(given) {
+    // What is under way when the time is up is not counted, and a second is but a few of these.
+    const effort = { ...given.effort, seconds: Math.max(3, given.effort.seconds) };
+    const context = { ...given, effort };
     if (context.subject.id === "postgres") return await insert(context);
     const path = await createStream(context.subject.url, { prefix: "megabytes" });
     const request = { method: "POST", path, headers: BINARY, bodyBytes: BYTES } as const;

@@ -15,9 +15,15 @@ export interface ListenOptions {
   readonly maxBodyBytes: number;
 }
 
-/** @throws Error when the address cannot be had. */
+/** @throws Error that names the address when it cannot be had. */
 export function listen(options: ListenOptions): Listener {
-  return typeof Deno !== "undefined" ? listenOnDeno(options) : listenOnBun(options);
+  try {
+    return typeof Deno !== "undefined" ? listenOnDeno(options) : listenOnBun(options);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const { hostname, port } = options;
+    throw new Error(`cannot listen on ${hostname} port ${port}: ${reason}`, { cause: error });
+  }
 }
 
 function listenOnDeno({ hostname, port, handler }: ListenOptions): Listener {
