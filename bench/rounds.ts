@@ -27,7 +27,8 @@ export async function runRounds(plan: Plan): Promise<Figure[]> {
   const figures: Figure[] = [];
   const ofRun = new Map<string, Promise<unknown>>();
   for (const scenario of plan.scenarios) {
-    const subjects = scenario.subjects.filter(plan.includes);
+    const left = plan.effort.quick ? scenario.notQuick ?? [] : [];
+    const subjects = scenario.subjects.filter((id) => plan.includes(id) && !left.includes(id));
     if (subjects.length === 0) continue;
     const entries = new Map(subjects.map((id): [SubjectId, Entry] => [id, { samples: [] }]));
     const ofScenario = new Map<string, Promise<unknown>>();

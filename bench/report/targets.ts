@@ -1,6 +1,6 @@
 /** The targets, and whether a run has met them. Ratios are of medians of one run. */
 import type { SubjectId } from "../servers/subjects.ts";
-import { type Figure, medianOf } from "./figures.ts";
+import { cpuOf, type Figure, find, medianOf } from "./figures.ts";
 
 export interface Verdict {
   readonly number: number;
@@ -214,16 +214,30 @@ function judge(rule: Rule, figures: readonly Figure[]): Verdict {
   const of = medianOf(figures, rule.of);
   const against = rule.against === undefined ? 1 : medianOf(figures, rule.against);
   const got = of === undefined || against === undefined ? undefined : of / against;
+  const text = got === undefined ? "not measured" : withUnit(got, rule.unit) + byCpu(rule, figures);
   const limit = rule.atLeast ?? rule.atMost ?? NaN;
   const sign = rule.atLeast === undefined ? "≤" : "≥";
   return {
     number: rule.number,
     what: rule.what,
     target: `${sign} ${withUnit(limit, rule.unit)}`,
-    got,
-    text: got === undefined ? "not measured" : withUnit(got, rule.unit),
+    ...{ got, text },
     met: got === undefined ? undefined : rule.atLeast === undefined ? got <= limit : got >= limit,
   };
+}
+
+/**
+ * For rates of two servers, what the ratio would be if only the servers' own CPU counted. Neither
+ * what a target asks nor what a client sees, but what holds still when the machine is busy.
+ */
+function byCpu({ of, against, unit }: Rule, figures: readonly Figure[]): string {
+  if (against === undefined || of[2] !== "rate") return "";
+  const [own, other] = [of, against].map(([scenario, subject]) => {
+    const figure = find(figures, scenario, subject);
+    return figure === undefined ? undefined : cpuOf(figure, "serverMicros");
+  });
+  if (own === undefined || other === undefined || own === 0) return "";
+  return ` (CPU ${withUnit(other / own, unit)})`;
 }
 
 function withUnit(value: number, unit: Rule["unit"]): string {

@@ -34,6 +34,7 @@ export const appendLatency: readonly Scenario[] = [{
     { name: "p99", unit: "ms", better: "lower" },
   ],
   subjects: ["postgres", "empty-deno", ...PENSTOCK, "official-file", "given"],
+  notQuick: ["deno+embedded", "binary+embedded", "official-file"],
   async run(context) {
     const { subject } = context;
     if (subject.id === "postgres") return await insert(context);

@@ -34,6 +34,7 @@ export const creates: readonly Scenario[] = [{
   targets: [14],
   metrics: THROUGHPUT,
   subjects: [...PENSTOCK, ...OFFICIAL, "given"],
+  notQuick: ["deno+embedded", "official-file", "official-memory"],
   run: create,
 }];
 

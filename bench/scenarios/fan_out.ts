@@ -17,6 +17,7 @@ export const fanOut: readonly Scenario[] = [{
     { name: "p99", unit: "ms", better: "lower" },
   ],
   subjects: [...PENSTOCK, "official-memory", "given"],
+  notQuick: ["deno+embedded", "binary+embedded"],
   async run(context) {
     const { subject, effort } = context;
     const path = await createStream(subject.url, { prefix: "fan-out", headers: TEXT });

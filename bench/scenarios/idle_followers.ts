@@ -52,6 +52,7 @@ export const idleFollowers: readonly Scenario[] = [{
     { name: "cpu", unit: "%", better: "lower" },
   ],
   subjects: ["deno+postgres", "binary+postgres", "official-memory"],
+  notQuick: ["official-memory"],
   maxRounds: 3,
   // A fresh server each time: what an earlier one has let go of would hide what these take.
   run: (context) =>

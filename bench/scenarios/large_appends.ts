@@ -31,6 +31,7 @@ export const largeAppends: readonly Scenario[] = [{
     { name: "p50", unit: "ms", better: "lower" },
   ],
   subjects: ["postgres", ...PENSTOCK, ...OFFICIAL, "given"],
+  notQuick: ["deno+embedded", "official-file", "official-memory"],
   async run(given) {
     // What is under way when the time is up is not counted, and a second is but a few of these.
     const effort = { ...given.effort, seconds: Math.max(3, given.effort.seconds) };

@@ -41,6 +41,7 @@ export const longPolls: readonly Scenario[] = [
     targets: [13],
     metrics: METRICS,
     subjects: [...PENSTOCK, ...OFFICIAL, "given"],
+    notQuick: ["deno+embedded", "binary+embedded", "official-file"],
     run: (context) => deliver(context, context.subject.url),
   },
   {

@@ -1,6 +1,6 @@
 /** Appends of idempotent producers, several of each on the way at once (target 5). */
 import { BINARY, createStream, freshName } from "../load/prepare.ts";
-import { ownLoad, type OwnOptions, type RequestLoad } from "../load/request_load.ts";
+import { ownLoad, type RequestLoad } from "../load/request_load.ts";
 import type { SubjectId } from "../servers/subjects.ts";
 import { loaded } from "./measured.ts";
 import { type Context, type Sample, type Scenario, THROUGHPUT } from "./scenario.ts";

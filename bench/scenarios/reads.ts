@@ -23,6 +23,7 @@ export const reads: readonly Scenario[] = [
     targets: [8],
     metrics: THROUGHPUT,
     subjects: [...EMPTY, ...servers],
+    notQuick: ["official-file", "deno+embedded"],
     async run(context) {
       const path = await hotPath(context);
       return await throughput(context, { method: "GET", path, connections: 64 });
@@ -34,6 +35,7 @@ export const reads: readonly Scenario[] = [
     targets: [8],
     metrics: THROUGHPUT,
     subjects: servers,
+    notQuick: ["official-file", "official-memory", "deno+embedded", "binary+embedded"],
     async run(context) {
       const { url, id } = context.subject;
       const path = await hotPath(context);

@@ -50,6 +50,8 @@ export interface Scenario {
   /** The first is the one that is plotted. */
   readonly metrics: readonly Metric[];
   readonly subjects: readonly SubjectId[];
+  /** No target rests on them here: a quick run leaves them out. */
+  readonly notQuick?: readonly SubjectId[];
   /** Where it is one point of a growth curve: the curve's name, and how far along it. */
   readonly growth?: { readonly curve: string; readonly axis: string; readonly at: number };
   /** For what starts servers of its own every round, and would take an hour otherwise. */

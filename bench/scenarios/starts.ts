@@ -36,5 +36,6 @@ export const starts: readonly Scenario[] = [{
   targets: [15],
   metrics: [{ name: "ready", unit: "ms", better: "lower" }],
   subjects: PENSTOCK,
+  notQuick: ["deno+postgres", "deno+embedded"],
   run: start,
 }];

@@ -16,6 +16,7 @@ export const upstreamClient: readonly Scenario[] = [{
     { name: "round trip p99", unit: "ms", better: "lower" },
   ],
   subjects: [...PENSTOCK, ...OFFICIAL, "given"],
+  notQuick: ["deno+embedded", "binary+postgres"],
   async run(context) {
     const { subject, effort } = context;
     const task: ClientTask = {

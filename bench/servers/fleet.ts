@@ -34,6 +34,7 @@ export interface Storage {
 export class Fleet {
   readonly #members = new Map<SubjectId, Member>();
   readonly #extras = new Set<Member>();
+  readonly #storages = new Set<Storage>();
   readonly #givenUrl: string | undefined;
   #postgres: Promise<TestPostgres> | undefined;
   #postmaster: Promise<number | undefined> | undefined;
@@ -104,7 +105,21 @@ export class Fleet {
     return this.#postmaster;
   }
 
+  /** A new, empty one; gone with the fleet unless it is removed before. */
   async storage(kind: "postgres" | "embedded"): Promise<Storage> {
+    const made = await this.#newStorage(kind);
+    const storage: Storage = {
+      database: made.database,
+      remove: () => {
+        this.#storages.delete(storage);
+        return made.remove();
+      },
+    };
+    this.#storages.add(storage);
+    return storage;
+  }
+
+  async #newStorage(kind: "postgres" | "embedded"): Promise<Storage> {
     if (kind === "embedded") {
       const folder = mkdtempSync(join(tmpdir(), "penstock-bench-"));
       const remove = () => Promise.resolve(rmSync(folder, { recursive: true, force: true }));
@@ -126,6 +141,7 @@ export class Fleet {
     const all = [...this.#members.values(), ...this.#extras];
     await Promise.allSettled(all.map((member) => member.end()));
     this.#members.clear();
+    await Promise.allSettled([...this.#storages].map((storage) => storage.remove()));
     await (await this.#postgres?.catch(() => undefined))?.stop();
   }
 
