@@ -35,7 +35,9 @@ export class Fleet {
   readonly #members = new Map<SubjectId, Member>();
   readonly #extras = new Set<Member>();
   readonly #storages = new Set<Storage>();
+  readonly #starting = new Set<Promise<Member>>();
   readonly #givenUrl: string | undefined;
+  #ended = false;
   #postgres: Promise<TestPostgres> | undefined;
   #postmaster: Promise<number | undefined> | undefined;
   #binary: Promise<void> | undefined;
@@ -47,7 +49,7 @@ export class Fleet {
   /** Brings it up, wakes it and stops all others. */
   async alone(id: SubjectId): Promise<Subject> {
     this.quiet();
-    const member = this.#members.get(id) ?? await this.#start(id);
+    const member = this.#members.get(id) ?? await this.#started(id);
     this.#members.set(id, member);
     const { subject } = member;
     if (subject.pid !== undefined) signal(subject.pid, "SIGCONT");
@@ -61,7 +63,7 @@ export class Fleet {
     storage?: Storage,
   ): Promise<T> {
     this.quiet();
-    const member = await this.#start(id, storage);
+    const member = await this.#started(id, storage);
     this.#extras.add(member);
     try {
       return await use(member.subject);
@@ -138,11 +140,26 @@ export class Fleet {
   }
 
   async end(): Promise<void> {
-    const all = [...this.#members.values(), ...this.#extras];
-    await Promise.allSettled(all.map((member) => member.end()));
+    this.#ended = true;
+    // One that is on its way up when a run is interrupted would be left behind.
+    const late = await Promise.allSettled(this.#starting);
+    const risen = late.flatMap((start) => start.status === "fulfilled" ? [start.value] : []);
+    const all = new Set([...risen, ...this.#members.values(), ...this.#extras]);
+    await Promise.allSettled([...all].map((member) => member.end()));
     this.#members.clear();
     await Promise.allSettled([...this.#storages].map((storage) => storage.remove()));
     await (await this.#postgres?.catch(() => undefined))?.stop();
+  }
+
+  async #started(id: SubjectId, storage?: Storage): Promise<Member> {
+    if (this.#ended) throw new Error("the run is over");
+    const starting = this.#start(id, storage);
+    this.#starting.add(starting);
+    try {
+      return await starting;
+    } finally {
+      this.#starting.delete(starting);
+    }
   }
 
   async #start(id: SubjectId, storage?: Storage): Promise<Member> {
