@@ -27,6 +27,12 @@ export interface ListenerEvents {
   onListening(): void;
 }
 
+/** A row of a scan. `data` may be a view of a larger buffer: to be copied, not kept. */
+export interface ScannedRow {
+  readonly position: number;
+  readonly data: Uint8Array;
+}
+
 export interface Database {
   readonly kind: "postgres" | "embedded";
   /** Human readable and free of secrets, for the start-up line: `PostgreSQL 18.4 at host/db`. */
@@ -44,6 +50,13 @@ export interface Database {
    * statement may or may not have taken effect then.
    */
   query<Row>(statement: string, parameters?: readonly Parameter[]): Promise<Row[]>;
+  /**
+   * Rows of a query that yields `position bigint, data bytea`, neither of them null, for many bytes
+   * at once: on PostgreSQL it is planned anew each time, but its bytes come as they are.
+   * @param parameters whole numbers, for `$1` and so on
+   * @throws DatabaseUnavailable as `query` does
+   */
+  scan(query: string, parameters: readonly number[]): Promise<ScannedRow[]>;
   /** Runs a script of several statements without parameters (migrations, DDL). */
   execute(script: string): Promise<void>;
   listen(channel: string, events: ListenerEvents): Promise<Listening>;

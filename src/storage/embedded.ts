@@ -10,6 +10,7 @@ import {
   type ListenerEvents,
   type Listening,
   type Parameter,
+  type ScannedRow,
 } from "./database.ts";
 import { Engine } from "./embedded_engine.ts";
 import { prepareCluster } from "./embedded_files.ts";
@@ -108,6 +109,10 @@ class EmbeddedDatabase implements Database {
     while (!this.#idle()) await this.#turn();
     const { rows, columns } = this.#run(statement, parameters, { keep: true });
     return rows.map((row) => asObject(row, columns)) as Row[];
+  }
+
+  scan(query: string, parameters: readonly number[]): Promise<ScannedRow[]> {
+    return this.query<ScannedRow>(query, parameters);
   }
 
   async execute(script: string): Promise<void> {

@@ -1,6 +1,7 @@
 /** PostgreSQL over postgres.js. */
 import { drizzle } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
+import { Readable } from "node:stream";
 import { setImmediate } from "node:timers";
 import {
   type Database,
@@ -9,7 +10,9 @@ import {
   type ListenerEvents,
   type Listening,
   type Parameter,
+  type ScannedRow,
 } from "./database.ts";
+import { CopyRows, withNumbers } from "./copy_rows.ts";
 import { PostgresListener } from "./postgres_listener.ts";
 
 export interface PostgresOptions {
@@ -67,6 +70,12 @@ function openClient(options: PostgresOptions, connections: number) {
   });
 }
 
+/** What postgres.js makes of a COPY, as far as it is used here. */
+interface CopyQuery extends Promise<unknown> {
+  /** Called with the stream when it begins, and with what else there is at the end. */
+  resolve: (result: unknown) => void;
+}
+
 type Client = ReturnType<typeof openClient>;
 
 class PostgresDatabase implements Database {
@@ -104,6 +113,34 @@ class PostgresDatabase implements Database {
     );
   }
 
+  scan(query: string, parameters: readonly number[]): Promise<ScannedRow[]> {
+    const statement = `copy (${withNumbers(query, parameters)}) to stdout (format binary)`;
+    return this.#bounded(this.#copy(statement));
+  }
+
+  /**
+   * postgres.js hands out a stream and pauses its socket until that is read; on Deno the socket does
+   * not always wake again. All of it is wanted at once anyway, so it is taken before it is a stream:
+   * `resolve` is called with the stream ahead of its first piece.
+   */
+  #copy(statement: string): Promise<ScannedRow[]> {
+    const rows = new CopyRows();
+    const query = this.#client.unsafe(statement) as unknown as CopyQuery;
+    return new Promise((resolve, reject) => {
+      const settle = query.resolve;
+      query.resolve = (result) => {
+        if (!(result instanceof Readable)) return settle(result);
+        result.on("error", reject);
+        result.push = (piece) => {
+          if (piece === null) resolve(rows.rows());
+          else rows.add(piece);
+          return true;
+        };
+      };
+      query.catch(reject);
+    });
+  }
+
   async execute(script: string): Promise<void> {
     await this.#bounded(this.#client.unsafe(script));
   }
@@ -132,7 +169,8 @@ class PostgresDatabase implements Database {
   }
 
   async close(): Promise<void> {
-    await this.#client.end({ timeout: 5 });
+    // Nobody waits for a statement any more. postgres.js waits even for those whose connection is gone.
+    await this.#client.end({ timeout: 1 });
   }
 
   /**

@@ -4,13 +4,18 @@ import { lastBoundary, MESSAGE_END } from "../protocol/json_mode.ts";
 import { invalid, Refused } from "../outcome.ts";
 import type { Database } from "../storage/database.ts";
 import { Lineages } from "./lineages.ts";
-import { concatenate, type RecentBytes } from "./recent_bytes.ts";
+import { concatenate, RecentBytes } from "./recent_bytes.ts";
+import { readSegments, scanSegments } from "./segments.ts";
 import type { StreamState } from "./stream_state.ts";
 
 /** A catch-up answer is at most about this long; a larger JSON message comes whole. Bytes. */
-export const PAGE_BYTES = 4 << 20;
-/** Tiny segments are many: a page ends here too. */
-const PAGE_SEGMENTS = 8192;
+export const PAGE_BYTES = 1 << 20;
+/** From here on a load is worth planning a COPY for: measured, see docs/performance.md. */
+const LARGE_LOAD_BYTES = 16 << 10;
+/** Loads under way, beyond which nothing is read ahead: those who wait come first. */
+const MOST_READ_AHEADS = 3;
+/** Pages kept for readers who replay the same stream at about the same time. */
+const COLD_BYTES = 8 << 20;
 
 /** Stored bytes `[start, end)`. Views of shared memory: never to be written to. */
 export interface Page {
@@ -34,6 +39,8 @@ const NOTHING = new Uint8Array(0);
 export class Reader {
   readonly #database: Database;
   readonly #recent: RecentBytes;
+  /** What catch-up loads, apart: one long replay must not drive out what followers wait for. */
+  readonly #cold = new RecentBytes(COLD_BYTES);
   readonly #lineages: Lineages;
   /** Loads under way, shared by all who want the same. */
   readonly #loads = new Map<string, Promise<Uint8Array>>();
@@ -64,6 +71,7 @@ export class Reader {
       ? await this.#messages(stream, start, tail, limit)
       : await this.#range(stream, start, Math.min(tail, start + limit));
     const end = start + bytes.length;
+    if (end < tail && end - start > LARGE_LOAD_BYTES) this.#readAhead(stream, end, tail);
     return { start, end, bytes, upToDate: end === tail, closed: closed && end === tail };
   }
 
@@ -96,7 +104,7 @@ export class Reader {
     let reach = start;
     for (const piece of await this.#lineages.pieces(stream, start, stop)) {
       while (reach < piece.stop) {
-        const part = this.#recent.get(piece.id, reach, piece.stop) ??
+        const part = this.#kept(piece.id, reach, piece.stop) ??
           await this.#load(piece.id, reach, piece.stop);
         parts.push(part);
         reach += part.length;
@@ -104,6 +112,24 @@ export class Reader {
       }
     }
     return concatenate(parts);
+  }
+
+  /** Whoever got a large page and not the last one will want the next: it loads meanwhile. */
+  async #readAhead(stream: StreamState, start: number, tail: number): Promise<void> {
+    if (this.#loads.size >= MOST_READ_AHEADS) return;
+    try {
+      const stop = Math.min(tail, start + PAGE_BYTES);
+      const [piece] = await this.#lineages.pieces(stream, start, stop);
+      if (piece === undefined || this.#recent.has(piece.id, start)) return;
+      if (this.#cold.has(piece.id, start)) return;
+      if (piece.stop - start > LARGE_LOAD_BYTES) await this.#load(piece.id, start, piece.stop);
+    } catch {
+      // Whoever asks for these bytes asks again, and is told.
+    }
+  }
+
+  #kept(id: number, start: number, stop: number): Uint8Array | null {
+    return this.#recent.get(id, start, stop) ?? this.#cold.get(id, start, stop);
   }
 
   #load(id: number, start: number, stop: number): Promise<Uint8Array> {
@@ -117,15 +143,12 @@ export class Reader {
   }
 
   async #query(id: number, start: number, stop: number): Promise<Uint8Array> {
-    const [row] = await this.#database.query<{ first: number; data: Uint8Array; whole: boolean }>(
-      "select first, data, whole from penstock.read_segments($1, $2, $3, $4)",
-      [id, start, stop, PAGE_SEGMENTS],
-    );
-    const covers = row !== undefined && row.whole && row.first <= start &&
-      row.first + row.data.length > start;
-    // The row said these bytes exist: they are missing only when the sweep is taking them away.
-    if (!covers) throw new Refused({ kind: "not_found" });
-    this.#recent.add(id, row.first, row.data);
-    return row.data.subarray(start - row.first, stop - row.first);
+    const large = stop - start > LARGE_LOAD_BYTES;
+    const { first, bytes } = large
+      ? await scanSegments(this.#database, id, start, stop)
+      : await readSegments(this.#database, id, start, stop);
+    if (large) this.#cold.adopt(id, first, bytes);
+    else this.#recent.add(id, first, bytes);
+    return bytes.subarray(start - first, stop - first);
   }
 }

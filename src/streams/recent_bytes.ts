@@ -40,6 +40,15 @@ export class RecentBytes {
 
   /** Keeps a copy of bytes that are committed at `position`. */
   add(id: number, position: number, bytes: Uint8Array): void {
+    this.#add(id, position, bytes, false);
+  }
+
+  /** The same without the copy: nobody writes to `bytes` again, and no buffer much larger is held. */
+  adopt(id: number, position: number, bytes: Uint8Array): void {
+    this.#add(id, position, bytes, true);
+  }
+
+  #add(id: number, position: number, bytes: Uint8Array, adopted: boolean): void {
     if (bytes.length === 0 || bytes.length > this.#capacity / 4) return;
     let stream = this.#streams.get(id);
     if (stream === undefined) {
@@ -53,10 +62,13 @@ export class RecentBytes {
       const reach = before.start + before.length;
       if (reach >= end) return;
       // Overlap is possible when two readers loaded the same range: only the new part is added.
-      if (reach > position) return this.add(id, reach, bytes.subarray(reach - position));
+      if (reach > position) {
+        return this.#add(id, reach, bytes.subarray(reach - position), false);
+      }
     }
     const after = stream.runs[at + 1];
     if (after !== undefined && after.start < end) {
+      adopted = false;
       bytes = bytes.subarray(0, after.start - position);
       if (bytes.length === 0) return;
     }
@@ -66,7 +78,7 @@ export class RecentBytes {
     ) {
       this.#grow(before, bytes);
     } else {
-      this.#insert(stream, at + 1, position, bytes);
+      this.#insert(stream, at + 1, position, adopted ? bytes : bytes.slice());
     }
     this.#forget();
   }
@@ -92,6 +104,13 @@ export class RecentBytes {
     return concatenate(views);
   }
 
+  /** Whether the byte at `position` is here. */
+  has(id: number, position: number): boolean {
+    const runs = this.#streams.get(id)?.runs ?? [];
+    const run = runs[lastStartingBy(runs, position)];
+    return run !== undefined && position < run.start + run.length;
+  }
+
   /** A stream is gone. */
   drop(id: number): void {
     for (const run of [...this.#streams.get(id)?.runs ?? []]) this.#remove(run);
@@ -110,8 +129,8 @@ export class RecentBytes {
     this.#touch(run);
   }
 
-  #insert(stream: StreamRuns, at: number, start: number, bytes: Uint8Array): void {
-    const run = { stream, start, length: bytes.length, buffer: bytes.slice() };
+  #insert(stream: StreamRuns, at: number, start: number, buffer: Uint8Array): void {
+    const run = { stream, start, length: buffer.length, buffer };
     stream.runs.splice(at, 0, run);
     this.#used.add(run);
     this.#size += run.buffer.length;
