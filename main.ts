@@ -60,7 +60,7 @@ async function serve(config: Config): Promise<void> {
 
 async function migrateOnly(config: Config): Promise<void> {
   const { telemetry } = telemetryOf(config);
-  const database = await openDatabase(config);
+  const database = await openDatabase(config, (event) => telemetry.report(event));
   try {
     const { applied } = await migrate(database);
     telemetry.report({ event: "migrated", steps: applied });
@@ -71,7 +71,7 @@ async function migrateOnly(config: Config): Promise<void> {
 
 async function rotate(config: Config): Promise<void> {
   const { telemetry } = telemetryOf(config);
-  const database = await openDatabase(config);
+  const database = await openDatabase(config, (event) => telemetry.report(event));
   try {
     await migrate(database);
     telemetry.report({ event: "keys_rotated", kids: await rotateKeys(database) });

@@ -2,6 +2,7 @@
 import { isIPv4 } from "node:net";
 import { parseArgs } from "node:util";
 import { type Option, type OptionName, OPTIONS } from "./options.ts";
+import { parsePostgresUrl } from "./postgres_url.ts";
 import { type Level, redact } from "./telemetry.ts";
 
 export interface Config {
@@ -145,15 +146,8 @@ function parseInteger(text: string, least: number, most: number): number {
 
 function parseDatabaseUrl(text: string): string | null {
   if (text === "") return null;
-  // The value holds a password: no error may repeat it.
-  let url: URL;
-  try {
-    url = new URL(text);
-  } catch {
-    throw new Error("not a URL; expected postgres://user:password@host:5432/database");
-  }
-  if (url.protocol === "postgres:" || url.protocol === "postgresql:") return text;
-  throw new Error(`a ${url.protocol} URL; expected postgres://…`);
+  parsePostgresUrl(text);
+  return text;
 }
 
 function parsePublicUrl(text: string): string | null {

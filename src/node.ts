@@ -38,7 +38,7 @@ export class Node {
 
   /** @throws Error with a sentence for the operator: database, schema, data folder or address. */
   static async start(config: Config, telemetry: Telemetry): Promise<Node> {
-    const database = await openDatabase(config);
+    const database = await openDatabase(config, (event) => telemetry.report(event));
     try {
       const { applied } = await migrate(database);
       if (applied.length > 0) telemetry.report({ event: "migrated", steps: applied });

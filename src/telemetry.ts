@@ -5,6 +5,20 @@
 
 export type TelemetryEvent =
   | { readonly event: "starting"; readonly version: string; readonly runtime: string }
+  | {
+    /** What the start found PostgreSQL to be, and its settings as our sessions have them. */
+    readonly event: "database_checked";
+    readonly version: string;
+    readonly encoding: string;
+    readonly fsync: boolean;
+    readonly fullPageWrites: boolean;
+    readonly synchronousCommit: string;
+    readonly pooled: boolean;
+  }
+  /** Something about the database makes a promise of ours hollow, or will. */
+  | { readonly event: "database_warning"; readonly setting: string; readonly message: string }
+  /** It cannot be written to yet; the start waits this long at most. */
+  | { readonly event: "database_waiting"; readonly reason: string; readonly ms: number }
   | { readonly event: "migrated"; readonly steps: readonly string[] }
   | {
     readonly event: "listening";
@@ -86,6 +100,8 @@ export function levelOf(event: TelemetryEvent): Level {
     case "wake_written":
     case "lease_claimed":
       return "debug";
+    case "database_warning":
+    case "database_waiting":
     case "sweep_failed":
     case "delivery_failed":
     case "subscriptions_failed":
@@ -104,6 +120,14 @@ export function sentenceOf(event: TelemetryEvent): string {
   switch (event.event) {
     case "starting":
       return `Penstock ${event.version} on ${event.runtime}`;
+    case "database_checked":
+      return `PostgreSQL ${event.version}: fsync ${onOff(event.fsync)}, full_page_writes ` +
+        `${onOff(event.fullPageWrites)}, synchronous_commit ${event.synchronousCommit}, ` +
+        `encoding ${event.encoding}${event.pooled ? ", behind a connection pooler" : ""}`;
+    case "database_warning":
+      return event.message;
+    case "database_waiting":
+      return `Waiting up to ${event.ms} ms for a database that can be written to: ${event.reason}`;
     case "migrated":
       return event.steps.length === 0
         ? "Schema is up to date"
@@ -152,6 +176,10 @@ export function sentenceOf(event: TelemetryEvent): string {
     case "request_failed":
       return `${event.method} ${event.path} failed: ${messageOf(event.error)}`;
   }
+}
+
+function onOff(value: boolean): string {
+  return value ? "on" : "off";
 }
 
 /** An error's message, without passwords. */

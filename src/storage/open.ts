@@ -1,5 +1,6 @@
 /** Which database: PostgreSQL when one is named, else the embedded one in a folder. */
 import process from "node:process";
+import type { TelemetryEvent } from "../telemetry.ts";
 import type { Database } from "./database.ts";
 import { defaultDataDir } from "./default_data_dir.ts";
 import { openEmbedded } from "./embedded.ts";
@@ -13,8 +14,14 @@ export interface OpenOptions {
   readonly dataDir: string | null;
 }
 
-/** @throws DatabaseUnavailable, DataDirBusy, NoDataDir */
-export function openDatabase(options: OpenOptions): Promise<Database> {
+/**
+ * @param report told what the start finds out about the database
+ * @throws DatabaseUnavailable, DatabaseRefused, DataDirBusy, NoDataDir
+ */
+export function openDatabase(
+  options: OpenOptions,
+  report: (event: TelemetryEvent) => void,
+): Promise<Database> {
   if (options.databaseUrl === null) {
     return openEmbedded({
       dataDir: options.dataDir ?? defaultDataDir(process.env, process.platform),
@@ -25,5 +32,6 @@ export function openDatabase(options: OpenOptions): Promise<Database> {
     url: options.databaseUrl,
     connections: options.databaseConnections,
     timeoutMs: options.databaseTimeoutMs,
+    report,
   });
 }

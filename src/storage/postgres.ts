@@ -13,7 +13,10 @@ import {
   type ScannedRow,
 } from "./database.ts";
 import { CopyRows, withNumbers } from "./copy_rows.ts";
+import type { TelemetryEvent } from "../telemetry.ts";
+import { parsePostgresUrl } from "../postgres_url.ts";
 import { PostgresListener } from "./postgres_listener.ts";
+import { PLAIN, type Session, startUp } from "./postgres_startup.ts";
 
 export interface PostgresOptions {
   readonly url: string;
@@ -21,36 +24,55 @@ export interface PostgresOptions {
   readonly connections: number;
   /** How long a statement may take, connecting included, before it counts as unanswered. */
   readonly timeoutMs: number;
+  /** Told what the start finds out about the server. */
+  readonly report?: (event: TelemetryEvent) => void;
 }
 
 /** SQLSTATE classes and codes that say "not now", not "never". */
 const UNAVAILABLE = /^(08|53|57P|25006|58|40P01|55P03|57014)/;
 
+/**
+ * @throws DatabaseRefused when the server, the database or the role will not do
+ * @throws DatabaseUnavailable when it cannot be reached
+ */
 export async function openPostgres(options: PostgresOptions): Promise<Database> {
-  const database = new PostgresDatabase(options);
-  try {
-    await database.describe();
-  } catch (error) {
-    await database.close().catch(() => {});
-    throw error;
-  }
-  return database;
+  const { hosts } = parsePostgresUrl(options.url);
+  const { facts, session } = await startUp({
+    open: () => openClient(options, 1, PLAIN) as unknown as postgres.Sql,
+    connections: options.connections + 1,
+    timeoutMs: options.timeoutMs,
+    report: options.report ?? (() => {}),
+  }).catch((error) => {
+    throw unavailableOr(error);
+  });
+  const at = hosts.map(({ host }) => host).join(",");
+  const description = `PostgreSQL ${facts.version} at ${at}/${facts.database}`;
+  return new PostgresDatabase(options, session, description);
 }
 
-function openClient(options: PostgresOptions, connections: number) {
-  return postgres(options.url, {
+function openClient(options: PostgresOptions, connections: number, session: Session) {
+  const { driverUrl } = parsePostgresUrl(options.url);
+  return postgres(driverUrl, {
     max: connections,
     connect_timeout: Math.max(1, Math.ceil(options.timeoutMs / 1000)),
     // Retried quickly: a request waits for its own bound, not for a back-off that has grown.
     backoff: (attempt: number) => Math.min(0.1 * attempt, 1),
     // Arrays are sent as text; asking for the types of every array would cost a round trip.
     fetch_types: false,
+    // A statement prepared in one session of a pooler's is unknown in the next.
+    ...(session.pooled && !/[?&]prepare=/.test(driverUrl) ? { prepare: false } : {}),
     onnotice: () => {},
     connection: {
       application_name: "penstock",
-      // The server gives up a little before we do, and frees its locks.
-      statement_timeout: options.timeoutMs,
-      idle_in_transaction_session_timeout: options.timeoutMs,
+      // Behind a pooler a session is nobody's own, and most refuse what follows.
+      ...(session.pooled ? {} : {
+        // The server gives up a little before we do, and frees its locks.
+        statement_timeout: options.timeoutMs,
+        idle_in_transaction_session_timeout: options.timeoutMs,
+      }),
+      ...(session.synchronousCommit === null
+        ? {}
+        : { synchronous_commit: session.synchronousCommit }),
     },
     types: {
       int8: { to: 20, from: [20], serialize: String, parse: Number },
@@ -81,28 +103,23 @@ type Client = ReturnType<typeof openClient>;
 class PostgresDatabase implements Database {
   readonly kind = "postgres";
   readonly concurrency: number;
-  description = "PostgreSQL";
+  readonly description: string;
   readonly #options: PostgresOptions;
+  readonly #session: Session;
   #client: Client;
   #drizzle: Drizzle;
 
-  constructor(options: PostgresOptions) {
+  constructor(options: PostgresOptions, session: Session, description: string) {
     this.#options = options;
+    this.#session = session;
+    this.description = description;
     this.concurrency = options.connections;
-    this.#client = openClient(options, options.connections);
+    this.#client = openClient(options, options.connections, session);
     this.#drizzle = drizzle(this.#client) as unknown as Drizzle;
   }
 
   get drizzle(): Drizzle {
     return this.#drizzle;
-  }
-
-  async describe(): Promise<void> {
-    const [row] = await this.query<{ version: string; name: string }>(
-      "select current_setting('server_version') as version, current_database() as name",
-    );
-    const host = this.#client.options.host[0] ?? "localhost";
-    this.description = `PostgreSQL ${row?.version.split(" ")[0]} at ${host}/${row?.name}`;
   }
 
   query<Row>(statement: string, parameters: readonly Parameter[] = []): Promise<Row[]> {
@@ -148,7 +165,7 @@ class PostgresDatabase implements Database {
   async listen(channel: string, events: ListenerEvents): Promise<Listening> {
     const listener = new PostgresListener(
       {
-        open: () => openClient(this.#options, 1) as unknown as postgres.Sql,
+        open: () => openClient(this.#options, 1, this.#session) as unknown as postgres.Sql,
         notify: async (payload) => {
           await this.query("select pg_notify($1, $2)", [channel, payload]);
         },
@@ -197,7 +214,7 @@ class PostgresDatabase implements Database {
   /** All connections anew: where one died without a word, the others very likely did too. */
   #replace(client: Client): void {
     if (client !== this.#client) return;
-    this.#client = openClient(this.#options, this.#options.connections);
+    this.#client = openClient(this.#options, this.#options.connections, this.#session);
     this.#drizzle = drizzle(this.#client) as unknown as Drizzle;
     client.end({ timeout: 0 }).catch(() => {});
   }

@@ -1,0 +1,55 @@
+/** Connection strings of PostgreSQL, several hosts included: `postgres://user@h1:5432,h2:5432/db`. */
+
+export interface PostgresHost {
+  /** A name, an address without brackets, or the folder of a Unix socket. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface PostgresUrl {
+  readonly hosts: readonly PostgresHost[];
+  /** The same with its first host alone, and without what is not the driver's to decide. */
+  readonly driverUrl: string;
+}
+
+const SHAPE = /^(postgres(?:ql)?:\/\/)(?:([^/?#]*)@)?([^/?#@]*)(\/[^?#]*)?(?:\?([^#]*))?$/;
+const EXPECTED = "expected postgres://user:password@host:5432/database";
+
+/**
+ * @throws Error that repeats nothing of the text: it holds a password
+ */
+export function parsePostgresUrl(text: string): PostgresUrl {
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1];
+  if (scheme !== undefined && !/^postgres(ql)?$/.test(scheme)) {
+    throw new Error(`a ${scheme}: URL; expected postgres://…`);
+  }
+  const parts = SHAPE.exec(text);
+  if (parts === null) throw new Error(`not a URL; ${EXPECTED}`);
+  const [, start = "", user, authority = "", path = "", search = ""] = parts;
+  const named = authority.split(",");
+  const hosts = named.map(parseHost);
+  const query = new URLSearchParams(search);
+  requireWritable(query.get("target_session_attrs"));
+  query.delete("target_session_attrs");
+  // Acked is on the disk: what the URL says less of is raised, see the start-up checks.
+  if (/^(off|local|false|no|0)$/.test(query.get("synchronous_commit") ?? "")) {
+    query.delete("synchronous_commit");
+  }
+  const rest = query.size === 0 ? "" : `?${query}`;
+  const driverUrl = `${start}${user === undefined ? "" : `${user}@`}${named[0]}${path}${rest}`;
+  if (!URL.canParse(driverUrl)) throw new Error(`not a URL; ${EXPECTED}`);
+  return { hosts, driverUrl };
+}
+
+function parseHost(text: string): PostgresHost {
+  const parts = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(text);
+  if (parts === null || Number(parts[3] ?? 5432) > 65535) throw new Error(`not a URL; ${EXPECTED}`);
+  const host = parts[1] ?? decodeURIComponent(parts[2] ?? "");
+  return { host: host === "" ? "localhost" : host, port: Number(parts[3] ?? 5432) };
+}
+
+/** Strict reads need the primary, so whatever asks for it, or for nothing, is as good. */
+function requireWritable(target: string | null): void {
+  if (target === null || ["any", "read-write", "primary"].includes(target)) return;
+  throw new Error("target_session_attrs must be read-write: streams are kept on the primary");
+}
