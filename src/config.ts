@@ -12,6 +12,9 @@ export interface Config {
   readonly databaseUrl: string | null;
   readonly databaseConnections: number;
   readonly databaseTimeoutMs: number;
+  /** Null: by `databaseUrl`. Holds a password too. */
+  readonly listenUrl: string | null;
+  readonly wakeups: "auto" | "listen" | "poll";
   /** Null: the default folder. */
   readonly dataDir: string | null;
   readonly longPollTimeoutMs: number;
@@ -103,6 +106,8 @@ function parseConfig(
     databaseUrl: read("databaseUrl", parseDatabaseUrl),
     databaseConnections: read("databaseConnections", (text) => parseInteger(text, 2, 1000)),
     databaseTimeoutMs: read("databaseTimeout", parseDuration),
+    listenUrl: read("listenUrl", parseDatabaseUrl),
+    wakeups: read("wakeups", (text) => oneOf(text, ["auto", "listen", "poll"])),
     dataDir: read("dataDir", (text) => text === "" ? null : text),
     longPollTimeoutMs: read("longPollTimeout", parseDuration),
     maxAppendBytes: read("maxAppendBytes", parseSize),

@@ -46,6 +46,20 @@ export const OPTIONS = {
     fallback: "5s",
     help: "How long PostgreSQL may take before a request is answered 503",
   },
+  listenUrl: {
+    flag: "listen-url",
+    environment: "PENSTOCK_LISTEN_URL",
+    value: "url",
+    fallback: "",
+    help: "The same database past any connection pooler, for LISTEN; --database-url by default",
+  },
+  wakeups: {
+    flag: "wakeups",
+    environment: "PENSTOCK_WAKEUPS",
+    value: "auto|listen|poll",
+    fallback: "auto",
+    help: "How followers learn of other nodes' appends; auto: listen, behind a pooler poll",
+  },
   dataDir: {
     flag: "data-dir",
     environment: "PENSTOCK_DATA_DIR",

@@ -15,6 +15,13 @@ export type TelemetryEvent =
     readonly synchronousCommit: string;
     readonly pooled: boolean;
   }
+  /** How this node learns of what other nodes wrote. */
+  | {
+    readonly event: "wakeups";
+    readonly mode: "listen" | "poll";
+    readonly reason: string;
+    readonly fallback: boolean;
+  }
   /** Something about the database makes a promise of ours hollow, or will. */
   | { readonly event: "database_warning"; readonly setting: string; readonly message: string }
   /** It cannot be written to yet; the start waits this long at most. */
@@ -95,6 +102,8 @@ export type Level = "debug" | "info" | "warning" | "error";
 /** How loud an event is. */
 export function levelOf(event: TelemetryEvent): Level {
   switch (event.event) {
+    case "wakeups":
+      return event.fallback ? "warning" : "info";
     case "swept":
     case "wake_delivered":
     case "wake_written":
@@ -124,6 +133,10 @@ export function sentenceOf(event: TelemetryEvent): string {
       return `PostgreSQL ${event.version}: fsync ${onOff(event.fsync)}, full_page_writes ` +
         `${onOff(event.fullPageWrites)}, synchronous_commit ${event.synchronousCommit}, ` +
         `encoding ${event.encoding}${event.pooled ? ", behind a connection pooler" : ""}`;
+    case "wakeups":
+      return event.mode === "listen"
+        ? `Wake-ups by LISTEN, ${event.reason}`
+        : `Wake-ups by polling twice a second: ${event.reason}`;
     case "database_warning":
       return event.message;
     case "database_waiting":

@@ -40,6 +40,8 @@ Deno.test("without flags and environment the defaults hold", () => {
       databaseUrl: null,
       databaseConnections: 8,
       databaseTimeoutMs: 5000,
+      listenUrl: null,
+      wakeups: "auto",
       dataDir: null,
       longPollTimeoutMs: 30_000,
       maxAppendBytes: 16 << 20,
@@ -60,6 +62,8 @@ Deno.test("flags win over the environment, and that over the defaults", () => {
     ["databaseUrl", "databaseUrl", url("env"), url("env"), "", null],
     ["databaseConnections", "databaseConnections", "2", 2, "1000", 1000],
     ["databaseTimeout", "databaseTimeoutMs", "1ms", 1, "60m", 3_600_000],
+    ["listenUrl", "listenUrl", url("env"), url("env"), url("flag"), url("flag")],
+    ["wakeups", "wakeups", "poll", "poll", "listen", "listen"],
     ["dataDir", "dataDir", "/env", "/env", "/flag", "/flag"],
     ["longPollTimeout", "longPollTimeoutMs", "2m", 120_000, "1.5s", 1500],
     ["maxAppendBytes", "maxAppendBytes", "1", 1, "256MiB", 256 << 20],
@@ -244,6 +248,7 @@ Deno.test("no error about a database URL repeats its password", () => {
         problemOf(["--database-url", url]),
         problemOf(["migrate", "--database-url", url, "--port=x"]),
         problemOf([], { DATABASE_URL: url }),
+        problemOf([], { PENSTOCK_LISTEN_URL: url }),
       ]
     ) assert.ok(!problem.includes(PASSWORD), problem);
   }
@@ -274,8 +279,9 @@ Deno.test("no error repeats the password of a database URL given as an argument"
 Deno.test("no error repeats the password of a database URL given to the wrong setting", () => {
   const url = `postgres://user:${PASSWORD}@host/db`;
   for (const option of Object.values<Option>(OPTIONS)) {
-    // Any text is a folder's name, and the database's URL has its own test.
-    if (option === OPTIONS.dataDir || option === OPTIONS.databaseUrl) continue;
+    // Any text is a folder's name, and the database's URLs have a test of their own.
+    const sound: Option[] = [OPTIONS.dataDir, OPTIONS.databaseUrl, OPTIONS.listenUrl];
+    if (sound.includes(option)) continue;
     const problem = problemOf([], { [option.environment]: url });
     assert.ok(!problem.includes(PASSWORD), problem);
   }

@@ -59,6 +59,8 @@ export interface Database {
   scan(query: string, parameters: readonly number[]): Promise<ScannedRow[]>;
   /** Runs a script of several statements without parameters (migrations, DDL). */
   execute(script: string): Promise<void>;
+  /** Whether `listen` can be had. Where not, whoever waits for news has to look for it. */
+  readonly listens: boolean;
   listen(channel: string, events: ListenerEvents): Promise<Listening>;
   /**
    * Resolves when it is worth sending the next batch: at once where a statement waits on a socket,

@@ -78,6 +78,7 @@ interface Place {
 class EmbeddedDatabase implements Database {
   readonly kind = "embedded";
   readonly concurrency = 1;
+  readonly listens = true;
   readonly description: string;
   readonly drizzle: Database["drizzle"];
   #engine: Engine;

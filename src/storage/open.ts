@@ -10,6 +10,9 @@ export interface OpenOptions {
   readonly databaseUrl: string | null;
   readonly databaseConnections: number;
   readonly databaseTimeoutMs: number;
+  /** Where to listen, if not by the database URL. */
+  readonly listenUrl: string | null;
+  readonly wakeups: "auto" | "listen" | "poll";
   /** Null: the user's own data folder. */
   readonly dataDir: string | null;
 }
@@ -32,6 +35,8 @@ export function openDatabase(
     url: options.databaseUrl,
     connections: options.databaseConnections,
     timeoutMs: options.databaseTimeoutMs,
+    listenUrl: options.listenUrl,
+    wakeups: options.wakeups,
     report,
   });
 }

@@ -15,10 +15,10 @@ import {
 import { CopyRows, withNumbers } from "./copy_rows.ts";
 import type { TelemetryEvent } from "../telemetry.ts";
 import { parsePostgresUrl } from "../postgres_url.ts";
-import { PostgresListener } from "./postgres_listener.ts";
+import { PostgresListener, wakeupMode, type WakeupOptions } from "./postgres_listener.ts";
 import { PLAIN, type Session, startUp } from "./postgres_startup.ts";
 
-export interface PostgresOptions {
+export interface PostgresOptions extends Partial<WakeupOptions> {
   readonly url: string;
   /** Connections for statements; LISTEN has one more of its own. */
   readonly connections: number;
@@ -45,9 +45,14 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
   }).catch((error) => {
     throw unavailableOr(error);
   });
+  const { mode, reason, fallback } = wakeupMode(
+    { wakeups: options.wakeups ?? "auto", listenUrl: options.listenUrl ?? null },
+    session.pooled,
+  );
+  options.report?.({ event: "wakeups", mode, reason, fallback });
   const at = hosts.map(({ host }) => host).join(",");
   const description = `PostgreSQL ${facts.version} at ${at}/${facts.database}`;
-  return new PostgresDatabase(options, session, description);
+  return new PostgresDatabase(options, session, { description, listens: mode === "listen" });
 }
 
 function openClient(options: PostgresOptions, connections: number, session: Session) {
@@ -104,15 +109,21 @@ class PostgresDatabase implements Database {
   readonly kind = "postgres";
   readonly concurrency: number;
   readonly description: string;
+  readonly listens: boolean;
   readonly #options: PostgresOptions;
   readonly #session: Session;
   #client: Client;
   #drizzle: Drizzle;
 
-  constructor(options: PostgresOptions, session: Session, description: string) {
+  constructor(
+    options: PostgresOptions,
+    session: Session,
+    { description, listens }: { description: string; listens: boolean },
+  ) {
     this.#options = options;
     this.#session = session;
     this.description = description;
+    this.listens = listens;
     this.concurrency = options.connections;
     this.#client = openClient(options, options.connections, session);
     this.#drizzle = drizzle(this.#client) as unknown as Drizzle;
@@ -163,9 +174,11 @@ class PostgresDatabase implements Database {
   }
 
   async listen(channel: string, events: ListenerEvents): Promise<Listening> {
+    const { listenUrl } = this.#options;
+    const options = listenUrl ? { ...this.#options, url: listenUrl } : this.#options;
     const listener = new PostgresListener(
       {
-        open: () => openClient(this.#options, 1, this.#session) as unknown as postgres.Sql,
+        open: () => openClient(options, 1, PLAIN) as unknown as postgres.Sql,
         notify: async (payload) => {
           await this.query("select pg_notify($1, $2)", [channel, payload]);
         },

@@ -4,10 +4,12 @@
  * alive for ever, so the listener sends itself a NOTIFY now and then and expects to hear it.
  */
 import type postgres from "postgres";
-import type { ListenerEvents, Listening } from "./database.ts";
+import { DatabaseUnavailable, type ListenerEvents, type Listening } from "./database.ts";
+import { DatabaseRefused } from "./postgres_checks.ts";
 
 /** Milliseconds between two probes, and how long one may take to arrive. */
-const PROBE_MS = 3000;
+const PROBE_MS = 2000;
+const PROBE = "probe";
 
 export interface ListenerParts {
   /** A client of one connection. */
@@ -20,11 +22,14 @@ export class PostgresListener implements Listening {
   readonly #parts: ListenerParts;
   readonly #channel: string;
   readonly #events: ListenerEvents;
-  readonly #probe = `probe ${crypto.randomUUID()}`;
+  readonly #name = crypto.randomUUID();
   #client: postgres.Sql;
   #timer: ReturnType<typeof setInterval> | undefined;
-  /** A probe is on its way and has not been heard. */
-  #unheard = false;
+  #probes = 0;
+  /** The last probe that was certainly sent, and the last that was heard. */
+  #sent = 0;
+  #heard = 0;
+  #onHeard: () => void = () => {};
   #stopped = false;
 
   constructor(parts: ListenerParts, channel: string, events: ListenerEvents) {
@@ -34,9 +39,25 @@ export class PostgresListener implements Listening {
     this.#client = parts.open();
   }
 
-  /** @throws what the first LISTEN throws. */
+  /**
+   * Resolves when a NOTIFY has been heard.
+   * @throws what the first LISTEN throws, or DatabaseRefused when NOTIFY does not arrive here
+   */
   async start(): Promise<void> {
-    await this.#listen();
+    try {
+      await within(PROBE_MS, this.#listen());
+      const heard = new Promise<void>((resolve) => this.#onHeard = resolve);
+      await this.#probe();
+      await within(PROBE_MS, heard).catch(() => {
+        throw new DatabaseRefused(
+          "a NOTIFY sent by the database URL is not heard where this node listens: --listen-url " +
+            "must lead to the same database, past any pooler; or say --wakeups poll",
+        );
+      });
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
     this.#timer = setInterval(() => this.#check(), PROBE_MS);
   }
 
@@ -51,9 +72,7 @@ export class PostgresListener implements Listening {
     await client.listen(
       this.#channel,
       (payload) => {
-        if (client !== this.#client) return;
-        this.#unheard = false;
-        if (!payload.startsWith("probe ")) this.#events.onPayload(payload);
+        if (client === this.#client) this.#hear(payload);
       },
       () => {
         if (client === this.#client && !this.#stopped) this.#events.onListening();
@@ -61,20 +80,72 @@ export class PostgresListener implements Listening {
     );
   }
 
+  #hear(payload: string): void {
+    if (!payload.startsWith(PROBE)) return this.#events.onPayload(payload);
+    const [, name, number] = payload.split(" ");
+    if (name !== this.#name) return;
+    this.#heard = Math.max(this.#heard, Number(number));
+    this.#onHeard();
+  }
+
+  async #probe(): Promise<void> {
+    const number = ++this.#probes;
+    await this.#parts.notify(`${PROBE} ${this.#name} ${number}`);
+    this.#sent = Math.max(this.#sent, number);
+  }
+
   #check(): void {
-    if (this.#unheard) this.#replace();
+    if (this.#heard < this.#sent) this.#replace();
     // A probe that cannot be sent says nothing about the connection that listens.
-    this.#parts.notify(this.#probe).then(
-      () => this.#unheard = true,
-      () => {},
-    );
+    this.#probe().catch(() => {});
   }
 
   #replace(): void {
-    this.#unheard = false;
+    this.#heard = this.#sent;
     this.#client.end({ timeout: 0 }).catch(() => {});
     this.#client = this.#parts.open();
     // Should it fail, the next probe is not heard, and this comes round again.
     this.#listen().catch(() => {});
   }
+}
+
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new DatabaseUnavailable(`the connection that listens: no answer in ${ms} ms`);
+    timer = setTimeout(() => reject(error), ms);
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** How this node learns of what others wrote. */
+export interface WakeupMode {
+  readonly mode: "listen" | "poll";
+  /** As a sentence goes on: `on a connection of its own`. */
+  readonly reason: string;
+  /** It was fallen back on, and not asked for. */
+  readonly fallback: boolean;
+}
+
+export interface WakeupOptions {
+  readonly wakeups: "auto" | "listen" | "poll";
+  readonly listenUrl: string | null;
+}
+
+/** @param pooled whether the database URL leads to a pooler */
+export function wakeupMode({ wakeups, listenUrl }: WakeupOptions, pooled: boolean): WakeupMode {
+  if (wakeups === "poll") return { mode: "poll", reason: "as asked", fallback: false };
+  if (listenUrl !== null) {
+    return { mode: "listen", reason: "on a connection by --listen-url", fallback: false };
+  }
+  if (pooled && wakeups === "auto") {
+    const reason = "the database URL leads to a connection pooler, and those lose NOTIFY; " +
+      "--listen-url with a direct URL is quicker";
+    return { mode: "poll", reason, fallback: true };
+  }
+  return { mode: "listen", reason: "on a connection of its own", fallback: false };
 }

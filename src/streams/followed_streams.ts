@@ -1,13 +1,16 @@
 /**
- * Keeps what this node's followers know true. Hints say where to look at once; a coarse look every
- * second covers every hint that was lost, and keeps streams with followers from expiring.
+ * Keeps what this node's followers know true. Hints say where to look at once; a coarse look at
+ * what has changed covers every hint that was lost within a second, whatever became of the
+ * connection that listens, and keeps streams with followers from expiring.
  */
-import type { Hub } from "../wakeups/hub.ts";
+import type { Hub, Watch } from "../wakeups/hub.ts";
 import type { Looks } from "./looks.ts";
 import { unusable } from "./stream_state.ts";
 
-/** Milliseconds between coarse looks. */
-const COARSE_MS = 1000;
+/** Milliseconds between coarse looks: what remains of the second is for looking and delivering. */
+const COARSE_MS = 750;
+/** ... where no hints come at all. */
+const POLL_MS = 500;
 const LARGEST_LOOK = 5000;
 
 export class FollowedStreams {
@@ -23,8 +26,9 @@ export class FollowedStreams {
     this.#looks = looks;
   }
 
-  start(): void {
-    this.#timer = setInterval(() => this.lookAtAll(), COARSE_MS);
+  /** @param hinted whether hints are to be expected */
+  start(hinted: boolean): void {
+    this.#timer = setInterval(() => this.lookAtAll(), hinted ? COARSE_MS : POLL_MS);
   }
 
   stop(): Promise<void> {
@@ -33,7 +37,7 @@ export class FollowedStreams {
   }
 
   hint(ids: readonly number[]): void {
-    const followed = ids.filter((id) => this.#hub.isFollowed(id));
+    const followed = ids.filter((id) => this.#hub.watch(id) !== undefined);
     if (followed.length > 0) this.#soon(followed);
   }
 
@@ -57,14 +61,13 @@ export class FollowedStreams {
   }
 
   async #look(): Promise<void> {
-    const ids = [...this.#wanted];
+    const watches = [...this.#wanted].map((id) => this.#hub.watch(id))
+      .filter((watch): watch is Watch => watch?.ended === false);
     this.#wanted.clear();
     try {
-      for (let from = 0; from < ids.length; from += LARGEST_LOOK) {
-        const some = ids.slice(from, from + LARGEST_LOOK);
-        const states = await this.#looks.lookFollowed(some);
-        for (const id of some) {
-          const stream = states.get(id) ?? null;
+      for (let from = 0; from < watches.length; from += LARGEST_LOOK) {
+        const changed = await this.#looks.changed(watches.slice(from, from + LARGEST_LOOK));
+        for (const [id, stream] of changed) {
           this.#hub.publish(id, {
             tail: stream?.tail ?? 0,
             closed: stream?.closed ?? false,

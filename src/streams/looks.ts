@@ -7,10 +7,25 @@ import { type Database, numberArray, textArray } from "../storage/database.ts";
 import { stateOf, type StreamRow, type StreamState } from "./stream_state.ts";
 
 const BY_PATH = "select * from penstock.stream_states where path = any($1::text[]) and state < 2";
-const BY_ID = "select * from penstock.stream_states where id = any($1::bigint[])";
+/**
+ * Of followed streams, those that are not as known or need something done: as a rule none, so a
+ * look at 1,000 of them carries nothing back.
+ */
+const CHANGED = `select k.id as followed_id, s.*
+  from unnest($1::bigint[], $2::bigint[], $3::boolean[]) as k(id, tail, closed)
+  left join penstock.stream_states s on s.id = k.id
+  where s.id is null or s.tail <> k.tail or s.closed <> k.closed or s.state <> 0
+    or s.expired or s.slides`;
 
 /** A path a query; more wait for the next. */
 const LARGEST_LOOK = 5000;
+
+/** A stream as its followers know it. */
+export interface KnownStream {
+  readonly id: number;
+  readonly tail: number;
+  readonly closed: boolean;
+}
 
 interface Asker {
   readonly path: string;
@@ -46,11 +61,20 @@ export class Looks {
     return new Map(rows.map((row) => [row.path, stateOf(row)]));
   }
 
-  /** Streams by id, dead ones included, and slid if followed. A missing id has been reaped. */
-  async lookFollowed(ids: readonly number[]): Promise<Map<number, StreamState>> {
-    const rows = await this.#database.query<StreamRow>(BY_ID, [numberArray(ids)]);
+  /**
+   * Of these streams, those that differ from what is known of them: dead ones included, null for
+   * one that has been reaped. Followed streams slide.
+   */
+  async changed(known: readonly KnownStream[]): Promise<Map<number, StreamState | null>> {
+    const rows = await this.#database.query<StreamRow & { followed_id: number }>(CHANGED, [
+      numberArray(known.map((stream) => stream.id)),
+      numberArray(known.map((stream) => stream.tail)),
+      numberArray(known.map((stream) => stream.closed)),
+    ]);
     await this.#slide(rows.filter((row) => row.slides));
-    return new Map(rows.map((row) => [row.id, stateOf(row)]));
+    return new Map(
+      rows.map((row) => [row.followed_id, row.id === null ? null : stateOf(row)] as const),
+    );
   }
 
   #ask(path: string, slides: boolean): Promise<StreamState | null> {

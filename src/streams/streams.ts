@@ -61,7 +61,7 @@ export class Streams {
       onHint: (ids) => this.#followed.hint(ids),
       onGap: () => this.#followed.lookAtAll(),
     });
-    this.#followed.start();
+    this.#followed.start(this.#database.listens);
     this.#sweeper.start();
   }
 

@@ -86,8 +86,9 @@ export class Hub {
     this.#watches.get(id)?.see(seen);
   }
 
-  isFollowed(id: number): boolean {
-    return this.#watches.has(id);
+  /** The watch of a followed stream, or undefined. */
+  watch(id: number): Watch | undefined {
+    return this.#watches.get(id);
   }
 
   followed(): number[] {

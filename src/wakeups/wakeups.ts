@@ -36,7 +36,7 @@ export class Wakeups {
   }
 
   async start(events: WakeupEvents): Promise<void> {
-    if (this.#alone) return;
+    if (this.#alone || !this.#database.listens) return;
     this.#listening = await this.#database.listen(CHANNEL, {
       onPayload: (payload) => {
         const [node, ids] = payload.split(":");

@@ -107,10 +107,10 @@ Deno.test("followers of one stream share a watch until the last has left", () =>
   assert.equal(hub.followers, 3);
   assert.deepEqual(hub.followed(), [7, 8]);
   hub.leave(one);
-  assert.ok(hub.isFollowed(7));
+  assert.ok(hub.watch(7) !== undefined);
   hub.leave(two);
-  assert.ok(!hub.isFollowed(7));
-  assert.ok(hub.isFollowed(8));
+  assert.ok(hub.watch(7) === undefined);
+  assert.ok(hub.watch(8) !== undefined);
   assert.equal(hub.followers, 1);
   // Whoever comes now is told what is so now, not what was.
   assert.notEqual(hub.follow(7, at(0)), one);
@@ -136,7 +136,7 @@ Deno.test("publish reaches the followers of that stream alone", () => {
   assert.deepEqual([wakes(), others()], [1, 0]);
   assert.deepEqual([seven.tail, seven.closed], [2, true]);
   assert.equal(hub.followers, 2);
-  assert.ok(!hub.isFollowed(9));
+  assert.ok(hub.watch(9) === undefined);
 });
 
 Deno.test("drain wakes everybody, without news, and stays", () => {
