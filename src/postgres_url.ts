@@ -1,4 +1,5 @@
 /** Connection strings of PostgreSQL, several hosts included: `postgres://user@h1:5432,h2:5432/db`. */
+import process from "node:process";
 
 export interface PostgresHost {
   /** A name, an address without brackets, or the folder of a Unix socket. */
@@ -45,7 +46,7 @@ function parseHost(text: string): PostgresHost {
   const parts = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(text);
   if (parts === null || Number(parts[3] ?? 5432) > 65535) throw new Error(`not a URL; ${EXPECTED}`);
   const host = parts[1] ?? decodeURIComponent(parts[2] ?? "");
-  return { host: host === "" ? "localhost" : host, port: Number(parts[3] ?? 5432) };
+  return { host: host || process.env.PGHOST || "localhost", port: Number(parts[3] ?? 5432) };
 }
 
 /** Strict reads need the primary, so whatever asks for it, or for nothing, is as good. */

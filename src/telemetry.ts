@@ -24,6 +24,8 @@ export type TelemetryEvent =
   }
   /** Something about the database makes a promise of ours hollow, or will. */
   | { readonly event: "database_warning"; readonly setting: string; readonly message: string }
+  /** Another server was promoted, and is connected to from now on. */
+  | { readonly event: "database_promoted"; readonly host: string; readonly timeline: number }
   /** It cannot be written to yet; the start waits this long at most. */
   | { readonly event: "database_waiting"; readonly reason: string; readonly ms: number }
   | { readonly event: "migrated"; readonly steps: readonly string[] }
@@ -110,6 +112,7 @@ export function levelOf(event: TelemetryEvent): Level {
     case "lease_claimed":
       return "debug";
     case "database_warning":
+    case "database_promoted":
     case "database_waiting":
     case "sweep_failed":
     case "delivery_failed":
@@ -139,6 +142,9 @@ export function sentenceOf(event: TelemetryEvent): string {
         : `Wake-ups by polling twice a second: ${event.reason}`;
     case "database_warning":
       return event.message;
+    case "database_promoted":
+      return `${event.host} was promoted (timeline ${event.timeline}): what was remembered of the ` +
+        "one before is forgotten";
     case "database_waiting":
       return `Waiting up to ${event.ms} ms for a database that can be written to: ${event.reason}`;
     case "migrated":

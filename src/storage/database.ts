@@ -63,6 +63,12 @@ export interface Database {
   readonly listens: boolean;
   listen(channel: string, events: ListenerEvents): Promise<Listening>;
   /**
+   * Tells this listener, one for all, when the server was replaced by one whose history branched
+   * off: what was read or written before may not be there, and all that is remembered of it must be
+   * forgotten. Statements that had not been answered have failed by then.
+   */
+  onNewTimeline(listener: () => void): void;
+  /**
    * Resolves when it is worth sending the next batch: at once where a statement waits on a socket,
    * after a turn of the event loop where it would block this thread, so that what has arrived
    * meanwhile goes along.

@@ -133,6 +133,9 @@ class EmbeddedDatabase implements Database {
     return { stop: () => this.#unlisten(channel, events) };
   }
 
+  /** Nobody promotes it. */
+  onNewTimeline(): void {}
+
   /** Statements run on this thread: a turn of the event loop lets what has arrived be read. */
   breathe(): Promise<void> {
     return new Promise((resolve) => void setImmediate(resolve));

@@ -14,8 +14,11 @@ import {
 } from "./database.ts";
 import { CopyRows, withNumbers } from "./copy_rows.ts";
 import type { TelemetryEvent } from "../telemetry.ts";
-import { parsePostgresUrl } from "../postgres_url.ts";
+import { parsePostgresUrl, type PostgresHost } from "../postgres_url.ts";
 import { PostgresListener, wakeupMode, type WakeupOptions } from "./postgres_listener.ts";
+import { NoPrimary, PrimaryFinder } from "./postgres_primary.ts";
+import { askRole } from "./postgres_facts.ts";
+import { failedSocket, openSocket } from "./postgres_socket.ts";
 import { PLAIN, type Session, startUp } from "./postgres_startup.ts";
 
 export interface PostgresOptions extends Partial<WakeupOptions> {
@@ -32,13 +35,20 @@ export interface PostgresOptions extends Partial<WakeupOptions> {
 const UNAVAILABLE = /^(08|53|57P|25006|58|40P01|55P03|57014)/;
 
 /**
+ * Errors after which no connection is worth keeping: the server is no primary any more, or a
+ * connection cannot be opened (postgres.js can get into a state where it never will be).
+ */
+const REPLACING = ["25006", "CONNECT_TIMEOUT"];
+
+/**
  * @throws DatabaseRefused when the server, the database or the role will not do
  * @throws DatabaseUnavailable when it cannot be reached
  */
 export async function openPostgres(options: PostgresOptions): Promise<Database> {
   const { hosts } = parsePostgresUrl(options.url);
+  const finder = finderOf(options);
   const { facts, session } = await startUp({
-    open: () => openClient(options, 1, PLAIN) as unknown as postgres.Sql,
+    open: () => openClient(options, { connections: 1, session: PLAIN, finder }).sql,
     connections: options.connections + 1,
     timeoutMs: options.timeoutMs,
     report: options.report ?? (() => {}),
@@ -52,12 +62,52 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
   options.report?.({ event: "wakeups", mode, reason, fallback });
   const at = hosts.map(({ host }) => host).join(",");
   const description = `PostgreSQL ${facts.version} at ${at}/${facts.database}`;
-  return new PostgresDatabase(options, session, { description, listens: mode === "listen" });
+  return new PostgresDatabase(options, {
+    session,
+    finder,
+    description,
+    listens: mode === "listen",
+  });
 }
 
-function openClient(options: PostgresOptions, connections: number, session: Session) {
-  const { driverUrl } = parsePostgresUrl(options.url);
-  return postgres(driverUrl, {
+function finderOf(options: PostgresOptions): PrimaryFinder {
+  const { hosts } = parsePostgresUrl(options.url);
+  return new PrimaryFinder({
+    hosts,
+    ask: (host) =>
+      askRole(
+        openClient(options, { connections: 1, session: PLAIN, host }).sql,
+        options.timeoutMs,
+      ),
+  });
+}
+
+interface ClientOptions {
+  readonly connections: number;
+  readonly session: Session;
+  /** Finds the server for each connection, unless there is a `host` to ask whether it is one. */
+  readonly finder?: PrimaryFinder;
+  readonly host?: PostgresHost;
+}
+
+/** Clients that are ended open no more connections, those under way included. */
+function openClient(options: PostgresOptions, { connections, session, ...to }: ClientOptions) {
+  const { driverUrl, hosts } = parsePostgresUrl(options.url);
+  const ended = new AbortController();
+  const socket = async () => {
+    try {
+      const host = to.host ?? (await to.finder?.find())?.host ?? hosts[0]!;
+      return await openSocket(host, { timeoutMs: options.timeoutMs, signal: ended.signal });
+    } catch (error) {
+      to.finder?.suspect();
+      return failedSocket(error);
+    }
+  };
+  const client = postgres(driverUrl, {
+    // Its types do not know this option.
+    ...({ socket } as object),
+    onclose: () => to.finder?.suspect(),
+    ...(to.finder !== undefined && !session.pooled ? { target_session_attrs: "primary" } : {}),
     max: connections,
     connect_timeout: Math.max(1, Math.ceil(options.timeoutMs / 1000)),
     // Retried quickly: a request waits for its own bound, not for a back-off that has grown.
@@ -95,6 +145,12 @@ function openClient(options: PostgresOptions, connections: number, session: Sess
       },
     },
   });
+  const { end } = client;
+  client.end = (given) => {
+    ended.abort();
+    return end.call(client, given);
+  };
+  return { client, sql: client as unknown as postgres.Sql };
 }
 
 /** What postgres.js makes of a COPY, as far as it is used here. */
@@ -103,7 +159,7 @@ interface CopyQuery extends Promise<unknown> {
   resolve: (result: unknown) => void;
 }
 
-type Client = ReturnType<typeof openClient>;
+type Client = ReturnType<typeof openClient>["client"];
 
 class PostgresDatabase implements Database {
   readonly kind = "postgres";
@@ -112,21 +168,41 @@ class PostgresDatabase implements Database {
   readonly listens: boolean;
   readonly #options: PostgresOptions;
   readonly #session: Session;
+  readonly #finder: PrimaryFinder;
+  readonly #heartbeat: ReturnType<typeof setInterval> | undefined;
+  #onNewTimeline: () => void = () => {};
   #client: Client;
   #drizzle: Drizzle;
 
   constructor(
     options: PostgresOptions,
-    session: Session,
-    { description, listens }: { description: string; listens: boolean },
+    { session, finder, description, listens }: {
+      readonly session: Session;
+      readonly finder: PrimaryFinder;
+      readonly description: string;
+      readonly listens: boolean;
+    },
   ) {
     this.#options = options;
     this.#session = session;
+    this.#finder = finder;
     this.description = description;
     this.listens = listens;
     this.concurrency = options.connections;
-    this.#client = openClient(options, options.connections, session);
+    this.#client = this.#openPool();
     this.#drizzle = drizzle(this.#client) as unknown as Drizzle;
+    finder.onNewTimeline = ({ host, port }, timeline) => {
+      options.report?.({ event: "database_promoted", host: `${host}:${port}`, timeline });
+      // What waits for a connection was decided on what may not be so there.
+      this.#replace(this.#client);
+      this.#onNewTimeline();
+    };
+    // Behind a pooler the server can change without any connection of ours being lost.
+    if (session.pooled) this.#heartbeat = setInterval(() => this.#lookBehindPooler(), 1000);
+  }
+
+  onNewTimeline(listener: () => void): void {
+    this.#onNewTimeline = listener;
   }
 
   get drizzle(): Drizzle {
@@ -176,9 +252,10 @@ class PostgresDatabase implements Database {
   async listen(channel: string, events: ListenerEvents): Promise<Listening> {
     const { listenUrl } = this.#options;
     const options = listenUrl ? { ...this.#options, url: listenUrl } : this.#options;
+    const finder = listenUrl ? finderOf(options) : this.#finder;
     const listener = new PostgresListener(
       {
-        open: () => openClient(options, 1, PLAIN) as unknown as postgres.Sql,
+        open: () => openClient(options, { connections: 1, session: PLAIN, finder }).sql,
         notify: async (payload) => {
           await this.query("select pg_notify($1, $2)", [channel, payload]);
         },
@@ -199,6 +276,7 @@ class PostgresDatabase implements Database {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#heartbeat);
     // Nobody waits for a statement any more. postgres.js waits even for those whose connection is gone.
     await this.#client.end({ timeout: 1 });
   }
@@ -219,6 +297,7 @@ class PostgresDatabase implements Database {
         resolve(value);
       }, (error) => {
         clearTimeout(timer);
+        if (REPLACING.includes((error as { code?: string }).code ?? "")) this.#replace(client);
         reject(unavailableOr(error));
       });
     });
@@ -227,14 +306,31 @@ class PostgresDatabase implements Database {
   /** All connections anew: where one died without a word, the others very likely did too. */
   #replace(client: Client): void {
     if (client !== this.#client) return;
-    this.#client = openClient(this.#options, this.#options.connections, this.#session);
+    this.#finder.suspect();
+    this.#client = this.#openPool();
     this.#drizzle = drizzle(this.#client) as unknown as Drizzle;
     client.end({ timeout: 0 }).catch(() => {});
+  }
+
+  #openPool(): Client {
+    return openClient(this.#options, {
+      connections: this.#options.connections,
+      session: this.#session,
+      finder: this.#finder,
+    }).client;
+  }
+
+  #lookBehindPooler(): void {
+    this.#finder.suspect();
+    this.#finder.find().catch((error) => {
+      if (error instanceof NoPrimary) this.#replace(this.#client);
+    });
   }
 }
 
 /** postgres.js speaks of broken connections by codes of its own; Postgres by SQLSTATE. */
 function unavailableOr(error: unknown): unknown {
+  if (error instanceof DatabaseUnavailable) return error;
   const code = (error as { code?: unknown }).code;
   if (typeof code !== "string") return error;
   const connection = /^(CONNECT|CONNECTION_|E[A-Z]+$)/.test(code);

@@ -38,18 +38,6 @@ export function refuseUnusable(facts: ServerFacts): void {
   }
 }
 
-/** Why nothing can be written here, or null. */
-export function readOnlyReason(facts: ServerFacts): string | null {
-  if (facts.recovering) {
-    return "it is a standby in recovery, which is read-only: promote it, or name the primary";
-  }
-  if (facts.readOnly) {
-    return `default_transaction_read_only is on for role ${facts.role} in database ` +
-      `${facts.database}: turn it off`;
-  }
-  return null;
-}
-
 /** @throws DatabaseRefused naming what to grant */
 export function refuseMissingGrants({ schema, role, database }: ServerFacts): void {
   const grantee = quoted(role);

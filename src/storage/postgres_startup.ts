@@ -5,12 +5,12 @@ import { DatabaseUnavailable } from "./database.ts";
 import {
   DatabaseRefused,
   isLax,
-  readOnlyReason,
   refuseMissingGrants,
   refuseUnusable,
   warningsOf,
 } from "./postgres_checks.ts";
-import { askFacts, type ServerFacts } from "./postgres_facts.ts";
+import { NoPrimary } from "./postgres_primary.ts";
+import { askFacts, readOnlyReason, type ServerFacts } from "./postgres_facts.ts";
 
 /** How long a start waits for a standby to be promoted, or a server to come up. Milliseconds. */
 const WRITABLE_MS = 10_000;
@@ -96,7 +96,7 @@ async function factsOf({ open, timeoutMs }: StartupParts): Promise<ServerFacts |
   } catch (error) {
     // cannot_connect_now: starting up, or recovering from a crash.
     const { code, message } = error as { code?: unknown; message: string };
-    if (code === "57P03") return message;
+    if (code === "57P03" || error instanceof NoPrimary) return message;
     throw error;
   } finally {
     clearTimeout(timer);

@@ -68,6 +68,11 @@ export class Appender {
     }).finally(() => this.#waitingBytes -= size);
   }
 
+  /** The database may have lost what the queues rest on: it is asked again. */
+  forgetStates(): void {
+    for (const queue of this.#queues.values()) queue.forget(null);
+  }
+
   #queueOf(path: string): StreamQueue {
     let queue = this.#queues.get(path);
     if (queue === undefined) {

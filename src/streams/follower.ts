@@ -45,12 +45,12 @@ export class Follower {
    * Waits until there is something beyond `position`.
    * @returns `more` when a page from `position` has bytes or the end; `ended` when the stream was
    * deleted or expired; `idle` when the deadline (milliseconds, as `Date.now()`) has passed, the
-   * node drains or `leave` was called
+   * node drains, the database was replaced or `leave` was called
    */
   async wait(position: number, deadline: number): Promise<"more" | "ended" | "idle"> {
     while (true) {
       const watch = this.#watch;
-      if (this.#left) return "idle";
+      if (this.#left || watch.stale) return "idle";
       if (watch.ended) return "ended";
       if (watch.tail > position || watch.closed) return "more";
       if (this.#parts.hub.draining || Date.now() >= deadline) return "idle";

@@ -34,6 +34,10 @@ export class Lineages {
     return cut(await this.#chain(stream.id), start, stop);
   }
 
+  forget(): void {
+    this.#chains.clear();
+  }
+
   async #chain(id: number): Promise<readonly Ancestor[]> {
     const known = this.#chains.get(id);
     if (known !== undefined) return known;

@@ -51,6 +51,12 @@ export class Reader {
     this.#lineages = new Lineages(database);
   }
 
+  /** The database may have lost bytes that are remembered here. */
+  forget(): void {
+    this.#recent.clear();
+    this.#lineages.forget();
+  }
+
   /**
    * The page that begins at `start`, `limit` bytes or the rest of the stream.
    * @throws Refused `not_found` when the stream is being reaped, `invalid` when `start` is beyond

@@ -116,6 +116,10 @@ export class RecentBytes {
     for (const run of [...this.#streams.get(id)?.runs ?? []]) this.#remove(run);
   }
 
+  clear(): void {
+    for (const run of [...this.#used]) this.#remove(run);
+  }
+
   #grow(run: Run, bytes: Uint8Array): void {
     const length = run.length + bytes.length;
     if (length > run.buffer.length) {

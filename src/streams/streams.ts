@@ -57,6 +57,7 @@ export class Streams {
   }
 
   async start(): Promise<void> {
+    this.#database.onNewTimeline(() => this.#forget());
     await this.#wakeups.start({
       onHint: (ids) => this.#followed.hint(ids),
       onGap: () => this.#followed.lookAtAll(),
@@ -149,6 +150,16 @@ export class Streams {
     this.#ended(row?.ended ? row.ended.split(",").map(Number) : []);
     if (row?.outcome === "deleted" || row?.outcome === "soft_deleted") return null;
     return { kind: row?.outcome === "already_soft_deleted" ? "gone" : "not_found" };
+  }
+
+  /**
+   * A standby that had not received all commits was promoted: versions, tails and bytes that this
+   * node remembers may be given anew, to others.
+   */
+  #forget(): void {
+    this.#appender.forgetStates();
+    this.#reader.forget();
+    this.#hub.forget();
   }
 
   /** Streams came to their end: their followers are told, here and on the other nodes. */

@@ -16,6 +16,8 @@ export class Watch implements Sighting {
   tail: number;
   closed: boolean;
   ended: boolean;
+  /** What is seen of the stream is no longer told here: whoever follows has to begin again. */
+  stale = false;
   /** How many follow. */
   followers = 0;
   readonly #waiting = new Set<() => void>();
@@ -79,7 +81,7 @@ export class Hub {
   }
 
   leave(watch: Watch): void {
-    if (--watch.followers === 0) this.#watches.delete(watch.id);
+    if (--watch.followers === 0 && !watch.stale) this.#watches.delete(watch.id);
   }
 
   publish(id: number, seen: Sighting): void {
@@ -93,6 +95,16 @@ export class Hub {
 
   followed(): number[] {
     return [...this.#watches.keys()];
+  }
+
+  /** Ends every wait: tails that were seen may never have been. */
+  forget(): void {
+    const watches = [...this.#watches.values()];
+    this.#watches.clear();
+    for (const watch of watches) {
+      watch.stale = true;
+      watch.wake();
+    }
   }
 
   /** Ends every wait, for ever. */

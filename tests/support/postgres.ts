@@ -25,6 +25,11 @@ export interface TestPostgres {
   /** Accepts bytes and answers nothing until `resume()`. Not with `TEST_DATABASE_URL`. */
   pause?(): Promise<void>;
   resume?(): Promise<void>;
+  /** Ends at once, as a crash would have it; `start` recovers it. Not with `TEST_DATABASE_URL`. */
+  crash?(): Promise<void>;
+  start?(): Promise<void>;
+  /** Restarts it with a standby that follows it: its URL. Not with `TEST_DATABASE_URL`. */
+  addStandby?(): Promise<string>;
 }
 
 export interface TestDatabase {
@@ -64,13 +69,15 @@ export async function startOwnPostgres(): Promise<Required<TestPostgres>> {
   };
   // It ends when this process does, and must not keep it from ending; its pipes are sockets.
   const holders = [child, ...[child.stdin, child.stdout, child.stderr] as unknown as Socket[]];
-  const command = async (name: string): Promise<void> => {
+  const command = async (name: string): Promise<string | undefined> => {
     for (const holder of holders) holder.ref();
     child.stdin.write(name + "\n");
-    const { error } = await answer();
+    const { error, url } = await answer();
     for (const holder of holders) holder.unref();
     if (error !== undefined) throw new Error(`PostgreSQL ${name}: ${error}`);
+    return url;
   };
+  const told = (name: string) => () => command(name).then(() => {});
 
   const limit = setTimeout(() => child.kill("SIGKILL"), START_LIMIT_MS);
   const { url } = await answer().finally(() => clearTimeout(limit));
@@ -78,9 +85,12 @@ export async function startOwnPostgres(): Promise<Required<TestPostgres>> {
   for (const holder of holders) holder.unref();
   return {
     url,
-    restart: () => command("restart"),
-    pause: () => command("pause"),
-    resume: () => command("resume"),
+    restart: told("restart"),
+    pause: told("pause"),
+    resume: told("resume"),
+    crash: told("crash"),
+    start: told("start"),
+    addStandby: async () => (await command("standby"))!,
     async stop() {
       if (child.exitCode !== null || child.signalCode !== null) return;
       for (const holder of holders) holder.ref();

@@ -6,12 +6,13 @@
  * resolved here with a lock file of its own (see tests/tools.lock) and never becomes something
  * `deno task start` would install.
  *
- * Speaks lines: writes `{"url": …}` once ready, and answers the commands `restart`, `pause` and
- * `resume` with `{"done": …}` or `{"error": …}`.
+ * Speaks lines: writes `{"url": …}` once ready, and answers commands with `{"done": …}` or
+ * `{"error": …}`: `restart`, `pause`, `resume`, `crash`, `start`, and `standby`, which makes one
+ * from a cold copy and answers with its `url`.
  */
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, readFileSync } from "node:fs";
-import { rmSync, symlinkSync } from "node:fs";
+import { appendFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { arch, platform, tmpdir, userInfo } from "node:os";
 import { basename, dirname, extname, join } from "node:path";
@@ -98,9 +99,12 @@ class Cluster {
   readonly #owner: Account;
   readonly #port: number;
 
-  constructor(folder: string, options: { bin: string; owner: Account; port: number }) {
+  constructor(
+    folder: string,
+    options: { bin: string; owner: Account; port: number; data?: string },
+  ) {
     this.#bin = options.bin;
-    this.#data = join(folder, "data");
+    this.#data = join(folder, options.data ?? "data");
     this.#owner = options.owner;
     this.#port = options.port;
   }
@@ -156,6 +160,30 @@ class Cluster {
     await ended;
   }
 
+  /** Ends at once, without a word to anyone and without writing anything more. */
+  async crash(): Promise<void> {
+    const server = this.#server;
+    if (server === undefined || server.exitCode !== null || server.signalCode !== null) return;
+    const ended = new Promise((resolve) => server.once("exit", resolve));
+    server.kill("SIGQUIT");
+    await ended;
+  }
+
+  /** Makes this one's data from a stopped primary's, to follow it. */
+  follow(primary: Cluster): void {
+    execFileSync("cp", ["-a", primary.#data, this.#data]);
+    const source = `host=127.0.0.1 port=${primary.#port} user=${USER}`;
+    appendFileSync(
+      join(this.#data, "postgresql.auto.conf"),
+      `primary_conninfo = '${source}'\nhot_standby_feedback = on\n`,
+    );
+    writeFileSync(join(this.#data, "standby.signal"), "");
+    const { uid, gid } = this.#owner;
+    if (uid !== undefined && gid !== undefined) {
+      chownSync(join(this.#data, "standby.signal"), uid, gid);
+    }
+  }
+
   /** Signals the server and every backend: a stopped server alone would leave them answering. */
   signalAll(signal: "SIGSTOP" | "SIGCONT"): void {
     const pid = this.#server?.pid;
@@ -178,11 +206,13 @@ async function main(): Promise<void> {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
   const commands = createInterface({ input: process.stdin });
   let cluster: Cluster | undefined;
+  let standby: Cluster | undefined;
   const ended = new Promise<void>((resolve) => commands.once("close", resolve));
   const say = (line: Record<string, unknown>) => process.stdout.write(JSON.stringify(line) + "\n");
+  const owner = account();
+  let bin: string;
   try {
-    const owner = account();
-    const bin = await unpack(folder, owner);
+    bin = await unpack(folder, owner);
     cluster = new Cluster(folder, { bin, owner, port: await freePort() });
     await cluster.initialise();
     await cluster.start();
@@ -191,7 +221,18 @@ async function main(): Promise<void> {
     throw error;
   }
   const running = cluster;
-  const actions: Record<string, () => Promise<void> | void> = {
+  const makeStandby = async () => {
+    await running.stop();
+    standby = new Cluster(folder, { bin, owner, port: await freePort(), data: "standby" });
+    standby.follow(running);
+    await running.start();
+    await standby.start();
+    return { url: standby.url };
+  };
+  const actions: Record<string, () => Promise<object | void> | void> = {
+    standby: makeStandby,
+    crash: () => running.crash(),
+    start: () => running.start(),
     pause: () => running.signalAll("SIGSTOP"),
     resume: () => running.signalAll("SIGCONT"),
     restart: () => running.stop().then(() => running.start()),
@@ -199,13 +240,14 @@ async function main(): Promise<void> {
   let last = Promise.resolve();
   commands.on("line", (line) => {
     last = last.then(() => actions[line]?.()).then(
-      () => void say({ done: line }),
+      (answer) => void say({ done: line, ...answer }),
       (error: unknown) => void say({ error: String(error) }),
     );
   });
   say({ url: running.url });
   await ended;
   await last;
+  await standby?.stop();
   await running.stop();
   remove();
   process.exit(0);

@@ -20,13 +20,13 @@ export class Proxy {
   refused = 0;
   readonly url: string;
   readonly #server: Server;
-  readonly #target: { host: string; port: number };
+  #target: { host: string; port: number };
   readonly #pairs = new Set<Pair>();
   #mode: Mode = "open";
 
   private constructor(server: Server, target: URL) {
     this.#server = server;
-    this.#target = { host: target.hostname, port: Number(target.port || 5432) };
+    this.#target = addressOf(target);
     const url = new URL(target);
     url.hostname = "127.0.0.1";
     url.port = String((server.address() as AddressInfo).port);
@@ -50,6 +50,11 @@ export class Proxy {
   set(mode: Mode): void {
     this.#mode = mode;
     if (mode === "refuse") this.cut();
+  }
+
+  /** Connections that come from now on go to the server of this URL. */
+  lead(databaseUrl: string): void {
+    this.#target = addressOf(new URL(databaseUrl));
   }
 
   /** Ends every connection, as a database does that restarts. */
@@ -97,4 +102,8 @@ export class Proxy {
       if (!lost()) client.destroy();
     });
   }
+}
+
+function addressOf(url: URL): { host: string; port: number } {
+  return { host: url.hostname, port: Number(url.port || 5432) };
 }
