@@ -82,6 +82,22 @@ Deno.test("empty and missing bodies, and missing types, are 400", async () => {
   assertError(await send(request("POST", VICTIM, { headers: wrong, body: "x" })), 409);
 });
 
+Deno.test("a length said twice is one length, and an unknown coding of the body is 400", async () => {
+  const path = `/v1/stream/framing-${crypto.randomUUID()}`;
+  await createStream(node.url, path.slice("/v1/stream/".length));
+  const twice: [string, string][] = [
+    ["Content-Type", "text/plain"],
+    ["Content-Length", "5"],
+    ["Content-Length", "5"],
+  ];
+  const answer = await send(request("POST", path, { headers: twice, body: "hello" }));
+  assert.equal(answer?.status, 204);
+  const coded = { ...plain, "Transfer-Encoding": "gzip, chunked" };
+  const body = "5\r\nhello\r\n0\r\n\r\n";
+  assertError(await send(request("POST", path, { headers: coded, body })), 400);
+  assert.equal((await readAll(node.url + path)).text, "hello");
+});
+
 Deno.test("unknown methods are 405, and say which there are", async () => {
   for (const method of ["PATCH", "PROPFIND", "TRACE", "FOO", "get"]) {
     const answer = await send(request(method, VICTIM));
