@@ -19,6 +19,10 @@ export interface Config {
   readonly dataDir: string | null;
   readonly longPollTimeoutMs: number;
   readonly maxAppendBytes: number;
+  readonly bodyTimeoutMs: number;
+  /** Bytes of bodies and pages under way, all together. */
+  readonly maxBufferedBytes: number;
+  readonly maxFollowers: number;
   /** Where receivers and workers reach this server, without a slash at the end. Null: its address. */
   readonly publicUrl: string | null;
   /** Webhooks may go to `http://localhost`: for development. */
@@ -110,7 +114,10 @@ function parseConfig(
     wakeups: read("wakeups", (text) => oneOf(text, ["auto", "listen", "poll"])),
     dataDir: read("dataDir", (text) => text === "" ? null : text),
     longPollTimeoutMs: read("longPollTimeout", parseDuration),
-    maxAppendBytes: read("maxAppendBytes", parseSize),
+    maxAppendBytes: read("maxAppendBytes", (text) => parseSize(text, 256 << 20)),
+    bodyTimeoutMs: read("bodyTimeout", parseDuration),
+    maxBufferedBytes: read("maxBufferedBytes", (text) => parseSize(text, 2 ** 40)),
+    maxFollowers: read("maxFollowers", (text) => parseInteger(text, 1, 10_000_000)),
     publicUrl,
     allowHttpWebhooks: read(
       "allowHttpWebhooks",
@@ -181,13 +188,14 @@ export function parseDuration(text: string): number {
   throw new Error(`"${text}" is not a time from 1ms to 60m, such as 500ms, 30s or 2m`);
 }
 
-/** `1048576`, `512KiB`, `16MiB`. Returns bytes. */
-export function parseSize(text: string): number {
-  const match = /^(\d{1,10})(KiB|MiB)?$/.exec(text);
-  const unit = { "": 1, KiB: 1 << 10, MiB: 1 << 20 }[match?.[2] ?? ""]!;
+/** `1048576`, `512KiB`, `16MiB`, `2GiB`. Returns bytes. */
+export function parseSize(text: string, most: number): number {
+  const match = /^(\d{1,13})(KiB|MiB|GiB)?$/.exec(text);
+  const unit = { "": 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 }[match?.[2] ?? ""]!;
   const bytes = match === null ? NaN : Number(match[1]) * unit;
-  if (bytes >= 1 && bytes <= 256 << 20) return bytes;
-  throw new Error(`"${text}" is not a size from 1 byte to 256MiB, such as 65536 or 16MiB`);
+  if (bytes >= 1 && bytes <= most) return bytes;
+  const largest = `${most / 2 ** 20}MiB`;
+  throw new Error(`"${text}" is not a size from 1 byte to ${largest}, such as 65536 or 16MiB`);
 }
 
 function oneOf<const T extends string>(text: string, allowed: readonly T[]): T {

@@ -13,6 +13,9 @@ import { VERSION } from "./version.ts";
 /** How long requests may take to end before the process ends with them. Milliseconds. */
 const STOP_MS = 10_000;
 
+/** The part of the memory for what is under way that appends may take while they wait. */
+const WAITING_SHARE = 0.25;
+
 export class Node {
   readonly url: string;
   readonly database: Database;
@@ -42,7 +45,9 @@ export class Node {
     try {
       const { applied } = await migrate(database);
       if (applied.length > 0) telemetry.report({ event: "migrated", steps: applied });
-      const streams = new Streams(database, telemetry);
+      const streams = new Streams(database, telemetry, {
+        waitingBytes: config.maxBufferedBytes * WAITING_SHARE,
+      });
       await streams.start();
       const subscriptions = new Subscriptions({
         database,

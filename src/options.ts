@@ -81,6 +81,27 @@ export const OPTIONS = {
     fallback: "16MiB",
     help: "Largest request body; larger ones get 413",
   },
+  bodyTimeout: {
+    flag: "body-timeout",
+    environment: "PENSTOCK_BODY_TIMEOUT",
+    value: "time",
+    fallback: "30s",
+    help: "How long a request body may take, and a second more for every 64KiB; then it gets 408",
+  },
+  maxBufferedBytes: {
+    flag: "max-buffered-bytes",
+    environment: "PENSTOCK_MAX_BUFFERED_BYTES",
+    value: "size",
+    fallback: "512MiB",
+    help: "Memory for bodies and pages that are under way; what does not fit gets 503",
+  },
+  maxFollowers: {
+    flag: "max-followers",
+    environment: "PENSTOCK_MAX_FOLLOWERS",
+    value: "number",
+    fallback: "50000",
+    help: "Long-polls and SSE connections at once; more get 503",
+  },
   publicUrl: {
     flag: "public-url",
     environment: "PENSTOCK_PUBLIC_URL",

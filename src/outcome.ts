@@ -28,6 +28,14 @@ export class Refused extends Error {
   }
 }
 
+/**
+ * More is under way than this node takes on: nothing has been done, and trying again later helps.
+ * HTTP: 503 with Retry-After.
+ */
+export class Overloaded extends Error {
+  override name = "Overloaded";
+}
+
 export function invalid(code: string, message: string): Refusal {
   return { kind: "invalid", code, message };
 }

@@ -43,6 +43,8 @@ export type TelemetryEvent =
   | { readonly event: "swept"; readonly expired: number; readonly reaped: number }
   | { readonly event: "sweep_failed"; readonly error: unknown }
   | { readonly event: "database_unavailable"; readonly error: unknown; readonly suppressed: number }
+  /** More was asked for than this node takes on at once. */
+  | { readonly event: "overloaded"; readonly error: unknown; readonly suppressed: number }
   | {
     readonly event: "subscription_created";
     readonly subscription: string;
@@ -118,6 +120,7 @@ export function levelOf(event: TelemetryEvent): Level {
     case "delivery_failed":
     case "subscriptions_failed":
     case "database_unavailable":
+    case "overloaded":
     case "stop_forced":
       return "warning";
     case "request_failed":
@@ -165,6 +168,9 @@ export function sentenceOf(event: TelemetryEvent): string {
       return `The sweep failed: ${messageOf(event.error)}`;
     case "database_unavailable":
       return `The database is unavailable: ${messageOf(event.error)}` +
+        (event.suppressed > 0 ? ` (${event.suppressed} more like it)` : "");
+    case "overloaded":
+      return `Requests turned away: ${messageOf(event.error)}` +
         (event.suppressed > 0 ? ` (${event.suppressed} more like it)` : "");
     case "subscription_created":
       return `Subscription ${event.subscription} created (${event.type})`;

@@ -45,6 +45,9 @@ Deno.test("without flags and environment the defaults hold", () => {
       dataDir: null,
       longPollTimeoutMs: 30_000,
       maxAppendBytes: 16 << 20,
+      bodyTimeoutMs: 30_000,
+      maxBufferedBytes: 512 << 20,
+      maxFollowers: 50_000,
       logFormat: "auto",
       logLevel: "info",
     },
@@ -67,6 +70,9 @@ Deno.test("flags win over the environment, and that over the defaults", () => {
     ["dataDir", "dataDir", "/env", "/env", "/flag", "/flag"],
     ["longPollTimeout", "longPollTimeoutMs", "2m", 120_000, "1.5s", 1500],
     ["maxAppendBytes", "maxAppendBytes", "1", 1, "256MiB", 256 << 20],
+    ["bodyTimeout", "bodyTimeoutMs", "1s", 1000, "2m", 120_000],
+    ["maxBufferedBytes", "maxBufferedBytes", "64MiB", 64 << 20, "2GiB", 2 ** 31],
+    ["maxFollowers", "maxFollowers", "1", 1, "10000000", 10_000_000],
     ["logFormat", "logFormat", "text", "text", "json", "json"],
     ["logLevel", "logLevel", "debug", "debug", "silent", "silent"],
   ];
@@ -121,6 +127,9 @@ Deno.test("every bad value is refused with what would be good", () => {
     [OPTIONS.databaseTimeout, ["0", "0.4ms", "61m", "1h", "-5s", "5 s", ".5s"], time],
     [OPTIONS.longPollTimeout, ["0s", "3601s", "x", "1e3ms", "Infinity"], time],
     [OPTIONS.maxAppendBytes, ["0", "257MiB", "16MB", "1GiB", "-1", "1.5MiB", "x"], size],
+    [OPTIONS.bodyTimeout, ["0", "61m", "never"], time],
+    [OPTIONS.maxBufferedBytes, ["0", "1025GiB", "x"], size.replace("256MiB", "1048576MiB")],
+    [OPTIONS.maxFollowers, ["0", "10000001", "x"], "is not a whole number from 1 to 10000000"],
     [OPTIONS.logFormat, ["yaml", "JSON"], "is none of auto, text, json"],
     [OPTIONS.logLevel, ["warn", "INFO", "trace"], levels],
   ];
@@ -293,11 +302,12 @@ Deno.test("parseDuration and parseSize read every whole amount of their units", 
     if (n <= 3600) assert.equal(parseDuration(`${n}`), n * 1000);
     if (n <= 3600) assert.equal(parseDuration(`${n}s`), n * 1000);
     if (n <= 60) assert.equal(parseDuration(`${n}m`), n * 60_000);
-    assert.equal(parseSize(`${n}`), n);
-    if (n <= 256 << 10) assert.equal(parseSize(`${n}KiB`), n << 10);
+    assert.equal(parseSize(`${n}`, 2 ** 40), n);
+    if (n <= 256 << 10) assert.equal(parseSize(`${n}KiB`, 2 ** 40), n << 10);
   }));
   assert.equal(parseDuration("0.001s"), 1);
-  assert.equal(parseSize("16MiB"), 16 << 20);
+  assert.equal(parseSize("16MiB", 2 ** 40), 16 << 20);
+  assert.equal(parseSize("3GiB", 2 ** 40), 3 * 2 ** 30);
 });
 
 Deno.test("the help names every flag, variable and default", () => {

@@ -3,22 +3,23 @@ import { encodeOffset } from "../offset.ts";
 import { nextCursor } from "../protocol/cursor.ts";
 import { etagOf } from "../protocol/etag.ts";
 import * as header from "../protocol/headers.ts";
-import { PAGE_BYTES } from "../streams/reader.ts";
+import { type Page, PAGE_BYTES } from "../streams/reader.ts";
 import type { StreamState } from "../streams/stream_state.ts";
-import type { Streams } from "../streams/streams.ts";
-import { bodyOf, pageHeaders } from "./page_response.ts";
+import type { Follower } from "../streams/follower.ts";
+import { pageHeaders, respondPage } from "./page_response.ts";
+import type { PageBodies } from "./page_bodies.ts";
+import type { ReadParts } from "./parts.ts";
 import { respondRefusal } from "./refusals.ts";
 import { type HeaderList, NO_STORE, respond } from "./respond.ts";
 
 export async function longPoll(
-  streams: Streams,
+  { streams, pages, longPollTimeoutMs }: ReadParts,
   stream: StreamState,
   start: number,
   clientCursor: string | null,
-  timeoutMs: number,
   request: Request,
 ): Promise<Response> {
-  const deadline = Date.now() + timeoutMs;
+  const deadline = Date.now() + longPollTimeoutMs;
   const follower = streams.follow(stream, PAGE_BYTES);
   const leave = () => follower.leave();
   request.signal.addEventListener("abort", leave);
@@ -33,14 +34,11 @@ export async function longPoll(
       header.CURSOR,
       nextCursor(clientCursor, Date.now(), Math.random),
     ];
-    const page = waited === "more" ? await follower.page(start) : null;
+    const page = waited === "more" ? await pageFrom(follower, start, pages) : null;
     if (page !== null && page.end > page.start) {
       const etag = etagOf(stream.id, page.start, page.end, page.closed);
-      return respond(
-        200,
-        [...pageHeaders(stream, page), ["ETag", etag], cursor],
-        bodyOf(stream, page),
-      );
+      const headers: HeaderList = [...pageHeaders(stream, page), ["ETag", etag], cursor];
+      return respondPage(stream, page, headers, pages);
     }
     const answer: HeaderList = [
       [header.NEXT_OFFSET, encodeOffset(start)],
@@ -52,5 +50,14 @@ export async function longPoll(
   } finally {
     request.signal.removeEventListener("abort", leave);
     follower.leave();
+  }
+}
+
+async function pageFrom(follower: Follower, start: number, pages: PageBodies): Promise<Page> {
+  const room = pages.take(follower.extent.tail - start);
+  try {
+    return await follower.page(start, room);
+  } finally {
+    pages.give(room);
   }
 }

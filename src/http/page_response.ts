@@ -5,7 +5,8 @@ import * as header from "../protocol/headers.ts";
 import { renderJson } from "../protocol/json_mode.ts";
 import type { Page } from "../streams/reader.ts";
 import type { StreamState } from "../streams/stream_state.ts";
-import { CACHEABLE, type HeaderList } from "./respond.ts";
+import type { PageBodies } from "./page_bodies.ts";
+import { CACHEABLE, type HeaderList, respond } from "./respond.ts";
 
 /** Next offset, up to date, closed, and how long it may be kept. */
 export function pageHeaders(stream: StreamState, page: Page): HeaderList {
@@ -17,6 +18,19 @@ export function pageHeaders(stream: StreamState, page: Page): HeaderList {
   if (page.upToDate) headers.push([header.UP_TO_DATE, "true"]);
   if (page.closed) headers.push([header.CLOSED, "true"]);
   return headers;
+}
+
+/** 200 with a page. Its length is said where the runtime lets us: Bun sends a stream in chunks. */
+export function respondPage(
+  stream: StreamState,
+  page: Page,
+  headers: HeaderList,
+  pages: PageBodies,
+): Response {
+  const bytes = bodyOf(stream, page);
+  const body = pages.bodyOf(bytes);
+  if (body instanceof ReadableStream) headers.push(["Content-Length", String(bytes.length)]);
+  return respond(200, headers, body);
 }
 
 export function bodyOf(stream: StreamState, page: Page): Uint8Array<ArrayBuffer> {

@@ -2,6 +2,7 @@
 import type { Streams } from "../streams/streams.ts";
 import type { Subscriptions } from "../subscriptions/subscriptions.ts";
 import type { Telemetry } from "../telemetry.ts";
+import type { PageBodies } from "./page_bodies.ts";
 
 export interface RouterParts {
   readonly streams: Streams;
@@ -9,4 +10,13 @@ export interface RouterParts {
   readonly telemetry: Telemetry;
   /** Resolves when the database answers. */
   readonly ping: () => Promise<void>;
+}
+
+/** What reads need. */
+export interface ReadParts {
+  readonly streams: Streams;
+  readonly pages: PageBodies;
+  readonly longPollTimeoutMs: number;
+  /** Followers at once, of this node. */
+  readonly maxFollowers: number;
 }

@@ -1,19 +1,16 @@
 /** HEAD and GET of a stream: metadata, catch-up, and the way to long-poll and SSE (5.5 to 5.8). */
 import { encodeOffset, type OffsetRequest, parseOffset } from "../offset.ts";
-import { invalid } from "../outcome.ts";
+import { invalid, Overloaded } from "../outcome.ts";
 import { etagOf, matchesEtag } from "../protocol/etag.ts";
 import * as header from "../protocol/headers.ts";
 import type { StreamState } from "../streams/stream_state.ts";
 import type { Streams } from "../streams/streams.ts";
 import { longPoll } from "./long_poll.ts";
-import { bodyOf, pageHeaders } from "./page_response.ts";
+import { bodyOf, pageHeaders, respondPage } from "./page_response.ts";
+import type { ReadParts } from "./parts.ts";
 import { respondRefusal } from "./refusals.ts";
 import { CACHEABLE, type HeaderList, NO_STORE, respond } from "./respond.ts";
 import { followBySse } from "./sse_route.ts";
-
-export interface ReadOptions {
-  readonly longPollTimeoutMs: number;
-}
 
 export async function head(streams: Streams, path: string): Promise<Response> {
   const stream = await streams.inspect(path);
@@ -32,15 +29,18 @@ export async function head(streams: Streams, path: string): Promise<Response> {
 
 /** @param query what follows `?` in the URL, or "" */
 export async function get(
-  streams: Streams,
+  parts: ReadParts,
   path: string,
   request: Request,
   query: string,
-  options: ReadOptions,
 ): Promise<Response> {
   const parsed = parseReadQuery(query);
   if ("refusal" in parsed) return respondRefusal(parsed.refusal);
   const { offset, live, cursor } = parsed.value;
+  const { streams, pages } = parts;
+  if (live !== null && streams.followers >= parts.maxFollowers) {
+    throw new Overloaded("too many follow streams here");
+  }
   const stream = await streams.open(path);
   const start = offset.kind === "now" ? stream.tail : offset.position;
   if (start > stream.tail) {
@@ -49,7 +49,7 @@ export async function get(
     );
   }
   if (live === "long-poll") {
-    return await longPoll(streams, stream, start, cursor, options.longPollTimeoutMs, request);
+    return await longPoll(parts, stream, start, cursor, request);
   }
   if (live === "sse") return await followBySse(streams, stream, start, cursor, request);
 
@@ -60,10 +60,16 @@ export async function get(
     const etag = etagOf(stream.id, start, stream.tail, stream.closed);
     if (matchesEtag(ifNoneMatch, etag)) return respondNotModified(etag);
   }
-  const page = await streams.page(stream, start);
+  const room = pages.take(stream.tail - start);
+  let page;
+  try {
+    page = await streams.page(stream, start, room);
+  } finally {
+    pages.give(room);
+  }
   const etag = etagOf(stream.id, page.start, page.end, page.closed);
   if (ifNoneMatch !== null && matchesEtag(ifNoneMatch, etag)) return respondNotModified(etag);
-  return respond(200, [...pageHeaders(stream, page), ["ETag", etag]], bodyOf(stream, page));
+  return respondPage(stream, page, [...pageHeaders(stream, page), ["ETag", etag]], pages);
 }
 
 export interface ReadQuery {

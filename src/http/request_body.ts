@@ -1,4 +1,10 @@
-/** Request bodies: read whole, and never more than allowed. */
+/**
+ * Request bodies: read whole, never more than allowed, never more at once than memory is meant
+ * for, and never for longer than is fair to the others.
+ */
+import { Budget } from "../budget.ts";
+import { Overloaded } from "../outcome.ts";
+import { type Deadline, Deadlines } from "./deadlines.ts";
 
 export class BodyTooLarge extends Error {
   override name = "BodyTooLarge";
@@ -9,59 +15,170 @@ export class BodyBroken extends Error {
   override name = "BodyBroken";
 }
 
-const NOTHING = new Uint8Array(0);
-
-/**
- * @param limit bytes
- * @throws BodyTooLarge as soon as that is known, BodyBroken
- */
-export async function readBody(request: Request, limit: number): Promise<Uint8Array> {
-  const declared = request.headers.get("content-length");
-  if (declared === "0") return NOTHING;
-  // A length said twice ("5, 5") is the runtime's to judge: what it lets through is counted.
-  if (declared !== null && /^\d+$/.test(declared)) {
-    if (Number(declared) > limit) throw new BodyTooLarge();
-    try {
-      return new Uint8Array(await request.arrayBuffer());
-    } catch (error) {
-      throw new BodyBroken("the body ended early", { cause: error });
-    }
-  }
-  if (request.body === null) return NOTHING;
-  const coding = request.headers.get("transfer-encoding");
-  if (coding !== null && coding.toLowerCase() !== "chunked") {
-    throw new BodyBroken("chunked is the only transfer coding known here");
-  }
-  return await readChunks(request.body, limit);
+/** The body did not arrive in its time. Nothing of it counts. */
+export class BodyTooSlow extends Error {
+  override name = "BodyTooSlow";
 }
 
-async function readChunks(
-  body: ReadableStream<Uint8Array>,
-  limit: number,
-): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  const reader = body.getReader();
-  while (true) {
-    let result;
-    try {
-      result = await reader.read();
-    } catch (error) {
-      throw new BodyBroken("the body ended early", { cause: error });
-    }
-    if (result.done) break;
-    length += result.value.length;
-    if (length > limit) {
-      reader.cancel().catch(() => {});
-      throw new BodyTooLarge();
-    }
-    chunks.push(result.value);
+export interface RequestBodiesOptions {
+  /** The largest body, bytes. */
+  readonly limit: number;
+  /** Bytes of bodies on their way in, of all requests together. */
+  readonly budget: number;
+  /** Milliseconds a body may take; large ones get a second more for every 64 KiB. */
+  readonly timeoutMs: number;
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** Bodies up to this length are asked of the runtime whole, and may use the last of the budget. */
+const SMALL_BYTES = 64 << 10;
+/** The part of the budget that large bodies leave to small ones. */
+const LARGE_SHARE = 0.75;
+/** The slowest upload that is waited for, bytes a millisecond. */
+const SLOWEST = SMALL_BYTES / 1000;
+
+/** One body on its way in. */
+interface Reception extends Deadline {
+  expired: boolean;
+}
+
+export class RequestBodies {
+  readonly #options: RequestBodiesOptions;
+  readonly #budget: Budget;
+  readonly #deadlines = new Deadlines();
+
+  constructor(options: RequestBodiesOptions) {
+    this.#options = options;
+    this.#budget = new Budget(options.budget);
   }
-  const whole = new Uint8Array(length);
+
+  /**
+   * @param limit bytes, where it is not the general one
+   * @throws BodyTooLarge and Overloaded as soon as that is known, BodyBroken, BodyTooSlow
+   */
+  read(request: Request, limit = this.#options.limit): Promise<Uint8Array> {
+    const declared = request.headers.get("content-length");
+    if (declared === "0") return Promise.resolve(NOTHING);
+    // A length said twice ("5, 5") is the runtime's to judge: what it lets through is counted.
+    const length = declared !== null && /^\d+$/.test(declared) ? Number(declared) : null;
+    if (length === null) {
+      if (request.body === null) return Promise.resolve(NOTHING);
+      return this.#readChunked(request, request.body, limit);
+    }
+    if (length > limit) return Promise.reject(new BodyTooLarge());
+    if (length <= SMALL_BYTES) return this.#readSmall(request, length);
+    if (request.body === null) return Promise.reject(new BodyBroken("the body is missing"));
+    return this.#readLarge(request.body, length);
+  }
+
+  #readSmall(request: Request, length: number): Promise<Uint8Array> {
+    if (!this.#budget.take(length)) return Promise.reject(new Overloaded(TOO_MUCH));
+    return new Promise((resolve, reject) => {
+      const reception: Deadline = {
+        at: performance.now() + this.#options.timeoutMs,
+        expire: () => reject(new BodyTooSlow()),
+      };
+      this.#deadlines.add(reception);
+      const end = () => {
+        this.#deadlines.remove(reception);
+        this.#budget.give(length);
+      };
+      request.arrayBuffer().then((buffer) => {
+        end();
+        resolve(new Uint8Array(buffer));
+      }, (error) => {
+        end();
+        reject(new BodyBroken("the body ended early", { cause: error }));
+      });
+    });
+  }
+
+  /** Its whole length is taken from the budget at once: an upload that begins can also end. */
+  async #readLarge(body: ReadableStream<Uint8Array>, length: number): Promise<Uint8Array> {
+    if (!this.#budget.take(length, LARGE_SHARE)) throw new Overloaded(TOO_MUCH);
+    try {
+      const whole = await this.#readPieces(body, length / SLOWEST, () => {});
+      if (whole.length !== length) throw new BodyBroken("the body is not as long as it said");
+      return whole;
+    } finally {
+      this.#budget.give(length);
+    }
+  }
+
+  async #readChunked(
+    request: Request,
+    body: ReadableStream<Uint8Array>,
+    limit: number,
+  ): Promise<Uint8Array> {
+    const coding = request.headers.get("transfer-encoding");
+    if (coding !== null && coding.toLowerCase() !== "chunked") {
+      throw new BodyBroken("chunked is the only transfer coding known here");
+    }
+    let length = 0;
+    try {
+      return await this.#readPieces(body, limit / SLOWEST, (piece) => {
+        if (length + piece > limit) throw new BodyTooLarge();
+        const share = length + piece <= SMALL_BYTES ? 1 : LARGE_SHARE;
+        if (!this.#budget.take(piece, share)) throw new Overloaded(TOO_MUCH);
+        length += piece;
+      });
+    } finally {
+      this.#budget.give(length);
+    }
+  }
+
+  /**
+   * @param patienceMs beyond the time that every body has
+   * @param onPiece told the length of each piece; what it throws ends the reading
+   */
+  async #readPieces(
+    body: ReadableStream<Uint8Array>,
+    patienceMs: number,
+    onPiece: (length: number) => void,
+  ): Promise<Uint8Array> {
+    const reader = body.getReader();
+    const cancel = () => void reader.cancel().catch(() => {});
+    const reception: Reception = {
+      at: performance.now() + this.#options.timeoutMs + patienceMs,
+      expired: false,
+      expire: () => {
+        reception.expired = true;
+        cancel();
+      },
+    };
+    this.#deadlines.add(reception);
+    const pieces: Uint8Array[] = [];
+    try {
+      while (true) {
+        const { done, value } = await reader.read();
+        // To cancel ends the reading as if the body had ended.
+        if (reception.expired) throw new BodyTooSlow();
+        if (done) return concatenate(pieces);
+        onPiece(value.length);
+        pieces.push(value);
+      }
+    } catch (error) {
+      cancel();
+      const known = error instanceof BodyTooLarge || error instanceof Overloaded ||
+        error instanceof BodyTooSlow;
+      if (known) throw error;
+      if (reception.expired) throw new BodyTooSlow();
+      throw new BodyBroken("the body ended early", { cause: error });
+    } finally {
+      this.#deadlines.remove(reception);
+    }
+  }
+}
+
+const TOO_MUCH = "too many request bodies are on their way in";
+
+function concatenate(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
   let filled = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, filled);
-    filled += chunk.length;
+  for (const piece of pieces) {
+    whole.set(piece, filled);
+    filled += piece.length;
   }
   return whole;
 }

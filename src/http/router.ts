@@ -1,32 +1,48 @@
 /** From a request to its route, and from whatever goes wrong to an answer. */
-import { Refused } from "../outcome.ts";
+import { Overloaded, Refused } from "../outcome.ts";
 import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
 import { DatabaseUnavailable } from "../storage/database.ts";
-import type { Telemetry } from "../telemetry.ts";
+import type { Telemetry, TelemetryEvent } from "../telemetry.ts";
 import { health } from "./health.ts";
-import type { RouterParts } from "./parts.ts";
-import { get, head, type ReadOptions } from "./read_routes.ts";
+import type { ReadParts, RouterParts } from "./parts.ts";
+import { PageBodies } from "./page_bodies.ts";
+import { get, head } from "./read_routes.ts";
 import { respondRefusal } from "./refusals.ts";
-import { BodyBroken, BodyTooLarge } from "./request_body.ts";
+import { BodyBroken, BodyTooLarge, BodyTooSlow, RequestBodies } from "./request_body.ts";
 import { respondError, respondPreflight, STREAM_METHODS } from "./respond.ts";
 import { control, isControlPath } from "./subscription_routes.ts";
 import { post, put, remove } from "./write_routes.ts";
 
-export interface RouterOptions extends ReadOptions {
+export interface RouterOptions {
+  readonly longPollTimeoutMs: number;
   readonly maxAppendBytes: number;
+  readonly bodyTimeoutMs: number;
+  readonly maxBufferedBytes: number;
+  readonly maxFollowers: number;
 }
 
 export type Handler = (request: Request) => Promise<Response>;
 
-/** Milliseconds between two lines that say the database is away. */
+/** The parts of the memory for what is under way that requests and answers may take. */
+const RECEIVED_SHARE = 0.25;
+const SENT_SHARE = 0.5;
+
+/** Milliseconds between two lines that say the same of many requests. */
 const QUIET_MS = 1000;
 
 export function createRouter(parts: RouterParts, options: RouterOptions): Handler {
   const failures = new FailureReports(parts.telemetry);
+  const bodies = new RequestBodies({
+    limit: options.maxAppendBytes,
+    budget: options.maxBufferedBytes * RECEIVED_SHARE,
+    timeoutMs: options.bodyTimeoutMs,
+  });
+  const pages = new PageBodies(options.maxBufferedBytes * SENT_SHARE);
+  const whole = { ...parts, ...options, bodies, pages };
   return async (request) => {
     const { path, query } = splitUrl(request.url);
     try {
-      return await route(parts, options, request, path, query);
+      return await route(whole, request, path, query);
     } catch (error) {
       return answerError(error, request, path, options, failures);
     }
@@ -34,8 +50,7 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
 }
 
 async function route(
-  parts: RouterParts,
-  options: RouterOptions,
+  parts: RouterParts & ReadParts & { readonly bodies: RequestBodies },
   request: Request,
   path: string,
   query: string,
@@ -43,19 +58,19 @@ async function route(
   if (!path.startsWith(STREAM_PREFIX)) return await health(parts, request, path);
   const { method } = request;
   if (method === "OPTIONS") return respondPreflight();
-  if (isControlPath(path)) return await control(parts.subscriptions, request, path);
+  if (isControlPath(path)) return await control(parts, request, path);
   const stream = parseStreamPath(path);
   if ("refusal" in stream) return respondRefusal(stream.refusal);
-  const { streams } = parts;
+  const { streams, bodies } = parts;
   switch (method) {
     case "POST":
-      return await post(streams, stream.value, request, options.maxAppendBytes);
+      return await post(streams, stream.value, request, bodies);
     case "GET":
-      return await get(streams, stream.value, request, query, options);
+      return await get(parts, stream.value, request, query);
     case "HEAD":
       return await head(streams, stream.value);
     case "PUT":
-      return await put(streams, stream.value, request, options.maxAppendBytes);
+      return await put(streams, stream.value, request, bodies);
     case "DELETE":
       return await remove(streams, stream.value);
     default:
@@ -84,8 +99,21 @@ function answerError(
   if (error instanceof BodyBroken) {
     return respondError(400, { code: "body_broken", message: error.message });
   }
+  if (error instanceof BodyTooSlow) {
+    return respondError(408, { code: "body_too_slow", message: "the body took too long" }, [
+      ["Connection", "close"],
+    ]);
+  }
+  if (error instanceof Overloaded) {
+    failures.refused({ event: "overloaded", error, suppressed: 0 });
+    return respondError(
+      503,
+      { code: "overloaded", message: `${error.message}; try again` },
+      [["Retry-After", "1"]],
+    );
+  }
   if (error instanceof DatabaseUnavailable) {
-    failures.databaseUnavailable(error);
+    failures.refused({ event: "database_unavailable", error, suppressed: 0 });
     return respondError(
       503,
       { code: "database_unavailable", message: "the database does not answer; try again" },
@@ -109,24 +137,23 @@ export function splitUrl(url: string): { path: string; query: string } {
   return { path: url.slice(start, question), query: url.slice(question + 1, end) };
 }
 
-/** A database that is away fails every request: one line a second says so. */
+/** What fails one request fails every other like it: one line a second says so. */
 class FailureReports {
   readonly #telemetry: Telemetry;
-  #quietUntil = 0;
-  #suppressed = 0;
+  readonly #quiet = new Map<string, { until: number; suppressed: number }>();
 
   constructor(telemetry: Telemetry) {
     this.#telemetry = telemetry;
   }
 
-  databaseUnavailable(error: unknown): void {
-    if (Date.now() < this.#quietUntil) {
-      this.#suppressed++;
+  refused(report: TelemetryEvent & { event: "database_unavailable" | "overloaded" }): void {
+    const quiet = this.#quiet.get(report.event) ?? { until: 0, suppressed: 0 };
+    if (Date.now() < quiet.until) {
+      quiet.suppressed++;
       return;
     }
-    this.#quietUntil = Date.now() + QUIET_MS;
-    this.#telemetry.report({ event: "database_unavailable", error, suppressed: this.#suppressed });
-    this.#suppressed = 0;
+    this.#telemetry.report({ ...report, suppressed: quiet.suppressed });
+    this.#quiet.set(report.event, { until: Date.now() + QUIET_MS, suppressed: 0 });
   }
 
   requestFailed(method: string, path: string, error: unknown): void {

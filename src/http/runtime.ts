@@ -15,6 +15,9 @@ export interface ListenOptions {
   readonly maxBodyBytes: number;
 }
 
+/** Seconds without a byte in either direction after which Bun closes a connection; Deno does not. */
+const IDLE_S = 120;
+
 /** @throws Error that names the address when it cannot be had. */
 export function listen(options: ListenOptions): Listener {
   try {
@@ -39,9 +42,13 @@ function listenOnBun({ hostname, port, handler, maxBodyBytes }: ListenOptions): 
   const server = Bun.serve({
     hostname,
     port,
-    fetch: handler,
-    // A follower is silent for as long as its stream is.
-    idleTimeout: 0,
+    fetch: (request, server) => {
+      // A follower is silent for as long as its stream is.
+      if (request.url.includes("live=")) server.timeout(request, 0);
+      return handler(request);
+    },
+    // Who has begun a request and does not go on, or does not begin one at all.
+    idleTimeout: IDLE_S,
     // We answer 413 ourselves, with a body; Bun's own bound is the last resort.
     maxRequestBodySize: maxBodyBytes * 2 + (1 << 20),
   });

@@ -18,9 +18,9 @@ export interface SseFrame {
   readonly next: number;
 }
 
-/** Frames kept, and the largest that is: enough for every hot stream's last few. */
-const MOST_FRAMES = 512;
-const LARGEST_KEPT = 64 << 10;
+/** Frames kept, and the largest that is: a page of SSE, in base64 too. */
+const MOST_FRAMES = 256;
+const LARGEST_KEPT = 96 << 10;
 
 export class SseFrames {
   readonly #frames = new Map<string, SseFrame>();

@@ -11,8 +11,8 @@ import type { Streams } from "../streams/streams.ts";
 import { type HeaderList, respond } from "./respond.ts";
 import { SseFrames } from "./sse_frames.ts";
 
-/** Stored bytes in one data event, at most about this. */
-const PAGE_BYTES = 256 << 10;
+/** Stored bytes in one data event, at most about this: what a reader that stalls keeps in memory. */
+const PAGE_BYTES = 64 << 10;
 /** Section 5.8: connections end about every 60 s, spread so that they do not all come back at once. */
 const ROTATE_MS = 55_000;
 const ROTATE_SPREAD_MS = 10_000;
@@ -98,7 +98,7 @@ class SseConnection {
         controller.close();
       },
       cancel: end,
-    }, { highWaterMark: 1 });
+    }, { highWaterMark: 0 });
   }
 
   /** The next events, or null when the connection has run its time or there will be none. */

@@ -2,7 +2,7 @@
 import { STREAM_PREFIX } from "../protocol/stream_path.ts";
 import { invalidRequest, SubscriptionRefused } from "../subscriptions/refusal.ts";
 import type { Subscriptions } from "../subscriptions/subscriptions.ts";
-import { BodyTooLarge, readBody } from "./request_body.ts";
+import { BodyTooLarge, type RequestBodies } from "./request_body.ts";
 import { respond, respondError, respondJson } from "./respond.ts";
 import { respondSubscriptionRefused } from "./subscription_answers.ts";
 import {
@@ -19,6 +19,11 @@ import {
 const CONTROL = `${STREAM_PREFIX}__ds`;
 const LONGEST_ID = 256;
 
+export interface ControlParts {
+  readonly subscriptions: Subscriptions;
+  readonly bodies: RequestBodies;
+}
+
 /** Whether a path, as sent, is one of the control APIs'. */
 export function isControlPath(path: string): boolean {
   return path === CONTROL || path.startsWith(`${CONTROL}/`);
@@ -26,12 +31,12 @@ export function isControlPath(path: string): boolean {
 
 /** Answers a request to a path of which `isControlPath` is true. */
 export async function control(
-  subscriptions: Subscriptions,
+  parts: ControlParts,
   request: Request,
   path: string,
 ): Promise<Response> {
   try {
-    return await route(subscriptions, request, path.slice(CONTROL.length + 1));
+    return await route(parts, request, path.slice(CONTROL.length + 1));
   } catch (error) {
     if (error instanceof SubscriptionRefused) return respondSubscriptionRefused(error);
     if (error instanceof BodyTooLarge) {
@@ -43,16 +48,16 @@ export async function control(
 }
 
 async function route(
-  subscriptions: Subscriptions,
+  parts: ControlParts,
   request: Request,
   path: string,
 ): Promise<Response> {
-  if (path === "jwks.json") return await jwks(subscriptions, request);
+  if (path === "jwks.json") return await jwks(parts, request);
   const [collection, rawId, action, ...rest] = path.split("/");
   if (collection !== "subscriptions" || rawId === undefined || rawId === "") return unknownPath();
   const id = parseId(rawId);
-  if (action === undefined) return await base(subscriptions, request, id);
-  if (action === "streams") return await membership(subscriptions, request, id, rest);
+  if (action === undefined) return await base(parts, request, id);
+  if (action === "streams") return await membership(parts, request, id, rest);
   if (rest.length > 0) return unknownPath();
   switch (action) {
     case "callback":
@@ -60,13 +65,13 @@ async function route(
     case "ack":
     case "release":
       if (request.method !== "POST") return methodNotAllowed("POST");
-      return await wake(subscriptions, request, id, action);
+      return await wake(parts, request, id, action);
     default:
       return unknownPath();
   }
 }
 
-async function jwks(subscriptions: Subscriptions, request: Request): Promise<Response> {
+async function jwks({ subscriptions }: ControlParts, request: Request): Promise<Response> {
   if (request.method !== "GET" && request.method !== "HEAD") return methodNotAllowed("GET, HEAD");
   return respond(200, [
     ["Content-Type", "application/jwk-set+json"],
@@ -75,13 +80,13 @@ async function jwks(subscriptions: Subscriptions, request: Request): Promise<Res
 }
 
 async function base(
-  subscriptions: Subscriptions,
+  { subscriptions, bodies }: ControlParts,
   request: Request,
   id: string,
 ): Promise<Response> {
   switch (request.method) {
     case "PUT": {
-      const configuration = parseConfiguration(await readObject(request));
+      const configuration = parseConfiguration(await readObject(bodies, request));
       const { created, subscription } = await subscriptions.create(id, configuration);
       return respondJson(created ? 201 : 200, subscription);
     }
@@ -97,14 +102,14 @@ async function base(
 }
 
 async function membership(
-  subscriptions: Subscriptions,
+  { subscriptions, bodies }: ControlParts,
   request: Request,
   id: string,
   rest: readonly string[],
 ): Promise<Response> {
   if (rest.length === 0) {
     if (request.method !== "POST") return methodNotAllowed("POST");
-    await subscriptions.addStreams(id, parseStreams(await readObject(request)));
+    await subscriptions.addStreams(id, parseStreams(await readObject(bodies, request)));
   } else {
     if (request.method !== "DELETE") return methodNotAllowed("DELETE");
     await subscriptions.removeStream(id, parsePath(decode(rest.join("/")), "the stream's path"));
@@ -113,17 +118,17 @@ async function membership(
 }
 
 async function wake(
-  subscriptions: Subscriptions,
+  { subscriptions, bodies }: ControlParts,
   request: Request,
   id: string,
   action: "callback" | "claim" | "ack" | "release",
 ): Promise<Response> {
   if (action === "claim") {
-    const worker = parseWorker(await readObject(request));
+    const worker = parseWorker(await readObject(bodies, request));
     return respondJson(200, await subscriptions.claim(id, worker));
   }
   const token = bearerToken(request);
-  const body = await readObject(request);
+  const body = await readObject(bodies, request);
   if (action === "release") {
     await subscriptions.release(id, parseWake(body, token));
     return respond(204);
@@ -132,8 +137,8 @@ async function wake(
   return respondJson(200, await subscriptions.ack(id, type, parseAck(body, token)));
 }
 
-async function readObject(request: Request) {
-  return parseObject(await readBody(request, LARGEST_BODY));
+async function readObject(bodies: RequestBodies, request: Request) {
+  return parseObject(await bodies.read(request, LARGEST_BODY));
 }
 
 function bearerToken(request: Request): string {

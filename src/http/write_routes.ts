@@ -6,14 +6,14 @@ import { parseStreamPath, STREAM_PREFIX, streamUrlPath } from "../protocol/strea
 import type { ForkRequest } from "../streams/create.ts";
 import type { Streams } from "../streams/streams.ts";
 import { respondRefusal } from "./refusals.ts";
-import { readBody } from "./request_body.ts";
+import type { RequestBodies } from "./request_body.ts";
 import { type HeaderList, NO_STORE, respond } from "./respond.ts";
 
 export async function put(
   streams: Streams,
   path: string,
   request: Request,
-  limit: number,
+  bodies: RequestBodies,
 ): Promise<Response> {
   const { headers } = request;
   const contentType = header.parseContentType(headers.get("content-type"));
@@ -36,7 +36,7 @@ export async function put(
     ttlSeconds: ttl.value,
     expiresAtMs: expiresAt.value,
     closed: header.parseClosed(headers.get(header.CLOSED)),
-    body: await readBody(request, limit),
+    body: await bodies.read(request),
     fork: fork.value,
   });
   if (outcome.kind !== "created" && outcome.kind !== "exists") return respondRefusal(outcome);
@@ -56,7 +56,7 @@ export async function post(
   streams: Streams,
   path: string,
   request: Request,
-  limit: number,
+  bodies: RequestBodies,
 ): Promise<Response> {
   const { headers } = request;
   const closes = header.parseClosed(headers.get(header.CLOSED));
@@ -69,7 +69,7 @@ export async function post(
   );
   if ("refusal" in producer) return respondRefusal(producer.refusal);
   const contentType = headers.get("content-type");
-  const body = await readBody(request, limit);
+  const body = await bodies.read(request);
   if (body.length === 0 && !closes) {
     return respondRefusal(
       invalid(

@@ -2,7 +2,9 @@
  * Group commit. Appends queue by stream; whatever waits when a connection is free leaves together,
  * in one statement. No timer: the commits under way are the clock.
  */
-import { type Database, DatabaseUnavailable, numberArray, textArray } from "../storage/database.ts";
+import { Budget } from "../budget.ts";
+import { Overloaded } from "../outcome.ts";
+import { type Database, numberArray, textArray } from "../storage/database.ts";
 import type { Hub } from "../wakeups/hub.ts";
 import type { Wakeups } from "../wakeups/wakeups.ts";
 import type { AppendRequest } from "./decide.ts";
@@ -16,8 +18,13 @@ import { type StreamState, unusable } from "./stream_state.ts";
 const MOST_COMMITS = 3;
 /** Body bytes in one commit, about. */
 const COMMIT_BYTES = 8 << 20;
-/** Body bytes that may wait before new appends are turned away. */
-const MOST_WAITING_BYTES = 256 << 20;
+/** Appends that may wait on this node before new ones are turned away. */
+const MOST_WAITING = 20_000;
+/** An append up to this length is small, and so is a queue whose appends together are. Bytes. */
+const SMALL_BYTES = 64 << 10;
+/** The part of the budget that large appends leave to small ones, and one stream to the others. */
+const LARGE_SHARE = 0.75;
+const STREAM_SHARE = 0.5;
 /** Streams whose state is kept between appends. */
 const MOST_QUEUES = 50_000;
 /** How long a producer's append waits for the sequence numbers before its own. Milliseconds. */
@@ -29,6 +36,8 @@ export interface AppenderParts {
   readonly hub: Hub;
   readonly wakeups: Wakeups;
   readonly recent: RecentBytes;
+  /** Body bytes that may wait before new appends are turned away. */
+  readonly waitingBytes: number;
   /** Told the ids of the streams each commit wrote, when it is done. */
   readonly onWritten: (ids: readonly number[]) => void;
 }
@@ -38,34 +47,52 @@ export class Appender {
   readonly #commitLanes: number;
   /** Least recently used first. */
   readonly #queues = new Map<string, StreamQueue>();
-  #ready: StreamQueue[] = [];
+  readonly #budget: Budget;
+  /** Queues that may leave: those with little to write, and the others. */
+  #small: StreamQueue[] = [];
+  #large: StreamQueue[] = [];
   #unloaded: StreamQueue[] = [];
   #commits = 0;
   #loads = 0;
   #leaving = false;
-  #waitingBytes = 0;
+  #waiting = 0;
 
   constructor(parts: AppenderParts) {
     this.#parts = parts;
+    this.#budget = new Budget(parts.waitingBytes);
     this.#commitLanes = Math.min(MOST_COMMITS, parts.database.concurrency);
   }
 
   /**
    * Answers when the append, or the state its refusal rests on, is committed.
-   * @throws DatabaseUnavailable when that cannot be known, or too much waits already
+   * @throws DatabaseUnavailable when that cannot be known, Overloaded when too much waits already
    */
   append(path: string, request: AppendRequest): Promise<AppendOutcome> {
     const size = request.body.length;
-    if (this.#waitingBytes > 0 && this.#waitingBytes + size > MOST_WAITING_BYTES) {
-      return Promise.reject(new DatabaseUnavailable("too many appends wait for the database"));
+    const queue = this.#queueOf(path);
+    if (!this.#admit(queue, size)) {
+      return Promise.reject(new Overloaded("too many appends wait for the database"));
     }
-    this.#waitingBytes += size;
     return new Promise<AppendOutcome>((resolve, reject) => {
-      const queue = this.#queueOf(path);
       queue.waiting.push({ request, mayPark: request.producer !== null, resolve, reject });
       if (queue.parked.length > 0) this.#unpark(queue);
       this.#list(queue);
-    }).finally(() => this.#waitingBytes -= size);
+    }).finally(() => {
+      this.#waiting--;
+      this.#budget.give(size);
+      queue.bytes -= size;
+    });
+  }
+
+  #admit(queue: StreamQueue, size: number): boolean {
+    const own = queue.bytes + size;
+    const fits = this.#waiting < MOST_WAITING &&
+      (queue.bytes === 0 || own <= this.#parts.waitingBytes * STREAM_SHARE) &&
+      this.#budget.take(size, size > SMALL_BYTES ? LARGE_SHARE : 1);
+    if (!fits) return false;
+    this.#waiting++;
+    queue.bytes = own;
+    return true;
   }
 
   /** The database may have lost what the queues rest on: it is asked again. */
@@ -97,19 +124,33 @@ export class Appender {
     if (queue.busy || queue.listed || queue.waiting.length === 0) return;
     queue.listed = true;
     if (queue.stream === null || queue.unknownProducers().length > 0) this.#unloaded.push(queue);
-    else this.#ready.push(queue);
+    else (queue.bytes > SMALL_BYTES ? this.#large : this.#small).push(queue);
     this.#leave();
   }
 
+  get #ready(): boolean {
+    return this.#small.length > 0 || this.#large.length > 0;
+  }
+
+  /**
+   * Streams with little to write go first, for those with much could fill every commit there is;
+   * but they leave them half of each.
+   */
+  #nextReady(room: number): StreamQueue {
+    const small = this.#small.length > 0 &&
+      (room > COMMIT_BYTES / 2 || this.#large.length === 0);
+    return (small ? this.#small : this.#large).shift()!;
+  }
+
   #leave(): void {
-    const mayLeave = (this.#ready.length > 0 && this.#commits < this.#commitLanes) ||
+    const mayLeave = (this.#ready && this.#commits < this.#commitLanes) ||
       (this.#unloaded.length > 0 && this.#loads === 0);
     if (this.#leaving || !mayLeave) return;
     this.#leaving = true;
     this.#parts.database.breathe().then(() => {
       this.#leaving = false;
       if (this.#unloaded.length > 0 && this.#loads === 0) this.#load();
-      while (this.#ready.length > 0 && this.#commits < this.#commitLanes) this.#commit();
+      while (this.#ready && this.#commits < this.#commitLanes) this.#commit();
     });
   }
 
@@ -163,8 +204,8 @@ export class Appender {
     const queues: StreamQueue[] = [];
     const writes: StreamWrite[] = [];
     let room = COMMIT_BYTES;
-    while (this.#ready.length > 0 && room > 0) {
-      const queue = this.#ready.shift()!;
+    while (this.#ready && room > 0) {
+      const queue = this.#nextReady(room);
       queue.listed = false;
       if (queue.stream === null || queue.unknownProducers().length > 0) {
         this.#list(queue);

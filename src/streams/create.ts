@@ -2,7 +2,8 @@
  * PUT: creates a stream, or finds that it already is as asked for (section 5.1). Creations that
  * wait together travel together.
  */
-import type { Refusal } from "../outcome.ts";
+import { Budget } from "../budget.ts";
+import { Overloaded, type Refusal } from "../outcome.ts";
 import { type Database, numberArray, textArray } from "../storage/database.ts";
 import { STATE_LIVE } from "../storage/schema.ts";
 import { sameContentType, segmentsOf, storedBody } from "./stored_body.ts";
@@ -42,6 +43,9 @@ const CREATE = `select created, (stream).* from penstock.create_streams(
 const LARGEST_BATCH = 1000;
 /** Body bytes of one batch, about. */
 const BATCH_BYTES = 8 << 20;
+/** Creations that wait, and the bytes of their bodies, at most. */
+const MOST_WAITING = 20_000;
+const MOST_WAITING_BYTES = 64 << 20;
 
 interface WaitingCreate {
   readonly request: CreateRequest;
@@ -55,6 +59,7 @@ export class Creator {
   readonly #database: Database;
   #waiting: WaitingCreate[] = [];
   #underWay = false;
+  readonly #budget = new Budget(MOST_WAITING_BYTES);
 
   constructor(database: Database) {
     this.#database = database;
@@ -65,10 +70,13 @@ export class Creator {
     const contentType = request.contentType ?? DEFAULT_CONTENT_TYPE;
     const bytes = initialBody(contentType, request.body);
     if (!(bytes instanceof Uint8Array)) return Promise.resolve(bytes);
-    return new Promise((resolve, reject) => {
+    if (this.#waiting.length >= MOST_WAITING || !this.#budget.take(bytes.length)) {
+      return Promise.reject(new Overloaded("too many creations wait for the database"));
+    }
+    return new Promise<CreateOutcome>((resolve, reject) => {
       this.#waiting.push({ request, contentType, bytes, resolve, reject });
       this.#leave();
-    });
+    }).finally(() => this.#budget.give(bytes.length));
   }
 
   #leave(): void {

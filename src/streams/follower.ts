@@ -37,8 +37,8 @@ export class Follower {
   }
 
   /** What is there from `position` on, without waiting: an empty page at the tail. */
-  page(position: number): Promise<Page> {
-    return this.#parts.reader.page(this.#stream, position, this.extent, this.#pageBytes);
+  page(position: number, limit = this.#pageBytes): Promise<Page> {
+    return this.#parts.reader.page(this.#stream, position, this.extent, limit);
   }
 
   /**

@@ -3,6 +3,7 @@
  * next one. A look that left before somebody asked never answers them, so no answer is stale, on
  * any node, and a thousand readers cost one query.
  */
+import { Overloaded } from "../outcome.ts";
 import { type Database, numberArray, textArray } from "../storage/database.ts";
 import { stateOf, type StreamRow, type StreamState } from "./stream_state.ts";
 
@@ -19,6 +20,8 @@ const CHANGED = `select k.id as followed_id, s.*
 
 /** A path a query; more wait for the next. */
 const LARGEST_LOOK = 5000;
+/** Askers that wait, at most. */
+const MOST_WAITING = 20_000;
 
 /** A stream as its followers know it. */
 export interface KnownStream {
@@ -78,6 +81,9 @@ export class Looks {
   }
 
   #ask(path: string, slides: boolean): Promise<StreamState | null> {
+    if (this.#waiting.length >= MOST_WAITING) {
+      return Promise.reject(new Overloaded("too many reads wait for the database"));
+    }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ path, slides, resolve, reject });
       this.#leave();

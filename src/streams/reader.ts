@@ -4,6 +4,7 @@ import { lastBoundary, MESSAGE_END } from "../protocol/json_mode.ts";
 import { invalid, Refused } from "../outcome.ts";
 import type { Database } from "../storage/database.ts";
 import { Lineages } from "./lineages.ts";
+import { Lanes } from "./lanes.ts";
 import { concatenate, RecentBytes } from "./recent_bytes.ts";
 import { readSegments, scanSegments } from "./segments.ts";
 import type { StreamState } from "./stream_state.ts";
@@ -34,6 +35,9 @@ export interface Extent {
   readonly closed: boolean;
 }
 
+/** Reads of bytes that wait for the database, at most. */
+const MOST_WAITING = 10_000;
+
 const NOTHING = new Uint8Array(0);
 
 export class Reader {
@@ -42,6 +46,8 @@ export class Reader {
   /** What catch-up loads, apart: one long replay must not drive out what followers wait for. */
   readonly #cold = new RecentBytes(COLD_BYTES);
   readonly #lineages: Lineages;
+  /** Half of the connections: a thousand cold readers must not keep appends from theirs. */
+  readonly #lanes: Lanes;
   /** Loads under way, shared by all who want the same. */
   readonly #loads = new Map<string, Promise<Uint8Array>>();
 
@@ -49,11 +55,13 @@ export class Reader {
     this.#database = database;
     this.#recent = recent;
     this.#lineages = new Lineages(database);
+    this.#lanes = new Lanes(Math.max(1, database.concurrency >> 1), MOST_WAITING);
   }
 
   /** The database may have lost bytes that are remembered here. */
   forget(): void {
     this.#recent.clear();
+    this.#cold.clear();
     this.#lineages.forget();
   }
 
@@ -142,13 +150,17 @@ export class Reader {
     const key = `${id} ${start} ${stop}`;
     let load = this.#loads.get(key);
     if (load === undefined) {
-      load = this.#query(id, start, stop).finally(() => this.#loads.delete(key));
+      load = this.#lanes.run(() => this.#query(id, start, stop)).finally(() =>
+        this.#loads.delete(key)
+      );
       this.#loads.set(key, load);
     }
     return load;
   }
 
   async #query(id: number, start: number, stop: number): Promise<Uint8Array> {
+    // Where this thread is the database, whatever else has arrived gets its turn between pages.
+    await this.#database.breathe();
     const large = stop - start > LARGE_LOAD_BYTES;
     const { first, bytes } = large
       ? await scanSegments(this.#database, id, start, stop)

@@ -46,6 +46,8 @@ const MOST_PRODUCERS = 20_000;
 export class StreamQueue {
   waiting: WaitingAppend[] = [];
   parked: WaitingAppend[] = [];
+  /** Body bytes of its appends that are not answered yet. */
+  bytes = 0;
   /** In a load or a commit. */
   busy = false;
   /** In the appender's list of queues that may leave. */

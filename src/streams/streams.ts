@@ -20,9 +20,11 @@ import { Sweeper } from "./sweeper.ts";
 export interface StreamsOptions {
   /** Bytes of streams kept in memory. */
   readonly recentBytes: number;
+  /** Bytes of appends that may wait for the database. */
+  readonly waitingBytes: number;
 }
 
-const DEFAULTS: StreamsOptions = { recentBytes: 64 << 20 };
+const DEFAULTS: StreamsOptions = { recentBytes: 64 << 20, waitingBytes: 128 << 20 };
 
 export class Streams {
   readonly #database: Database;
@@ -37,7 +39,8 @@ export class Streams {
   readonly #sweeper: Sweeper;
   #onWritten: (ids: readonly number[]) => void = () => {};
 
-  constructor(database: Database, telemetry: Telemetry, options: StreamsOptions = DEFAULTS) {
+  constructor(database: Database, telemetry: Telemetry, given: Partial<StreamsOptions> = {}) {
+    const options = { ...DEFAULTS, ...given };
     this.#database = database;
     this.#looks = new Looks(database);
     this.#wakeups = new Wakeups(database);
@@ -50,6 +53,7 @@ export class Streams {
       hub: this.#hub,
       wakeups: this.#wakeups,
       recent: this.#recent,
+      waitingBytes: options.waitingBytes,
       onWritten: (ids) => this.#onWritten(ids),
     });
     this.#creator = new Creator(database);
@@ -125,8 +129,8 @@ export class Streams {
   }
 
   /** The page of an opened stream that begins at `start`; see `Reader.page`. */
-  page(stream: StreamState, start: number): Promise<Page> {
-    return this.#reader.page(stream, start);
+  page(stream: StreamState, start: number, limit: number): Promise<Page> {
+    return this.#reader.page(stream, start, stream, limit);
   }
 
   /** Follows an opened stream. The caller must `leave`. */

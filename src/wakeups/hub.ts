@@ -56,6 +56,7 @@ export class Watch implements Sighting {
 export class Hub {
   readonly #watches = new Map<number, Watch>();
   #draining = false;
+  #followers = 0;
 
   /** True once the node is going away: followers end at their next turn. */
   get draining(): boolean {
@@ -63,9 +64,7 @@ export class Hub {
   }
 
   get followers(): number {
-    let sum = 0;
-    for (const watch of this.#watches.values()) sum += watch.followers;
-    return sum;
+    return this.#followers;
   }
 
   follow(id: number, seen: Sighting): Watch {
@@ -77,10 +76,12 @@ export class Hub {
       watch.see(seen);
     }
     watch.followers++;
+    this.#followers++;
     return watch;
   }
 
   leave(watch: Watch): void {
+    this.#followers--;
     if (--watch.followers === 0 && !watch.stale) this.#watches.delete(watch.id);
   }
 

@@ -134,17 +134,17 @@ Deno.test("SseFrames tells apart all that a frame depends on", () => {
   for (const frame of seen.slice(2, 5)) assert.notEqual(textOf(frame), textOf(seen[0]!));
 });
 
-Deno.test("SseFrames keeps the last 512 frames, and no large one", () => {
+Deno.test("SseFrames keeps the last 256 frames, and no large one", () => {
   const frames = new SseFrames();
-  const large = pageOf(new Uint8Array(64 << 10).fill(0x61));
+  const large = pageOf(new Uint8Array(96 << 10).fill(0x61));
   const once = frames.encode(stream(1), large, "9");
   assert.notEqual(frames.encode(stream(1), large, "9"), once);
   const at = (start: number) => frames.encode(stream(1), pageOf("a", { start }), "9");
   const first = at(0);
   const second = at(1);
-  for (let start = 2; start < 512; start++) at(start);
+  for (let start = 2; start < 256; start++) at(start);
   assert.equal(at(0), first);
-  at(512);
+  at(256);
   assert.notEqual(at(0), first);
   // Encoding that one again has cost the next oldest its place.
   assert.notEqual(at(1), second);

@@ -1,0 +1,29 @@
+/** A body has its time; then it is 408, and whoever else wants to upload has the room. */
+import assert from "node:assert/strict";
+import { createStream, readAll } from "../support/http.ts";
+import { answerOn, assertErrorAnswer, stalledUpload } from "./overload_support.ts";
+import { serverForThisFile } from "./support.ts";
+
+for (const runtime of ["deno", "bun"] as const) {
+  const node = serverForThisFile("embedded", { runtime, args: ["--body-timeout", "1s"] });
+  const bodies: [what: string, framing: string, sent: string][] = [
+    ["a small body", "Content-Length: 10\r\n", "x"],
+    ["a large body", `Content-Length: ${100 << 10}\r\n`, "x".repeat(70_000)],
+    ["a body of which nothing comes", "Content-Length: 10\r\n", ""],
+  ];
+  for (const [what, framing, sent] of bodies) {
+    Deno.test(`${what} that does not arrive in time is 408 on ${runtime}`, async () => {
+      const url = await createStream(node.url);
+      const wire = await stalledUpload(node.server, url, framing, Buffer.from(sent));
+      try {
+        const began = Date.now();
+        assertErrorAnswer(await answerOn(wire), 408, "body_too_slow");
+        assert.ok(Date.now() - began > 500, "its time was not up");
+        assert.ok(await wire.closed(5000), "the connection is still open");
+        assert.equal((await readAll(url)).text, "");
+      } finally {
+        wire.destroy();
+      }
+    });
+  }
+}
