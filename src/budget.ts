@@ -19,11 +19,6 @@ export class Budget {
     return true;
   }
 
-  /** Holds what is there already, whether it fits or not. */
-  hold(bytes: number): void {
-    this.#used += bytes;
-  }
-
   give(bytes: number): void {
     this.#used -= bytes;
   }

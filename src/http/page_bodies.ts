@@ -1,7 +1,7 @@
 /**
  * Pages on their way to their readers. A page stays in memory until its reader has taken it, so
- * what is under way is counted: when it grows too much, pages get smaller, and at last there are
- * none; a reader who takes nothing for too long is cut off.
+ * what is under way is counted: when it grows too much, readers who take nothing are cut off, pages
+ * get smaller, and at last there are none.
  */
 import { Budget } from "../budget.ts";
 import { Overloaded } from "../outcome.ts";
@@ -17,10 +17,14 @@ const LARGE_SHARE = 0.75;
 const PIECE_BYTES = 256 << 10;
 /** A reader that takes no piece for this long is cut off. */
 const STALLED_MS = 30_000;
+/** ... and after this long, when somebody else needs the memory. */
+const IDLE_MS = 1000;
 
 export class PageBodies {
   readonly #budget: Budget;
   readonly #deadlines = new Deadlines();
+  /** Who has waited longest for its reader comes first. */
+  readonly #sendings = new Set<Deadline>();
 
   /** @param budget bytes of pages under way, of all readers together */
   constructor(budget: number) {
@@ -34,9 +38,9 @@ export class PageBodies {
    */
   take(wanted: number): number {
     const whole = Math.min(wanted, PAGE_BYTES);
-    if (this.#budget.take(whole, whole > SMALL_BYTES ? LARGE_SHARE : 1)) return whole;
-    if (whole > SMALL_BYTES && this.#budget.take(SMALL_BYTES)) return SMALL_BYTES;
-    throw new Overloaded("too many pages are on their way to slow readers");
+    if (this.#fits(whole, whole > SMALL_BYTES ? LARGE_SHARE : 1)) return whole;
+    if (whole > SMALL_BYTES && this.#fits(SMALL_BYTES, 1)) return SMALL_BYTES;
+    throw new Overloaded(TOO_MUCH);
   }
 
   /** Once it is read, or could not be: what `take` returned. */
@@ -44,40 +48,64 @@ export class PageBodies {
     this.#budget.give(room);
   }
 
-  /** The body of a page: counted until it is sent, unless it is small. */
+  /**
+   * The body of a page: counted until it is sent, unless it is small.
+   * @throws Overloaded
+   */
   bodyOf(bytes: Uint8Array<ArrayBuffer>): Body {
     if (bytes.length <= SMALL_BYTES) return bytes;
-    this.#budget.hold(bytes.length);
+    if (!this.#fits(bytes.length, 1)) throw new Overloaded(TOO_MUCH);
+    let page: Uint8Array<ArrayBuffer> | undefined = bytes;
     let sent = 0;
-    let over = false;
+    let controller: ReadableStreamDefaultController<Uint8Array>;
     const end = () => {
-      if (over) return;
-      over = true;
-      this.#deadlines.remove(stalled);
+      if (page === undefined) return;
+      page = undefined;
+      this.#sendings.delete(sending);
+      this.#deadlines.remove(sending);
       this.#budget.give(bytes.length);
     };
-    let controller: ReadableStreamDefaultController<Uint8Array>;
-    const stalled: Deadline = {
+    const sending: Deadline = {
       at: performance.now() + STALLED_MS,
       expire: () => {
         end();
         controller.error(new Error("the reader stalled"));
       },
     };
-    this.#deadlines.add(stalled);
+    this.#sendings.add(sending);
+    this.#deadlines.add(sending);
     return new ReadableStream<Uint8Array>({
       start: (given) => {
         controller = given;
       },
       pull: () => {
-        stalled.at = performance.now() + STALLED_MS;
-        controller.enqueue(bytes.subarray(sent, sent + PIECE_BYTES));
+        if (page === undefined) return;
+        controller.enqueue(page.subarray(sent, sent + PIECE_BYTES));
         sent += PIECE_BYTES;
-        if (sent < bytes.length) return;
+        if (sent < page.length) return this.#progress(sending);
         end();
         controller.close();
       },
       cancel: end,
     }, { highWaterMark: 0 });
   }
+
+  #progress(sending: Deadline): void {
+    sending.at = performance.now() + STALLED_MS;
+    this.#sendings.delete(sending);
+    this.#sendings.add(sending);
+  }
+
+  /** Whether so many bytes may be held, if need be in the place of those nobody takes. */
+  #fits(bytes: number, share: number): boolean {
+    while (!this.#budget.take(bytes, share)) {
+      const [idlest] = this.#sendings;
+      if (idlest === undefined) return false;
+      if (idlest.at - STALLED_MS > performance.now() - IDLE_MS) return false;
+      idlest.expire();
+    }
+    return true;
+  }
 }
+
+const TOO_MUCH = "too many pages are on their way to slow readers";

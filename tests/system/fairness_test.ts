@@ -1,0 +1,118 @@
+/** One hot stream, and one crowd of cold readers, do not keep the others waiting. */
+import assert from "node:assert/strict";
+import { append, createStream, readAll } from "../support/http.ts";
+import { expectOverloaded } from "./overload_support.ts";
+import { KINDS, noise, serverForThisFile, within, withServer, withStorage } from "./support.ts";
+
+const MIB = 1 << 20;
+
+/** How long others may wait while one stream is flooded, at worst and as a rule. Milliseconds. */
+const WORST_MS = 3000;
+const USUAL_MS = 1000;
+
+/** The times that `work` takes, again and again for as long as `busy` says. */
+async function timesOf(busy: () => boolean, work: () => Promise<unknown>): Promise<number[]> {
+  const times: number[] = [];
+  while (busy()) {
+    const began = performance.now();
+    await work();
+    times.push(performance.now() - began);
+  }
+  return times.sort((a, b) => a - b);
+}
+
+function assertTimely(times: readonly number[], what: string): void {
+  assert.ok(times.length >= 3, `${what}: only ${times.length} answers`);
+  const [usual, worst] = [times[times.length >> 1]!, times.at(-1)!];
+  const said = `${what}: p50 ${usual.toFixed(0)} ms, worst ${worst.toFixed(0)} ms`;
+  assert.ok(usual < USUAL_MS && worst < WORST_MS, said);
+}
+
+for (const kind of KINDS) {
+  const node = serverForThisFile(kind);
+
+  Deno.test(`small appends and reads are answered while one stream is flooded, on ${kind}`, async () => {
+    const hot = await createStream(node.url);
+    const calm = await createStream(node.url);
+    const end = Date.now() + 5000;
+    const busy = () => Date.now() < end;
+    const megabyte = new Uint8Array(MIB).fill(0x61);
+    let flooded = 0;
+    const flood = Array.from({ length: 24 }, async () => {
+      while (busy()) {
+        await append(hot, megabyte);
+        flooded++;
+      }
+    });
+    let appended = 0;
+    const [appends, reads] = await Promise.all([
+      timesOf(busy, async () => {
+        await append(calm, "x");
+        appended++;
+      }),
+      timesOf(busy, () => readAll(calm)),
+      ...flood,
+    ]);
+    assertTimely(appends, "small appends");
+    assertTimely(reads, "small reads");
+    assert.ok(flooded > 10, `${flooded} MiB got through`);
+    assert.equal((await readAll(calm)).text, "x".repeat(appended));
+    assert.equal(
+      (await fetch(hot, { method: "HEAD" })).headers.get("stream-next-offset"),
+      `0000000000000000_${String(flooded * MIB).padStart(16, "0")}`,
+    );
+  });
+}
+
+Deno.test("a crowd of cold readers leaves appends their connections", async () => {
+  await withStorage("postgres", async (database) => {
+    const path = "cold";
+    await withServer({ database }, async (warm) => {
+      const url = await createStream(warm.url, path);
+      for (let turn = 0; turn < 12; turn++) await append(url, noise(4 * MIB, turn));
+    });
+    // A node that has none of it in memory, with little patience for its database.
+    const args = ["--database-timeout", "2s", "--database-connections", "4"];
+    await withServer({ database, args }, async (node) => {
+      const url = `${node.url}/v1/stream/${path}`;
+      const calm = await createStream(node.url);
+      let reading = true;
+      const readers = Promise.all(Array.from({ length: 60 }, async (_, at) => {
+        const offset = `0000000000000000_${String(at * 700_001).padStart(16, "0")}`;
+        const response = await fetch(`${url}?offset=${offset}`);
+        await response.body?.cancel();
+        return response.status;
+      })).finally(() => reading = false);
+      const times = await timesOf(() => reading, () => append(calm, "x"));
+      assert.deepEqual([...new Set(await readers)], [200]);
+      assertTimely(times, "appends");
+      const away = node.logs.filter((line) => line.includes("database_unavailable"));
+      assert.deepEqual(away, []);
+    });
+  });
+});
+
+const narrow = serverForThisFile("embedded", {
+  args: ["--max-buffered-bytes", "16MiB", "--max-append-bytes", "1MiB"],
+});
+
+Deno.test("appends beyond the memory for them are refused, and all others count", async () => {
+  const hot = await createStream(narrow.url);
+  const calm = await createStream(narrow.url);
+  const megabyte = new Uint8Array(MIB).fill(0x61);
+  const statuses = await Promise.all(Array.from({ length: 64 }, async () => {
+    const response = await fetch(hot, {
+      method: "POST",
+      headers: { "content-type": "text/plain" },
+      body: megabyte,
+    });
+    if (response.status === 503) await expectOverloaded(response);
+    else await response.body?.cancel();
+    return response.status;
+  }));
+  await within(2000, "a small append", append(calm, "x"));
+  const accepted = statuses.filter((status) => status === 204).length;
+  assert.equal(accepted + statuses.filter((status) => status === 503).length, 64);
+  assert.ok(accepted > 0 && accepted < 64, `${accepted} accepted`);
+  assert.equal((await readAll(hot)).bytes.length, accepted * MIB);
+});
