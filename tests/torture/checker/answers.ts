@@ -1,0 +1,34 @@
+/** Answers that no state of a stream explains, whatever was going on. */
+import type { History, Operation } from "../history.ts";
+import type { Violation } from "./violation.ts";
+
+/** Refusals that these clients, which never ask for anything else, may be given. */
+const EXPLAINED: Record<Operation["kind"], readonly number[]> = {
+  create: [200, 201, 404, 409, 410, 429, 503],
+  append: [200, 204, 403, 404, 409, 410, 429, 503],
+  delete: [204, 404, 410, 429, 503],
+  head: [200, 404, 410, 429, 503],
+  read: [200, 204, 404, 410, 429, 503],
+};
+
+/** What an append's 409 may be for: theirs is the right content type, and no Stream-Seq. */
+const EXPLAINED_409 = ["stream_closed", "sequence_gap"];
+
+export function checkAnswers(history: History): Violation[] {
+  return history.operations.flatMap((operation) => {
+    const seen = whatIsWrong(operation);
+    return seen === null
+      ? []
+      : [{ rule: "unexpected answer", path: operation.path, seen, operations: [operation.id] }];
+  });
+}
+
+function whatIsWrong({ kind, status, reason, retryAfter }: Operation): string | null {
+  if (status === null) return null;
+  if (!EXPLAINED[kind].includes(status)) return `${kind} was answered ${status} (${reason})`;
+  if ((status === 503 || status === 429) && !retryAfter) return `${status} without Retry-After`;
+  if (kind === "append" && status === 409 && !EXPLAINED_409.includes(reason ?? "")) {
+    return `append was answered 409 (${reason})`;
+  }
+  return null;
+}

@@ -1,0 +1,210 @@
+/** One client: sends one request at a time and writes down what it did and what came of it. */
+import { decodeOffset, encodeOffset } from "../../src/offset.ts";
+import type { Append, Create, Delete, Head, HistoryRecorder, Producer, Read } from "./history.ts";
+import type { Outcome } from "./history.ts";
+import { bodyOf, decode, type RecordShape, storedOfJson } from "./records.ts";
+
+/** Longer than any answer may take: two statements that run into their bound. */
+const LIMIT_MS = 8000;
+/** Statuses after which a write may still have taken place. */
+const OPEN = [429, 503];
+
+/** A stream as clients know it. */
+export interface StreamName {
+  readonly path: string;
+  readonly contentType: string;
+  readonly incarnation: number;
+}
+
+export interface CreateOptions {
+  readonly record?: RecordShape;
+  readonly ttlSeconds?: number;
+  readonly fork?: { readonly source: string; readonly position: number };
+}
+
+export interface AppendOptions {
+  readonly record: RecordShape | null;
+  readonly producer?: Producer;
+  readonly closes?: boolean;
+}
+
+export interface ReadOptions {
+  readonly start: number;
+  readonly mode?: "catch-up" | "long-poll";
+  readonly follower?: string;
+}
+
+interface Answer {
+  readonly status: number | null;
+  readonly headers: Headers;
+  readonly body: Uint8Array;
+  readonly reason: string | null;
+}
+
+export class Client {
+  readonly #urls: readonly string[];
+
+  /** @param urls of the nodes */
+  constructor(readonly name: string, urls: readonly string[], readonly history: HistoryRecorder) {
+    this.#urls = urls;
+  }
+
+  get nodes(): number {
+    return this.#urls.length;
+  }
+
+  urlOf(node: number, stream: StreamName): string {
+    return `${this.#urls[node]}/v1/stream/${stream.path}`;
+  }
+
+  async create(node: number, stream: StreamName, options: CreateOptions = {}): Promise<Create> {
+    const { record, ttlSeconds, fork } = options;
+    const headers: Record<string, string> = { "content-type": stream.contentType };
+    if (ttlSeconds !== undefined) headers["stream-ttl"] = String(ttlSeconds);
+    if (fork !== undefined) {
+      headers["stream-forked-from"] = `/v1/stream/${fork.source}`;
+      headers["stream-fork-offset"] = encodeOffset(fork.position);
+    }
+    const body = record === undefined ? null : bodyOf(record, isJson(stream));
+    const { answer, common } = await this.#ask(node, stream, { method: "PUT", headers, body });
+    return this.history.add({
+      ...common,
+      kind: "create",
+      incarnation: stream.incarnation,
+      json: isJson(stream),
+      record: record?.id ?? null,
+      ttlMs: ttlSeconds === undefined ? null : ttlSeconds * 1000,
+      fork: fork ?? null,
+      tail: offsetIn(answer),
+    }) as Create;
+  }
+
+  async append(node: number, stream: StreamName, options: AppendOptions): Promise<Append> {
+    const { record, producer, closes = false } = options;
+    const headers: Record<string, string> = {};
+    if (record !== null) headers["content-type"] = stream.contentType;
+    if (closes) headers["stream-closed"] = "true";
+    if (producer !== undefined) {
+      headers["producer-id"] = producer.id;
+      headers["producer-epoch"] = String(producer.epoch);
+      headers["producer-seq"] = String(producer.seq);
+    }
+    const body = record === null ? null : bodyOf(record, isJson(stream));
+    const { answer, common } = await this.#ask(node, stream, { method: "POST", headers, body });
+    // Closing adds no data, and is answered 204 the first time too.
+    const duplicate = producer !== undefined && answer.status === 204 && record !== null;
+    return this.history.add({
+      ...common,
+      kind: "append",
+      record: record?.id ?? null,
+      producer: producer ?? null,
+      closes,
+      duplicate,
+      tail: offsetIn(answer),
+      closed: answer.headers.get("stream-closed") === "true",
+    }) as Append;
+  }
+
+  async delete(node: number, stream: StreamName): Promise<Delete> {
+    const { common } = await this.#ask(node, stream, { method: "DELETE" });
+    return this.history.add({
+      ...common,
+      kind: "delete",
+      incarnation: stream.incarnation,
+    }) as Delete;
+  }
+
+  async head(node: number, stream: StreamName): Promise<Head> {
+    const { answer, common } = await this.#ask(node, stream, { method: "HEAD" });
+    return this.history.add({
+      ...common,
+      kind: "head",
+      tail: offsetIn(answer),
+      closed: answer.headers.get("stream-closed") === "true",
+    }) as Head;
+  }
+
+  async read(node: number, stream: StreamName, options: ReadOptions): Promise<Read> {
+    const { start, mode = "catch-up", follower = null } = options;
+    const live = mode === "catch-up" ? "" : `&live=${mode}`;
+    const query = `?offset=${encodeOffset(start)}${live}`;
+    const { answer, common } = await this.#ask(node, stream, { method: "GET" }, query);
+    const given = common.outcome === "ok" ? answer.body : new Uint8Array(0);
+    return this.history.add({
+      ...common,
+      kind: "read",
+      mode,
+      follower,
+      start,
+      end: offsetIn(answer),
+      upToDate: answer.headers.get("stream-up-to-date") === "true",
+      closed: answer.headers.get("stream-closed") === "true",
+      ...piece(stream, given),
+    }) as Read;
+  }
+
+  async #ask(node: number, stream: StreamName, init: RequestInit, query = "") {
+    const invoked = this.history.now();
+    const answer = await send(this.urlOf(node, stream) + query, init);
+    const { status, headers } = answer;
+    const common = {
+      client: this.name,
+      node,
+      path: stream.path,
+      invoked,
+      completed: this.history.now(),
+      outcome: outcomeOf(status),
+      status,
+      reason: answer.reason,
+      retryAfter: headers.has("retry-after"),
+    };
+    return { answer, common };
+  }
+}
+
+/** What a body, or the data of an SSE event, holds. */
+export function piece(
+  stream: StreamName,
+  body: Uint8Array,
+): Pick<Read, "records" | "head" | "rest" | "flaws"> {
+  if (!isJson(stream)) return decode(body);
+  const { bytes, flaws } = storedOfJson(new TextDecoder().decode(body));
+  const decoded = decode(bytes);
+  return { ...decoded, flaws: [...flaws, ...decoded.flaws] };
+}
+
+export function isJson({ contentType }: StreamName): boolean {
+  return contentType === "application/json";
+}
+
+function outcomeOf(status: number | null): Outcome {
+  if (status === null || OPEN.includes(status) || status >= 500) return "unknown";
+  return status < 300 ? "ok" : "refused";
+}
+
+async function send(url: string, init: RequestInit): Promise<Answer> {
+  try {
+    const response = await fetch(url, { ...init, signal: AbortSignal.timeout(LIMIT_MS) });
+    const body = new Uint8Array(await response.arrayBuffer());
+    const reason = response.ok ? null : codeIn(body) ?? response.statusText;
+    return { status: response.status, headers: response.headers, body, reason };
+  } catch (error) {
+    const { name, message } = error as Error;
+    const reason = name === "TimeoutError" ? `no answer in ${LIMIT_MS} ms` : message;
+    return { status: null, headers: new Headers(), body: new Uint8Array(0), reason };
+  }
+}
+
+function codeIn(body: Uint8Array): string | null {
+  try {
+    const parsed = JSON.parse(new TextDecoder().decode(body)) as { error?: { code?: string } };
+    return parsed.error?.code ?? null;
+  } catch {
+    return null;
+  }
+}
+
+function offsetIn({ headers }: Answer): number | null {
+  const token = headers.get("stream-next-offset");
+  return token === null ? null : decodeOffset(token);
+}

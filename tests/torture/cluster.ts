@@ -1,0 +1,157 @@
+/** The nodes of a run, each behind a proxy that keeps its address when the node comes back. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { type RunningServer, type Runtime, startServer } from "../support/server.ts";
+import { TortureDatabase } from "./database.ts";
+import { TcpProxy } from "./tcp_proxy.ts";
+
+export const TOPOLOGIES = ["embedded", "nodes", "failover"] as const;
+export type Topology = typeof TOPOLOGIES[number];
+
+/** Short, so that a fault of some seconds is long. */
+const ARGUMENTS = ["--database-timeout", "2s", "--long-poll-timeout", "4s"];
+const START_PAUSE_MS = 300;
+
+export interface ClusterOptions {
+  readonly topology: Topology;
+  /** Ignored where there is only one. */
+  readonly nodes: number;
+  readonly runtime: Runtime;
+}
+
+type Storage = { url: string } | { dataDir: string };
+
+export class TortureNode {
+  readonly front: TcpProxy;
+  /** Starts so far. */
+  starts = 0;
+  #server: RunningServer | null = null;
+  #wanted = false;
+  #starting: Promise<void> | null = null;
+  readonly #storage: Storage;
+  readonly #runtime: Runtime;
+
+  constructor(readonly index: number, front: TcpProxy, storage: Storage, runtime: Runtime) {
+    this.front = front;
+    this.#storage = storage;
+    this.#runtime = runtime;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.front.port}`;
+  }
+
+  /** Starts it, again and again as a supervisor does, until it runs. */
+  start(): Promise<void> {
+    this.#wanted = true;
+    return this.#starting ??= this.#insist().finally(() => this.#starting = null);
+  }
+
+  /** No goodbye. */
+  async kill(): Promise<void> {
+    this.#wanted = false;
+    await this.#starting;
+    this.front.point(null);
+    await this.#server?.kill();
+    this.#server = null;
+  }
+
+  /** Asks it to go, and waits. Returns its exit code. */
+  async terminate(): Promise<number | null> {
+    this.#wanted = false;
+    await this.#starting;
+    this.front.point(null);
+    const code = await this.#server?.stop() ?? null;
+    this.#server = null;
+    return code;
+  }
+
+  signal(signal: "SIGSTOP" | "SIGCONT"): void {
+    const pid = this.#server?.process.pid;
+    if (pid !== undefined) process.kill(pid, signal);
+  }
+
+  /** What it logged last, each time it ended without being asked to. */
+  readonly crashes: string[] = [];
+
+  async #insist(): Promise<void> {
+    while (this.#wanted && this.#server === null) {
+      try {
+        this.#server = await startServer({
+          runtime: this.#runtime,
+          database: this.#storage,
+          args: ARGUMENTS,
+        });
+      } catch {
+        // The database is away, or the last process has not gone yet.
+        await new Promise((resolve) => setTimeout(resolve, START_PAUSE_MS));
+      }
+    }
+    if (this.#server === null) return;
+    this.starts++;
+    this.#watch(this.#server);
+    const { port } = new URL(this.#server.url);
+    this.front.point({ host: "127.0.0.1", port: Number(port) });
+  }
+
+  #watch(server: RunningServer): void {
+    server.process.once("close", () => {
+      if (!this.#wanted || this.#server !== server) return;
+      this.crashes.push([...server.logs.slice(-5), server.stderr()].join("\n"));
+      this.#server = null;
+      void this.start();
+    });
+  }
+}
+
+export class Cluster {
+  private constructor(
+    readonly topology: Topology,
+    readonly nodes: readonly TortureNode[],
+    /** Null: embedded. */
+    readonly database: TortureDatabase | null,
+    readonly remove: () => void,
+  ) {}
+
+  static async start({ topology, nodes, runtime }: ClusterOptions): Promise<Cluster> {
+    if (topology === "embedded") {
+      const folder = mkdtempSync(join(tmpdir(), "penstock-torture-"));
+      const remove = () => rmSync(folder, { recursive: true, force: true });
+      const storage = { dataDir: join(folder, "data") };
+      return await Cluster.#with(topology, [storage], runtime, null, remove);
+    }
+    const database = await TortureDatabase.start({
+      nodes,
+      standby: topology === "failover",
+      disk: topology === "nodes",
+    });
+    const storages = Array.from({ length: nodes }, (_, at) => ({ url: database.urlFor(at) }));
+    return await Cluster.#with(topology, storages, runtime, database, () => {});
+  }
+
+  static async #with(
+    topology: Topology,
+    storages: readonly Storage[],
+    runtime: Runtime,
+    database: TortureDatabase | null,
+    remove: () => void,
+  ): Promise<Cluster> {
+    const nodes = await Promise.all(
+      storages.map(async (storage, at) =>
+        new TortureNode(at, await TcpProxy.start(), storage, runtime)
+      ),
+    );
+    const cluster = new Cluster(topology, nodes, database, remove);
+    await Promise.all(nodes.map((node) => node.start()));
+    return cluster;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.kill()));
+    for (const node of this.nodes) node.front.stop();
+    await this.database?.stop();
+    this.remove();
+  }
+}

@@ -1,0 +1,186 @@
+/** What can go wrong with PostgreSQL, and between it and the nodes. */
+import postgres from "postgres";
+import type { Cluster } from "./cluster.ts";
+import type { TortureDatabase } from "./database.ts";
+import type { FaultContext, FaultKind } from "./faults.ts";
+import type { Random } from "./random.ts";
+import { sleep } from "./run_state.ts";
+import type { TcpProxy } from "./tcp_proxy.ts";
+
+/** More than the server has. */
+const CONNECTIONS = 80;
+
+const hasStandby = (cluster: Cluster) => cluster.database!.hasStandby;
+
+export const DATABASE_FAULTS: readonly FaultKind[] = [
+  restart("restart PostgreSQL, fast", "SIGINT", 2),
+  restart("restart PostgreSQL, immediate", "SIGQUIT", 2),
+  restart("kill -9 PostgreSQL", "SIGKILL", 3),
+  {
+    name: "pause PostgreSQL",
+    part: "database",
+    weight: 3,
+    async inflict({ cluster, random }) {
+      await cluster.database!.signalPrimary("SIGSTOP");
+      await sleep(random.between(300, 6000));
+      await cluster.database!.signalPrimary("SIGCONT");
+      return "primary";
+    },
+  },
+  {
+    name: "end all sessions",
+    part: "database",
+    weight: 2,
+    async inflict({ cluster }) {
+      await cluster.database!.asAdmin((sql) =>
+        sql.unsafe("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'")
+      );
+      return "primary";
+    },
+  },
+  {
+    name: "lock the streams",
+    part: "database",
+    weight: 2,
+    async inflict({ cluster, random }) {
+      const held = random.between(500, 4000);
+      await cluster.database!.asAdmin((sql) =>
+        sql.begin(async (transaction) => {
+          await transaction.unsafe("lock table penstock.streams in access exclusive mode");
+          await sleep(held);
+        }), "torture");
+      return `${held} ms`;
+    },
+  },
+  {
+    name: "exhaust the connections",
+    part: "database",
+    weight: 2,
+    async inflict({ cluster, random }) {
+      return await exhaust(cluster.database!, random.between(1000, 4000));
+    },
+  },
+  {
+    name: "fill the disk",
+    part: "database",
+    weight: 1,
+    applies: (cluster) => cluster.database!.ownDisk,
+    async inflict({ cluster, random }) {
+      const database = cluster.database!;
+      await database.fillDisk();
+      await sleep(random.between(1000, 4000));
+      await database.freeDisk();
+      // A server that cannot write its log ends itself.
+      await database.startPrimary();
+      return "primary";
+    },
+  },
+  {
+    name: "fail over",
+    part: "database",
+    weight: 8,
+    applies: hasStandby,
+    async inflict({ cluster, random }) {
+      if (!(await cluster.database!.failOver())) throw new Error("the standby was not in step");
+      await sleep(random.between(0, 1000));
+      await cluster.database!.rebuildStandby();
+      return "primary";
+    },
+  },
+  {
+    name: "pause the standby",
+    part: "database",
+    weight: 3,
+    applies: hasStandby,
+    async inflict({ cluster, random }) {
+      await cluster.database!.signalStandby("SIGSTOP");
+      await sleep(random.between(300, 5000));
+      await cluster.database!.signalStandby("SIGCONT");
+      return "standby";
+    },
+  },
+  onProxy("cut a node's database", 3, async (proxy, random) => {
+    proxy.refusing = true;
+    proxy.cut();
+    await sleep(random.between(0, 4000));
+    proxy.refusing = false;
+  }),
+  onProxy("half-open a node's database", 4, async (proxy, random) => {
+    proxy.stall(random.pick(["both", "answers"]));
+    await sleep(0);
+  }),
+  onProxy("delay a node's database", 2, async (proxy, random) => {
+    proxy.delayMs = random.between(5, 300);
+    await sleep(random.between(1000, 4000));
+    proxy.delayMs = 0;
+  }),
+  onProxy("cut LISTEN", 2, async (proxy) => {
+    proxy.cut("listening");
+    await sleep(0);
+  }),
+  onProxy("half-open LISTEN", 3, async (proxy, random) => {
+    proxy.stall(random.pick(["both", "answers"]), "listening");
+    await sleep(0);
+  }),
+];
+
+function restart(
+  name: string,
+  signal: "SIGINT" | "SIGQUIT" | "SIGKILL",
+  weight: number,
+): FaultKind {
+  return {
+    name,
+    part: "database",
+    weight,
+    async inflict({ cluster, random }: FaultContext) {
+      await cluster.database!.stopPrimary(signal);
+      await sleep(random.between(0, 2000));
+      await cluster.database!.startPrimary();
+      return "primary";
+    },
+  };
+}
+
+function onProxy(
+  name: string,
+  weight: number,
+  act: (proxy: TcpProxy, random: Random) => Promise<void>,
+): FaultKind {
+  return {
+    name,
+    part: "connections",
+    weight,
+    async inflict({ cluster, random }) {
+      const node = random.between(0, cluster.nodes.length - 1);
+      await act(cluster.database!.proxies[node]!, random);
+      return `node ${node}`;
+    },
+  };
+}
+
+/** Takes every connection there is, after ending the nodes' own. */
+async function exhaust(database: TortureDatabase, held: number): Promise<string> {
+  const sql = postgres(database.directUrl, {
+    max: CONNECTIONS,
+    connect_timeout: 5,
+    onnotice: () => {},
+  });
+  const taken = Array.from({ length: CONNECTIONS }, () => sql.unsafe("select pg_sleep(0.05)"));
+  await Promise.allSettled(taken);
+  await database.asAdmin((admin) =>
+    admin.unsafe(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where usename = 'app' and application_name = 'penstock'`,
+    )
+  );
+  const until = performance.now() + held;
+  let most = 0;
+  while (performance.now() < until) {
+    const tries = Array.from({ length: CONNECTIONS }, () => sql.unsafe("select pg_sleep(0.2)"));
+    const had = await Promise.allSettled(tries);
+    most = Math.max(most, had.filter(({ status }) => status === "fulfilled").length);
+  }
+  await sql.end({ timeout: 1 });
+  return `${most} connections`;
+}

@@ -1,0 +1,186 @@
+/**
+ * A client that follows a stream to its end, by long-poll and by SSE in turn, on whichever node,
+ * and always goes on from the last offset it was given.
+ */
+import { decodeOffset, encodeOffset } from "../../src/offset.ts";
+import { type Client, isJson, piece, type StreamName } from "./client.ts";
+import type { Random } from "./random.ts";
+
+/** A connection silent for so long may be dead; a client cannot tell. */
+const SILENCE_MS = 5000;
+const PAUSE_MS = 100;
+
+interface Control {
+  readonly streamNextOffset: string;
+  readonly upToDate?: boolean;
+  readonly streamClosed?: boolean;
+}
+
+export class Follower {
+  position: number;
+  /** It was told that the stream is closed, or is gone. */
+  ended = false;
+  readonly #client: Client;
+  readonly #stream: StreamName;
+  readonly #random: Random;
+  #enough: () => boolean = () => false;
+  #abort: AbortController | null = null;
+
+  constructor(client: Client, stream: StreamName, start: number, random: Random) {
+    this.#client = client;
+    this.#stream = stream;
+    this.position = start;
+    this.#random = random;
+  }
+
+  get name(): string {
+    return this.#client.name;
+  }
+
+  /** Follows until the end of the stream, or until it is enough. */
+  async run(enough: () => boolean): Promise<void> {
+    this.#enough = enough;
+    while (!this.ended && !enough()) {
+      const node = this.#random.between(0, this.#client.nodes - 1);
+      const pleased = this.#random.chance(0.5) ? await this.#longPoll(node) : await this.#sse(node);
+      if (!pleased) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+  }
+
+  /** Has it look at whether it is enough, now. */
+  interrupt(): void {
+    this.#abort?.abort();
+  }
+
+  /** A few of them, on one node. Returns whether the last one was answered. */
+  async #longPoll(node: number): Promise<boolean> {
+    for (let left = this.#random.between(1, 20); left > 0 && !this.#enough(); left--) {
+      const read = await this.#client.read(node, this.#stream, {
+        start: this.position,
+        mode: "long-poll",
+        follower: this.name,
+      });
+      if (read.outcome === "refused") this.ended = true;
+      if (read.outcome !== "ok" || read.end === null) return false;
+      this.position = read.end;
+      this.ended = read.closed;
+      if (read.closed) break;
+    }
+    return true;
+  }
+
+  /** One connection. Returns whether it was one. */
+  async #sse(node: number): Promise<boolean> {
+    const abort = this.#abort = new AbortController();
+    const lifetime = this.#random.between(500, 15_000);
+    const timers = [setTimeout(() => abort.abort(), lifetime)];
+    const silence = () => {
+      clearTimeout(timers[1]);
+      timers[1] = setTimeout(() => abort.abort(), SILENCE_MS);
+    };
+    silence();
+    const opened = this.#client.history.now();
+    try {
+      const query = `?offset=${encodeOffset(this.position)}&live=sse`;
+      const response = await fetch(this.#client.urlOf(node, this.#stream) + query, {
+        signal: abort.signal,
+      });
+      if (response.status === 404 || response.status === 410) this.ended = true;
+      if (!response.ok) {
+        this.#record(node, opened, null, new Uint8Array(0), response);
+        await response.body?.cancel();
+        return false;
+      }
+      let data: Uint8Array = new Uint8Array(0);
+      for await (const event of eventsIn(response)) {
+        silence();
+        if (event.type === "data") data = joined(data, this.#bytesOf(event.data));
+        if (event.type !== "control") continue;
+        const control = JSON.parse(event.data) as Control;
+        this.#record(node, opened, control, data, response);
+        data = new Uint8Array(0);
+        if (control.streamClosed === true) this.ended = true;
+        if (this.ended || this.#enough()) break;
+      }
+      return true;
+    } catch {
+      return abort.signal.aborted;
+    } finally {
+      timers.forEach(clearTimeout);
+      abort.abort();
+      this.#abort = null;
+    }
+  }
+
+  #record(
+    node: number,
+    opened: number,
+    control: Control | null,
+    data: Uint8Array,
+    response: Response,
+  ): void {
+    const { history } = this.#client;
+    const end = control === null ? null : decodeOffset(control.streamNextOffset);
+    const refused = response.status < 500 && response.status !== 429;
+    history.add({
+      kind: "read",
+      mode: "sse",
+      client: this.name,
+      follower: this.name,
+      node,
+      path: this.#stream.path,
+      invoked: opened,
+      completed: history.now(),
+      outcome: response.ok ? "ok" : refused ? "refused" : "unknown",
+      status: response.status,
+      reason: response.ok ? null : response.statusText,
+      retryAfter: response.headers.has("retry-after"),
+      start: this.position,
+      end,
+      upToDate: control?.upToDate === true,
+      closed: control?.streamClosed === true,
+      ...piece(this.#stream, data),
+    });
+    if (end !== null) this.position = end;
+  }
+
+  #bytesOf(data: string): Uint8Array {
+    const textual = isJson(this.#stream) || this.#stream.contentType.startsWith("text/");
+    return textual ? new TextEncoder().encode(data) : Uint8Array.fromBase64(data);
+  }
+}
+
+interface ServerSentEvent {
+  readonly type: string;
+  readonly data: string;
+}
+
+async function* eventsIn(response: Response): AsyncGenerator<ServerSentEvent> {
+  let text = "";
+  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    for (let end = text.indexOf("\n\n"); end !== -1; end = text.indexOf("\n\n")) {
+      yield eventOf(text.slice(0, end));
+      text = text.slice(end + 2);
+    }
+  }
+}
+
+function eventOf(text: string): ServerSentEvent {
+  let type = "message";
+  const data: string[] = [];
+  for (const line of text.split("\n")) {
+    const value = line.slice(line.indexOf(":") + 1).replace(/^ /, "");
+    if (line.startsWith("event:")) type = value;
+    if (line.startsWith("data:")) data.push(value);
+  }
+  return { type, data: data.join("\n") };
+}
+
+function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
+  if (a.length === 0) return b;
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
+}

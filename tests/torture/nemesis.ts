@@ -1,0 +1,44 @@
+/** Does harm, one or two things at a time, as the seed says, and puts each right again. */
+import type { Cluster } from "./cluster.ts";
+import { applicable, type FaultKind } from "./faults.ts";
+import type { HistoryRecorder } from "./history.ts";
+import type { Random } from "./random.ts";
+import { type RunState, sleep } from "./run_state.ts";
+
+/** Between two faults, so that there is something to break again. Milliseconds. */
+const SHORTEST_REST_MS = 300;
+const LONGEST_REST_MS = 3000;
+
+export async function harm(run: RunState, cluster: Cluster, random: Random): Promise<void> {
+  const kinds = applicable(cluster);
+  const weights = Object.fromEntries(kinds.map((kind) => [kind.name, kind.weight]));
+  const byName = new Map(kinds.map((kind) => [kind.name, kind]));
+  const draw = () => byName.get(random.weighted(weights))!;
+  while (!run.ending) {
+    await sleep(random.between(SHORTEST_REST_MS, LONGEST_REST_MS));
+    if (run.ending) break;
+    const first = draw();
+    const second = draw();
+    const both = random.chance(0.3) && second.part !== first.part;
+    const chosen = both ? [first, second] : [first];
+    await Promise.all(chosen.map((kind) => inflict(kind, cluster, run, random.fork())));
+  }
+}
+
+/** Does one thing, and writes down when. */
+export async function inflict(
+  kind: FaultKind,
+  cluster: Cluster,
+  run: RunState,
+  random: Random,
+): Promise<void> {
+  const history: HistoryRecorder = run.history;
+  const fault = { kind: kind.name, target: "", from: history.now(), to: Infinity };
+  history.faults.push(fault);
+  try {
+    fault.target = await kind.inflict({ cluster, run, random });
+  } catch (error) {
+    fault.target = `failed: ${(error as Error).message}`;
+  }
+  fault.to = history.now();
+}

@@ -1,0 +1,85 @@
+/** `deno task torture`: see --help. */
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { TOPOLOGIES, type Topology } from "./cluster.ts";
+import { serialise } from "./history.ts";
+import { explain, summary } from "./report.ts";
+import { torture, type TortureResult } from "./torture.ts";
+
+const HELP = `deno task torture [options]
+
+Runs real nodes on a real PostgreSQL, breaks them in every way a seed says while clients write, read
+and follow, and proves from everything the clients saw that nothing was lost, doubled or reordered.
+
+  --topology NAME  embedded, nodes, failover; or all in turn (default)
+  --minutes N      of harm, for each topology (default 1)
+  --seed S         a whole number; another one each time by default
+  --nodes N        nodes on one PostgreSQL (default 3)
+  --streams N      streams in use at once (default 5)
+  --think MS       between two appends of one writer, on average (default 60)
+  --binary         runs dist/penstock, as deno task compile made it
+
+Exits with 1 when a promise was broken; the seed and the history of the run are printed then.`;
+
+const { values } = parseArgs({
+  options: {
+    topology: { type: "string", default: "all" },
+    minutes: { type: "string", default: "1" },
+    seed: { type: "string" },
+    nodes: { type: "string", default: "3" },
+    streams: { type: "string", default: "5" },
+    think: { type: "string", default: "60" },
+    binary: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
+});
+
+if (values.help) {
+  console.log(HELP);
+  process.exit(0);
+}
+const seed = values.seed === undefined ? Math.floor(Math.random() * 1e9) : Number(values.seed);
+const chosen = values.topology === "all"
+  ? TOPOLOGIES
+  : TOPOLOGIES.filter((name) => name === values.topology);
+if (chosen.length === 0) {
+  console.error(`there is no topology ${values.topology}\n\n${HELP}`);
+  process.exit(2);
+}
+
+let failed = false;
+for (const topology of chosen) {
+  console.log(`\n${topology}, seed ${seed}, ${values.minutes} min`);
+  const result = await torture({
+    topology,
+    seed,
+    ms: Number(values.minutes) * 60_000,
+    nodes: topology === "embedded" ? 1 : Number(values.nodes),
+    runtime: values.binary ? "binary" : "deno",
+    streams: Number(values.streams),
+    thinkMs: Number(values.think),
+    say: (line) => console.log(`  ${line}`),
+  });
+  failed = report(topology, result) || failed;
+}
+process.exit(failed ? 1 : 0);
+
+/** Returns whether there is something to be ashamed of. */
+function report(topology: Topology, { history, violations, troubles }: TortureResult): boolean {
+  console.log(summary(history));
+  const { operations, faults } = history;
+  console.log(
+    `\n${topology}: ${operations.length} operations checked, ${faults.length} faults injected, ` +
+      `${violations.length} violations, ${troubles.length} troubles`,
+  );
+  for (const trouble of troubles) console.log(trouble);
+  if (violations.length === 0 && troubles.length === 0) return false;
+  console.log(explain(history, violations));
+  const file = join(mkdtempSync(join(tmpdir(), "penstock-torture-history-")), "history.json");
+  writeFileSync(file, serialise(history));
+  console.log(`\nseed ${seed}, topology ${topology}; the whole history is in ${file}`);
+  return true;
+}

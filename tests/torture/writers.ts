@@ -1,0 +1,97 @@
+/** Clients that append: without a producer, with one, and with one that has several under way. */
+import type { StreamName } from "./client.ts";
+import type { Append } from "./history.ts";
+import type { Random } from "./random.ts";
+import { type RunState, sleep } from "./run_state.ts";
+
+/** A stream while it is written to. */
+export interface OpenStream {
+  readonly name: StreamName;
+  /** Positions where a record ended, as answers said. */
+  readonly boundaries: number[];
+  /** Writers are to stop. */
+  done: boolean;
+}
+
+export type Writer = (run: RunState, stream: OpenStream, random: Random) => Promise<void>;
+
+export const WRITERS = { plain, producer, pipelined } as const;
+
+/** No producer: what has no answer is not sent again, for it might be there twice then. */
+async function plain(run: RunState, stream: OpenStream, random: Random): Promise<void> {
+  const client = run.client("plain");
+  const home = random.chance(0.5) ? run.node(random) : null;
+  while (!stream.done) {
+    const record = run.record(stream.name.path, random);
+    const done = await client.append(home ?? run.node(random), stream.name, { record });
+    if (ended(stream, done)) return;
+    await run.think(random);
+  }
+}
+
+/** One at a time, each until its outcome is known; begins a new epoch now and then. */
+async function producer(run: RunState, stream: OpenStream, random: Random): Promise<void> {
+  const client = run.client("producer");
+  const id = `${stream.name.path}#${stream.name.incarnation} ${client.name}`;
+  let epoch = 0;
+  let seq = 0;
+  while (!stream.done) {
+    const record = run.record(stream.name.path, random);
+    const claim = { id, epoch, seq };
+    const options = { record, producer: claim };
+    if (random.chance(0.03)) {
+      // As after a crash: one attempt, and nobody waits for what comes of it.
+      await client.append(run.node(random), stream.name, options);
+      epoch++;
+      seq = 0;
+      continue;
+    }
+    const done = await run.insist(random, (node) => client.append(node, stream.name, options));
+    if (done === null || ended(stream, done)) return;
+    if (done.outcome === "ok" && random.chance(0.05)) {
+      // Sent again although it was answered: a duplicate.
+      await client.append(run.node(random), stream.name, options);
+    }
+    seq++;
+    if (epoch > 0 && seq === 1 && random.chance(0.5)) {
+      // The one from before the crash wakes up.
+      const late = run.record(stream.name.path, random);
+      await client.append(run.node(random), stream.name, {
+        record: late,
+        producer: { id, epoch: epoch - 1, seq: random.between(0, 50) },
+      });
+    }
+    await run.think(random);
+  }
+}
+
+/** Three under way at once, over all nodes, so that they arrive in any order. */
+async function pipelined(run: RunState, stream: OpenStream, random: Random): Promise<void> {
+  const client = run.client("pipelined");
+  const id = `${stream.name.path}#${stream.name.incarnation} ${client.name}`;
+  let seq = 0;
+  const lane = async (own: Random) => {
+    while (!stream.done) {
+      const record = run.record(stream.name.path, own);
+      const options = { record, producer: { id, epoch: 0, seq: seq++ } };
+      while (true) {
+        const done = await run.insist(own, (node) => client.append(node, stream.name, options));
+        if (done === null || ended(stream, done)) return;
+        // A gap: its predecessors are on their way.
+        if (done.outcome === "ok" || stream.done) break;
+        await sleep(own.between(5, 30));
+      }
+      await run.think(own);
+    }
+  };
+  await Promise.all([1, 2, 3].map(() => lane(random.fork())));
+}
+
+/** Notes what the answer showed. Returns whether the stream takes no more. */
+function ended(stream: OpenStream, done: Append): boolean {
+  if (done.outcome === "ok" && done.tail !== null && !done.duplicate) {
+    stream.boundaries.push(done.tail);
+  }
+  if (done.outcome !== "refused") return false;
+  return done.reason === "stream_closed" || done.status === 404 || done.status === 410;
+}
