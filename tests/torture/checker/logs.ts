@@ -106,6 +106,8 @@ class LogBuilder {
   readonly #logs = new Map<Incarnation, Log>();
   readonly #met = new Map<number, Incarnation>();
   readonly #lengths = new Map<number, number>();
+  /** When each record was first answered with success. */
+  readonly #acked = new Map<number, number>();
   readonly #violations: Violation[] = [];
 
   constructor(history: History, incarnations: Incarnations) {
@@ -149,8 +151,11 @@ class LogBuilder {
   }
 
   #placeAcked(operation: Append | Create): void {
-    const log = this.#logs.get(this.#met.get(operation.id)!);
     const { record, tail } = operation;
+    if (record !== null && !this.#acked.has(record)) {
+      this.#acked.set(record, operation.completed);
+    }
+    const log = this.#logs.get(this.#met.get(operation.id)!);
     if (log === undefined || record === null || tail === null) return;
     if (operation.kind === "create") {
       // The answer's tail may be a later one when the stream was there already.
@@ -210,6 +215,9 @@ class LogBuilder {
   /** A stream holds what was appended to it, and a fork also what it inherited. */
   #checkHome(one: Incarnation, record: number, at: number, read: Read): void {
     const { path } = this.#history.records.get(record)!;
+    if (path === one.path && (this.#acked.get(record) ?? Infinity) < one.mayExistFrom) {
+      this.#report("resurrected record", `record ${record} was of the stream before`, read);
+    }
     if (path === one.path || at < (one.fork?.position ?? 0)) return;
     this.#report("misplaced record", `record ${record} was written to ${path}`, read);
   }

@@ -15,6 +15,7 @@ export type Rule =
   | "false 409"
   | "false 403"
   | "undead stream"
+  | "resurrected record"
   | "outlived its TTL"
   | "lost append"
   | "doubled append"

@@ -1,0 +1,456 @@
+/** The checker: finds nothing in a history that is right, and every kind of wrong in one that is not. */
+import assert from "node:assert/strict";
+import { messagesOf, storedBytes } from "../records.ts";
+import { check } from "./check.ts";
+import { refused, Story, UNKNOWN } from "./story.ts";
+import type { Rule } from "./violation.ts";
+
+/** A stream with three records, that a test goes on from. */
+function begun(): Story {
+  const story = new Story();
+  story.create("s");
+  for (let count = 0; count < 3; count++) story.append("s");
+  return story;
+}
+
+function records(story: Story, path = "s"): number[] {
+  return story.streams.get(path)!.records;
+}
+
+function rulesOf(story: Story): Rule[] {
+  return [...new Set(check(story.history).map((violation) => violation.rule))];
+}
+
+function finds(story: Story, rule: Rule): void {
+  const rules = rulesOf(story);
+  assert.ok(rules.includes(rule), `${rule} is not among: ${rules.join(", ")}`);
+}
+
+const UNAVAILABLE = { ...UNKNOWN, status: 503, reason: "database_unavailable", retryAfter: true };
+
+Deno.test("a history in which everything went well, and much was not answered, is found right", () => {
+  const story = begun();
+  const producer = { id: "p", epoch: 0, seq: 0 };
+  const first = story.append("s", { producer }, UNKNOWN);
+  story.append("s", { producer, record: first.record });
+  story.append("s", { producer: { ...producer, seq: 1 } });
+  story.append("s", { producer: { ...producer, epoch: 1 } });
+  story.append("s", { producer: { ...producer, seq: 2 } }, refused(403, "stale_epoch"));
+  story.append("s", { producer: { ...producer, epoch: 1, seq: 5 } }, refused(409, "sequence_gap"));
+  story.append("s", {}, UNAVAILABLE);
+  records(story).pop(); // not answered, and not there
+  story.append("s", {}, UNAVAILABLE); // not answered, and there
+  const middle = story.read("s", { mode: "sse", follower: "f" }).end!;
+  story.create("fork", { fork: { source: "s", position: middle } });
+  story.append("fork");
+  story.append("s");
+  story.read("s", { start: middle, mode: "long-poll", follower: "f" });
+  story.head("s");
+  const tail = story.append("s", { closes: true }).tail!;
+  story.append("s", {}, { ...refused(409, "stream_closed"), tail });
+  story.read("s", { start: tail });
+  story.history.followerEnds.push({ follower: "g", path: "s", position: tail, tail });
+  story.create("mortal");
+  story.append("mortal");
+  story.delete("mortal");
+  story.head("mortal", refused(404, "Not Found"));
+  story.create("mortal");
+  story.append("mortal");
+  story.create("ttl", { ttlMs: 1000 });
+  story.clock += 500;
+  story.read("ttl");
+  story.clock += 5000;
+  story.head("ttl", refused(404, "Not Found"));
+  for (const path of ["s", "fork", "mortal"]) story.settle(path);
+  assert.deepEqual(check(story.history), []);
+});
+
+Deno.test("lost: an acked append that no node has in the end", () => {
+  const story = begun();
+  records(story).pop();
+  story.settle("s");
+  finds(story, "lost append");
+});
+
+Deno.test("lost: an append acked as a duplicate that is not there", () => {
+  const story = begun();
+  const producer = { id: "p", epoch: 0, seq: 0 };
+  const first = story.append("s", { producer }, UNKNOWN);
+  records(story).pop();
+  story.append("s", { producer, record: first.record });
+  story.settle("s");
+  finds(story, "lost append");
+});
+
+Deno.test("lost: one node does not have what the other has", () => {
+  const story = begun();
+  story.append("s", {}, UNKNOWN);
+  const [whole] = [story.read("s"), records(story).pop()];
+  const less = story.read("s", {}, { node: 1 });
+  story.history.settled.push({ path: "s", reads: [whole.id] }, { path: "s", reads: [less.id] });
+  finds(story, "readers disagree");
+});
+
+Deno.test("doubled: an append that is there twice", () => {
+  const story = begun();
+  records(story).push(records(story)[0]!);
+  story.settle("s");
+  finds(story, "doubled append");
+});
+
+Deno.test("doubled: an append without an answer is there twice, in different pages", () => {
+  const story = begun();
+  const { record } = story.append("s", {}, UNKNOWN);
+  const end = story.read("s").end!;
+  records(story).push(record!);
+  story.read("s", { start: end });
+  finds(story, "doubled append");
+});
+
+Deno.test("reordered: two readers have two orders", () => {
+  const story = begun();
+  story.read("s");
+  records(story).reverse();
+  story.read("s");
+  finds(story, "readers disagree");
+});
+
+Deno.test("reordered: an order all readers agree on, but not what time says", () => {
+  const story = new Story();
+  story.create("s");
+  const one = story.append("s", { producer: { id: "p", epoch: 0, seq: 0 } }, UNKNOWN);
+  story.append("s", { producer: { id: "p", epoch: 0, seq: 0 }, record: one.record }, {
+    duplicate: true,
+  });
+  const two = story.append("s", {}, UNKNOWN);
+  records(story).reverse();
+  assert.deepEqual(records(story), [two.record, one.record]);
+  story.settle("s");
+  finds(story, "out of order");
+});
+
+Deno.test("offsets: an answer places a record where readers do not find it", () => {
+  const story = begun();
+  story.append("s", {}, { tail: story.tailOf("s") + 500 });
+  story.settle("s");
+  finds(story, "doubled append");
+});
+
+Deno.test("offsets: the tail goes back", () => {
+  const story = begun();
+  story.head("s");
+  story.head("s", { tail: story.tailOf("s") - 10 });
+  finds(story, "stale");
+});
+
+Deno.test("stale: a read after an ack does not have it", () => {
+  const story = begun();
+  const [last] = records(story).splice(2);
+  story.read("s");
+  records(story).push(last!);
+  story.settle("s");
+  finds(story, "stale");
+});
+
+Deno.test("stale: an answer less than another answer, and both under way at once, are right", () => {
+  const story = begun();
+  const before = story.tailOf("s");
+  const slow = story.append("s", {});
+  story.head("s", { tail: before, invoked: slow.invoked - 0.5, completed: story.clock + 1 });
+  story.clock += 10;
+  story.settle("s");
+  assert.deepEqual(check(story.history), []);
+});
+
+Deno.test("changed: what the decoder cannot read as ours is reported", () => {
+  const story = begun();
+  story.read("s", {}, { flaws: ["not a record of ours"] });
+  finds(story, "changed bytes");
+});
+
+Deno.test("changed: one byte in a record that was read in part", () => {
+  const story = begun();
+  const [, second] = records(story);
+  const shape = story.history.records.get(second!)!;
+  const start = story.lengthOf(records(story)[0]!);
+  const bytes = storedBytes(shape);
+  const text = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+  const third = records(story)[2]!;
+  const read = (head: string) =>
+    story.read("s", { start: start + 5 }, { head, records: [third], end: story.tailOf("s") });
+  read(text.slice(5));
+  assert.deepEqual(check(story.history), []);
+  read(text.slice(5).replace("record", "rEcord"));
+  finds(story, "changed bytes");
+});
+
+Deno.test("torn: up to date in the middle of a record", () => {
+  const story = begun();
+  const [message] = messagesOf(story.history.records.get(3)!);
+  const records_ = records(story).slice(0, 2);
+  const rest = message!.slice(0, 10);
+  const end = story.tailOf("s") - story.lengthOf(3) + 10;
+  story.read("s", {}, { records: records_, rest, end, upToDate: false });
+  assert.deepEqual(check(story.history), []);
+  story.read("s", {}, { records: records_, rest, end });
+  finds(story, "torn record");
+});
+
+Deno.test("torn: the last record ever read, by one reader only", () => {
+  const story = begun();
+  story.append("s", {}, UNKNOWN);
+  records(story).pop();
+  story.read("s", {}, { rest: "{", end: story.tailOf("s") + 1 });
+  finds(story, "torn record");
+});
+
+Deno.test("misplaced: a record of another stream", () => {
+  const story = begun();
+  story.create("other");
+  const { record } = story.append("other");
+  records(story).push(record!);
+  story.read("s");
+  finds(story, "misplaced record");
+});
+
+Deno.test("range: an answer that says it goes further than it does", () => {
+  const story = begun();
+  story.read("s", {}, { end: story.tailOf("s") + 7 });
+  finds(story, "wrong range");
+});
+
+Deno.test("range: a page without a record in its middle", () => {
+  const story = begun();
+  const [first, , last] = records(story);
+  story.read("s", {}, { records: [first!, last!] });
+  finds(story, "doubled append"); // the last one lies elsewhere
+});
+
+Deno.test("refused, and yet it is there", () => {
+  const story = begun();
+  const { record } = story.append("s", {}, refused(403, "stale_epoch"));
+  records(story).push(record!);
+  story.read("s");
+  finds(story, "refused yet stored");
+});
+
+Deno.test("read before anybody had sent it", () => {
+  const story = begun();
+  const read = story.read("s");
+  const { record } = story.append("s");
+  story.history.operations[read.id] = { ...read, records: [...read.records, record!] };
+  finds(story, "read before it was written");
+});
+
+Deno.test("forks: other bytes than the source's", () => {
+  const story = begun();
+  story.create("fork", { fork: { source: "s", position: story.tailOf("s") } });
+  records(story, "fork").reverse();
+  story.read("fork");
+  story.read("s");
+  finds(story, "readers disagree");
+});
+
+Deno.test("forks: an append to the source shows in the fork", () => {
+  const story = begun();
+  story.create("fork", { fork: { source: "s", position: story.tailOf("s") } });
+  const { record } = story.append("s");
+  records(story, "fork").push(record!);
+  story.read("fork");
+  finds(story, "misplaced record");
+});
+
+Deno.test("closed: an append is taken after it", () => {
+  const story = begun();
+  story.append("s", { closes: true });
+  story.append("s", {}, { closed: false });
+  finds(story, "closed, then open");
+});
+
+Deno.test("closed: a record without an answer appears after it", () => {
+  const story = begun();
+  story.append("s", { closes: true });
+  story.append("s", {}, UNKNOWN);
+  story.read("s");
+  finds(story, "closed, then open");
+});
+
+Deno.test("closed: another node says it is open", () => {
+  const story = begun();
+  story.append("s", { closes: true });
+  story.head("s", { closed: false });
+  finds(story, "closed, then open");
+});
+
+Deno.test("closed: a follower is told the end before the end", () => {
+  const story = begun();
+  story.append("s", { closes: true, record: null }, UNKNOWN);
+  const [first] = records(story);
+  story.read("s", { mode: "sse", follower: "f" }, {
+    records: [first!],
+    end: story.lengthOf(first!),
+    upToDate: false,
+  });
+  story.read("s");
+  finds(story, "two ends");
+});
+
+Deno.test("closed: nobody had asked for it", () => {
+  const story = begun();
+  story.append("s", {}, refused(409, "stream_closed"));
+  story.read("s", {}, { closed: true });
+  finds(story, "closed by nobody");
+});
+
+Deno.test("404 for a stream that exists", () => {
+  const story = begun();
+  story.head("s", refused(404, "Not Found"));
+  finds(story, "false 404");
+});
+
+Deno.test("404 while a delete is under way is right, before it is not", () => {
+  const story = begun();
+  const early = story.head("s", refused(404, "Not Found"));
+  const gone = story.delete("s");
+  story.history.operations[early.id] = { ...early, invoked: gone.invoked, completed: story.clock };
+  assert.deepEqual(check(story.history), []);
+});
+
+Deno.test("a fork is refused for want of a source that exists", () => {
+  const story = begun();
+  story.create("fork", { fork: { source: "s", position: 0 } }, refused(404, "stream_not_found"));
+  finds(story, "false 404");
+});
+
+Deno.test("deleted, and yet it answers", () => {
+  const story = begun();
+  story.delete("s");
+  story.read("s");
+  finds(story, "undead stream");
+});
+
+Deno.test("deleted by a request without an answer may be there or not", () => {
+  const story = begun();
+  story.delete("s", UNKNOWN);
+  story.read("s");
+  story.head("s", refused(404, "Not Found"));
+  assert.deepEqual(check(story.history), []);
+});
+
+Deno.test("created again, and a record of the one before shows", () => {
+  const story = begun();
+  story.read("s");
+  const [old] = records(story);
+  story.delete("s");
+  story.create("s");
+  records(story).push(old!);
+  story.settle("s");
+  finds(story, "resurrected record");
+});
+
+Deno.test("TTL: expired though it was used", () => {
+  const story = new Story();
+  story.create("s", { ttlMs: 1000 });
+  story.clock += 900;
+  story.read("s");
+  story.clock += 900;
+  story.head("s", refused(404, "Not Found"));
+  finds(story, "false 404");
+});
+
+Deno.test("TTL: there although nobody has used it for long", () => {
+  const story = new Story();
+  story.create("s", { ttlMs: 1000 });
+  story.clock += 4000;
+  story.read("s");
+  finds(story, "outlived its TTL");
+});
+
+Deno.test("409: a gap where there is none", () => {
+  const story = begun();
+  story.append("s", { producer: { id: "p", epoch: 0, seq: 0 } });
+  story.append("s", { producer: { id: "p", epoch: 0, seq: 1 } }, refused(409, "sequence_gap"));
+  finds(story, "false 409");
+});
+
+Deno.test("409: a PUT of a path where nothing is", () => {
+  const story = new Story();
+  story.create("s", {}, refused(409, "conflict"));
+  finds(story, "false 409");
+});
+
+Deno.test("409: for a reason that these clients cannot have given", () => {
+  const story = begun();
+  story.append("s", {}, refused(409, "content_type_mismatch"));
+  finds(story, "unexpected answer");
+});
+
+Deno.test("403: fenced, and there is no newer epoch", () => {
+  const story = begun();
+  story.append("s", { producer: { id: "p", epoch: 0, seq: 0 } }, refused(403, "stale_epoch"));
+  finds(story, "false 403");
+});
+
+Deno.test("producers: an older epoch writes", () => {
+  const story = begun();
+  story.append("s", { producer: { id: "p", epoch: 1, seq: 0 } });
+  story.append("s", { producer: { id: "p", epoch: 0, seq: 0 } });
+  finds(story, "fenced producer wrote");
+});
+
+Deno.test("producers: a retry is taken as new", () => {
+  const story = begun();
+  const producer = { id: "p", epoch: 0, seq: 0 };
+  const { record } = story.append("s", { producer });
+  story.append("s", { producer, record }, { duplicate: false });
+  finds(story, "duplicate taken twice");
+});
+
+Deno.test("producers: records in another order than their sequence", () => {
+  const story = begun();
+  const one = story.append("s", { producer: { id: "p", epoch: 0, seq: 0 } }, UNKNOWN);
+  story.append("s", { producer: { id: "p", epoch: 0, seq: 1 } }, UNKNOWN);
+  assert.equal(records(story).at(-2), one.record);
+  records(story).splice(-2, 2, ...records(story).slice(-2).reverse());
+  story.read("s");
+  finds(story, "producer out of order");
+});
+
+Deno.test("followers: a gap, a duplicate, and one that is left behind", () => {
+  const told = (start: number) => {
+    const story = begun();
+    story.read("s", { mode: "sse", follower: "f" });
+    const tail = story.tailOf("s");
+    story.append("s");
+    story.append("s");
+    story.read("s", { mode: "sse", follower: "f", start: tail + start });
+    return story;
+  };
+  const length = begun().lengthOf(1);
+  assert.deepEqual(check(told(0).history), []);
+  finds(told(length), "follower's gap");
+  finds(told(-length), "follower's duplicate");
+  const behind = begun();
+  behind.read("s", { mode: "sse", follower: "f" });
+  behind.history.followerEnds.push({ follower: "f", path: "s", position: 5, tail: 10 });
+  finds(behind, "follower left behind");
+});
+
+Deno.test("followers: an event without its record", () => {
+  const story = begun();
+  const { end } = story.read("s", { mode: "sse", follower: "f" });
+  story.append("s");
+  story.read("s", { mode: "sse", follower: "f", start: end! }, { records: [] });
+  finds(story, "wrong range");
+});
+
+Deno.test("answers: 500, 503 without Retry-After, and what nobody asked for", () => {
+  for (const status of [500, 502, 400, 413]) {
+    const story = begun();
+    story.head("s", { outcome: "unknown", status, tail: null });
+    finds(story, "unexpected answer");
+  }
+  const story = begun();
+  story.append("s", {}, { ...UNAVAILABLE, retryAfter: false });
+  finds(story, "unexpected answer");
+});

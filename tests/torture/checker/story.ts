@@ -1,0 +1,199 @@
+/**
+ * Histories for the checker's own tests: what clients see of a server that does everything right,
+ * until the test reaches into its streams or changes an answer.
+ */
+import {
+  type Append,
+  type Create,
+  type Delete,
+  type Head,
+  HistoryRecorder,
+  type Invocation,
+  type Operation,
+  type Producer,
+  type Read,
+  type Unnumbered,
+} from "../history.ts";
+import { storedLength } from "../records.ts";
+
+/** A stream as the server of the story holds it. */
+export interface ToldStream {
+  records: number[];
+  closed: boolean;
+  /** How often its path was created. */
+  readonly incarnation: number;
+  readonly producers: Map<string, { epoch: number; seq: number }>;
+}
+
+/** What is other than it should be. */
+export type Twist<T> = Partial<Omit<T, "kind" | "id">>;
+
+export class Story {
+  readonly history = new HistoryRecorder();
+  readonly streams = new Map<string, ToldStream>();
+  /** Milliseconds; every request takes one, and there is one between two. */
+  clock = 0;
+  readonly #created = new Map<string, number>();
+
+  create(
+    path: string,
+    options: { ttlMs?: number; fork?: Create["fork"] } = {},
+    twist: Twist<Create> = {},
+  ): Create {
+    const incarnation = (this.#created.get(path) ?? 0) + 1;
+    this.#created.set(path, incarnation);
+    const { ttlMs = null, fork = null } = options;
+    const records = fork === null ? [] : this.#upTo(fork.source, fork.position);
+    this.streams.set(path, { records, closed: false, incarnation, producers: new Map() });
+    return this.#tell<Create>({
+      ...this.#common(path, 201),
+      kind: "create",
+      incarnation,
+      json: false,
+      record: null,
+      ttlMs,
+      fork,
+      tail: fork?.position ?? 0,
+      ...twist,
+    });
+  }
+
+  append(
+    path: string,
+    options: { producer?: Producer; closes?: boolean; record?: number | null } = {},
+    twist: Twist<Append> = {},
+  ): Append {
+    const { producer = null, closes = false } = options;
+    const stream = this.streams.get(path)!;
+    const record = options.record === undefined
+      ? this.history.newRecord(path, 1, 20).id
+      : options.record;
+    const known = producer && stream.producers.get(producer.id);
+    const duplicate = producer !== null && known?.epoch === producer.epoch &&
+      producer.seq <= known.seq;
+    if (!duplicate && twist.outcome !== "refused") {
+      if (record !== null) stream.records.push(record);
+      if (closes) stream.closed = true;
+      if (producer !== null) stream.producers.set(producer.id, producer);
+    }
+    return this.#tell<Append>({
+      ...this.#common(path, producer !== null && !duplicate ? 200 : 204),
+      kind: "append",
+      record,
+      producer,
+      closes,
+      duplicate,
+      tail: this.tailOf(path),
+      closed: stream.closed,
+      ...twist,
+    });
+  }
+
+  read(
+    path: string,
+    options: { start?: number; mode?: Read["mode"]; follower?: string } = {},
+    twist: Twist<Read> = {},
+  ): Read {
+    const { start = 0, mode = "catch-up", follower = null } = options;
+    const stream = this.streams.get(path)!;
+    let at = 0;
+    const records = stream.records.filter((record) => {
+      const from = at;
+      at += this.lengthOf(record);
+      return from >= start;
+    });
+    return this.#tell<Read>({
+      ...this.#common(path, 200),
+      kind: "read",
+      mode,
+      follower,
+      start,
+      end: at,
+      upToDate: true,
+      closed: stream.closed,
+      records,
+      head: "",
+      rest: "",
+      flaws: [],
+      ...twist,
+    });
+  }
+
+  head(path: string, twist: Twist<Head> = {}): Head {
+    return this.#tell<Head>({
+      ...this.#common(path, 200),
+      kind: "head",
+      tail: this.tailOf(path),
+      closed: this.streams.get(path)?.closed ?? false,
+      ...twist,
+    });
+  }
+
+  delete(path: string, twist: Twist<Delete> = {}): Delete {
+    const { incarnation } = this.streams.get(path)!;
+    return this.#tell<Delete>({
+      ...this.#common(path, 204),
+      kind: "delete",
+      incarnation,
+      ...twist,
+    });
+  }
+
+  /** Reads it in full, from two nodes. */
+  settle(path: string): void {
+    for (const node of [0, 1]) {
+      const { id } = this.read(path, {}, { node });
+      this.history.settled.push({ path, reads: [id] });
+    }
+  }
+
+  tailOf(path: string): number {
+    return this.streams.get(path)?.records
+      .reduce((sum, record) => sum + this.lengthOf(record), 0) ?? 0;
+  }
+
+  lengthOf(record: number): number {
+    return storedLength(this.history.records.get(record)!);
+  }
+
+  #upTo(path: string, position: number): number[] {
+    let at = 0;
+    return this.streams.get(path)!.records.filter((record) =>
+      (at += this.lengthOf(record)) <= position
+    );
+  }
+
+  #common(path: string, status: number): Omit<Invocation, "id"> {
+    this.clock += 2;
+    return {
+      client: "story",
+      node: 0,
+      path,
+      invoked: this.clock - 1,
+      completed: this.clock,
+      outcome: "ok",
+      status,
+      reason: null,
+      retryAfter: false,
+    };
+  }
+
+  #tell<T extends Operation>(operation: Omit<T, "id">): T {
+    return this.history.add(operation as unknown as Unnumbered) as T;
+  }
+}
+
+/** An answer that says no. */
+export function refused(status: number, reason: string) {
+  return { outcome: "refused", status, reason, tail: null, closed: false } as const;
+}
+
+/** No answer. */
+export const UNKNOWN = {
+  outcome: "unknown",
+  status: null,
+  reason: "no answer",
+  tail: null,
+  closed: false,
+  duplicate: false,
+} as const;
