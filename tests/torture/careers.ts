@@ -79,6 +79,7 @@ interface Lived {
 async function live(run: RunState, life: Life, random: Random): Promise<Lived> {
   const { stream, ending } = life;
   const { name } = stream;
+  run.open.add(name);
   const writers = Array.from({ length: random.between(1, 3) }, () => {
     const kind = random.weighted({ plain: 2, producer: 3, pipelined: 1 });
     return WRITERS[kind](run, stream, random.fork());
@@ -99,6 +100,7 @@ async function live(run: RunState, life: Life, random: Random): Promise<Lived> {
   while (performance.now() < until && !run.ending) await sleep(100);
   stream.done = true;
   await Promise.all([...writers, ...readers]);
+  run.open.delete(name);
   let removed = false;
   let tail: number | null = null;
   if (ending === "close") tail = await close(run, life.client, name, random);

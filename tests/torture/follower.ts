@@ -4,6 +4,7 @@
  */
 import { decodeOffset, encodeOffset } from "../../src/offset.ts";
 import { type Client, isJson, piece, type StreamName } from "./client.ts";
+import type { Read } from "./history.ts";
 import type { Random } from "./random.ts";
 
 /** A connection silent for so long may be dead; a client cannot tell. */
@@ -20,6 +21,8 @@ export class Follower {
   position: number;
   /** It was told that the stream is closed, or is gone. */
   ended = false;
+  /** Told each piece as it comes. */
+  onRead: (read: Read) => void = () => {};
   readonly #client: Client;
   readonly #stream: StreamName;
   readonly #random: Random;
@@ -42,7 +45,9 @@ export class Follower {
     this.#enough = enough;
     while (!this.ended && !enough()) {
       const node = this.#random.between(0, this.#client.nodes - 1);
-      const pleased = this.#random.chance(0.5) ? await this.#longPoll(node) : await this.#sse(node);
+      const pleased = this.#random.chance(0.5)
+        ? await this.#longPoll(node)
+        : await this.sse(node, this.#random.between(500, 15_000));
       if (!pleased) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   }
@@ -69,10 +74,9 @@ export class Follower {
     return true;
   }
 
-  /** One connection. Returns whether it was one. */
-  async #sse(node: number): Promise<boolean> {
+  /** One connection, for so many milliseconds at most. Returns whether it was one. */
+  async sse(node: number, lifetime: number): Promise<boolean> {
     const abort = this.#abort = new AbortController();
-    const lifetime = this.#random.between(500, 15_000);
     const timers = [setTimeout(() => abort.abort(), lifetime)];
     const silence = () => {
       clearTimeout(timers[1]);
@@ -122,7 +126,7 @@ export class Follower {
     const { history } = this.#client;
     const end = control === null ? null : decodeOffset(control.streamNextOffset);
     const refused = response.status < 500 && response.status !== 429;
-    history.add({
+    const read = history.add({
       kind: "read",
       mode: "sse",
       client: this.name,
@@ -142,6 +146,7 @@ export class Follower {
       ...piece(this.#stream, data),
     });
     if (end !== null) this.position = end;
+    this.onRead(read as Read);
   }
 
   #bytesOf(data: string): Uint8Array {

@@ -1,13 +1,17 @@
 /** Does harm, one or two things at a time, as the seed says, and puts each right again. */
 import type { Cluster } from "./cluster.ts";
-import { applicable, type FaultKind } from "./faults.ts";
+import { applicable, type FaultKind, KILL_NODE } from "./faults.ts";
 import type { HistoryRecorder } from "./history.ts";
 import type { Random } from "./random.ts";
+import { readOn } from "./readers.ts";
 import { type RunState, sleep } from "./run_state.ts";
 
 /** Between two faults, so that there is something to break again. Milliseconds. */
 const SHORTEST_REST_MS = 300;
 const LONGEST_REST_MS = 3000;
+/** How long a node that is killed over and over lives. Milliseconds. */
+const SHORTEST_LIFE_MS = 50;
+const LONGEST_LIFE_MS = 1500;
 
 export async function harm(run: RunState, cluster: Cluster, random: Random): Promise<void> {
   const kinds = applicable(cluster);
@@ -22,6 +26,21 @@ export async function harm(run: RunState, cluster: Cluster, random: Random): Pro
     const both = random.chance(0.3) && second.part !== first.part;
     const chosen = both ? [first, second] : [first];
     await Promise.all(chosen.map((kind) => inflict(kind, cluster, run, random.fork())));
+  }
+}
+
+/** Kills nodes while they work, and reads every stream in use after each time. */
+export async function kill(
+  run: RunState,
+  cluster: Cluster,
+  random: Random,
+  times: number,
+): Promise<void> {
+  const client = run.client("inspector");
+  for (let count = 0; count < times; count++) {
+    await sleep(random.between(SHORTEST_LIFE_MS, LONGEST_LIFE_MS));
+    await inflict(KILL_NODE, cluster, run, random.fork());
+    for (const stream of run.open) await readOn(client, stream, 0, run.node(random));
   }
 }
 

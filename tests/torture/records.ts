@@ -122,7 +122,17 @@ function partsFrom(messages: readonly (Message | null)[], at: number): number {
 
 function messageOf(shape: RecordShape, part: number): string {
   const { path, id, parts, pad } = shape;
-  return JSON.stringify({ path, record: id, part, parts, pad: padding(id, part, pad) });
+  const sum = checksum(`${path} ${id} ${part} ${parts} ${pad}`);
+  return JSON.stringify({ path, record: id, part, parts, sum, pad: padding(id, part, pad) });
+}
+
+/** FNV-1a: the padding follows from the number, and this holds the rest together. */
+function checksum(text: string): number {
+  let sum = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) {
+    sum = Math.imul(sum ^ text.charCodeAt(at), 0x01000193) >>> 0;
+  }
+  return sum;
 }
 
 /** The record and message that a line is, if every character of it is as it was sent. */

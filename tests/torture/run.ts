@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { type Calm, quantile } from "./calm.ts";
 import { TOPOLOGIES, type Topology } from "./cluster.ts";
 import { serialise } from "./history.ts";
 import { explain, summary } from "./report.ts";
@@ -17,6 +18,7 @@ and follow, and proves from everything the clients saw that nothing was lost, do
   --topology NAME  embedded, nodes, failover; or all in turn (default)
   --minutes N      of harm, for each topology (default 1)
   --seed S         a whole number; another one each time by default
+  --kills N        instead: kill -9 a node, start it and read everything, so many times
   --nodes N        nodes on one PostgreSQL (default 3)
   --streams N      streams in use at once (default 5)
   --think MS       between two appends of one writer, on average (default 60)
@@ -29,6 +31,7 @@ const { values } = parseArgs({
     topology: { type: "string", default: "all" },
     minutes: { type: "string", default: "1" },
     seed: { type: "string" },
+    kills: { type: "string" },
     nodes: { type: "string", default: "3" },
     streams: { type: "string", default: "5" },
     think: { type: "string", default: "60" },
@@ -52,15 +55,19 @@ if (chosen.length === 0) {
 
 let failed = false;
 for (const topology of chosen) {
-  console.log(`\n${topology}, seed ${seed}, ${values.minutes} min`);
+  const length = values.kills === undefined ? `${values.minutes} min` : `${values.kills} kills`;
+  console.log(`\n${topology}, seed ${seed}, ${length}`);
   const result = await torture({
     topology,
     seed,
-    ms: Number(values.minutes) * 60_000,
+    until: values.kills === undefined
+      ? { ms: Number(values.minutes) * 60_000 }
+      : { kills: Number(values.kills) },
     nodes: topology === "embedded" ? 1 : Number(values.nodes),
     runtime: values.binary ? "binary" : "deno",
     streams: Number(values.streams),
     thinkMs: Number(values.think),
+    measure: true,
     say: (line) => console.log(`  ${line}`),
   });
   failed = report(topology, result) || failed;
@@ -68,7 +75,9 @@ for (const topology of chosen) {
 process.exit(failed ? 1 : 0);
 
 /** Returns whether there is something to be ashamed of. */
-function report(topology: Topology, { history, violations, troubles }: TortureResult): boolean {
+function report(topology: Topology, result: TortureResult): boolean {
+  const { history, calm, violations, troubles } = result;
+  if (calm !== null) console.log(describe(calm));
   console.log(summary(history));
   const { operations, faults } = history;
   console.log(
@@ -82,4 +91,12 @@ function report(topology: Topology, { history, violations, troubles }: TortureRe
   writeFileSync(file, serialise(history));
   console.log(`\nseed ${seed}, topology ${topology}; the whole history is in ${file}`);
   return true;
+}
+
+function describe({ wakeups, split: [one, other] }: Calm): string {
+  const [p50, p95, most] = [0.5, 0.95, 1].map((part) => quantile(wakeups, part).toFixed(1));
+  const share = (100 * one / (one + other)).toFixed(1);
+  return `wake-ups across nodes, after the ack: p50 ${p50} ms, p95 ${p95} ms, most ${most} ms\n` +
+    `two nodes on one stream: ${one} and ${other} appends in 3 s (${share} % and ` +
+    `${(100 - Number(share)).toFixed(1)} %)\n`;
 }

@@ -1,5 +1,5 @@
 /** What all clients of a run share. */
-import { Client } from "./client.ts";
+import { Client, type StreamName } from "./client.ts";
 import type { HistoryRecorder } from "./history.ts";
 import type { Random } from "./random.ts";
 import type { RecordShape } from "./records.ts";
@@ -12,6 +12,8 @@ export class RunState {
   ending = false;
   /** When the last fault was over; null while there are any. */
   healedAt: number | null = null;
+  /** Streams in use now. */
+  readonly open = new Set<StreamName>();
   #clients = 0;
 
   constructor(

@@ -1,9 +1,10 @@
 /** One run: a cluster, clients, harm, and then the proof. */
+import { type Calm, measure } from "./calm.ts";
 import { check } from "./checker/check.ts";
 import type { Violation } from "./checker/violation.ts";
 import { Cluster, type Topology } from "./cluster.ts";
 import { HistoryRecorder } from "./history.ts";
-import { harm } from "./nemesis.ts";
+import { harm, kill } from "./nemesis.ts";
 import { Random } from "./random.ts";
 import { RunState, sleep } from "./run_state.ts";
 import { settle } from "./settle.ts";
@@ -13,24 +14,29 @@ import type { Runtime } from "../support/server.ts";
 export interface TortureOptions {
   readonly topology: Topology;
   readonly seed: number;
-  /** How long there is harm. */
-  readonly ms: number;
+  /** How long there is harm of any kind, or how often a node is killed and nothing else. */
+  readonly until: { readonly ms: number } | { readonly kills: number };
   readonly nodes: number;
   readonly runtime: Runtime;
   /** Lives of streams at once. */
   readonly streams: number;
   readonly thinkMs: number;
+  /** Wake-ups and fairness, before there is harm. */
+  readonly measure: boolean;
   /** Told how it goes. */
   readonly say: (line: string) => void;
 }
 
 export interface TortureResult {
   readonly history: HistoryRecorder;
+  readonly calm: Calm | null;
   readonly violations: readonly Violation[];
   /** What went wrong beside the history: nodes that ended, streams that could not be read. */
   readonly troubles: readonly string[];
 }
 
+/** Of a stream, about: what is read in full over and over should not be large. */
+const LIFE_MS = 20_000;
 const TELL_MS = 30_000;
 
 export async function torture(options: TortureOptions): Promise<TortureResult> {
@@ -40,14 +46,18 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
     const history = new HistoryRecorder();
     const urls = cluster.nodes.map((node) => node.url);
     const run = new RunState(urls, history, options.thinkMs);
-    const lives = { streams: options.streams, duration: Math.min(options.ms / 3, 20_000) };
-    const working = work(run, lives, random.fork());
-    const harming = harm(run, cluster, random.fork());
+    const calm = options.measure && cluster.nodes.length > 1 ? await measure(run) : null;
+    const { until } = options;
+    const duration = "ms" in until ? Math.min(until.ms / 3, LIFE_MS) : LIFE_MS;
+    const working = work(run, { streams: options.streams, duration }, random.fork());
+    const own = random.fork();
+    const harming = "ms" in until ? harm(run, cluster, own) : kill(run, cluster, own, until.kills);
     const telling = setInterval(() => {
       const { operations, faults } = history;
       options.say(`${operations.length} operations, ${faults.length} faults`);
     }, TELL_MS);
-    await sleep(options.ms);
+    if ("ms" in until) await sleep(until.ms);
+    else await harming;
     run.ending = true;
     await harming;
     run.healedAt = history.now();
@@ -59,6 +69,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
     );
     return {
       history,
+      calm,
       violations: check(history),
       troubles: [...crashes, ...unread.map((what) => `could not be read in the end: ${what}`)],
     };
