@@ -12,12 +12,18 @@ export interface Target {
 
 const latin1 = new TextDecoder("latin1");
 
+interface Queued {
+  /** As `performance.now()`. */
+  readonly due: number;
+  act(): void;
+}
+
 interface Pair {
   readonly client: Socket;
   readonly server: Socket;
   stall: Stall | null;
-  /** When what was passed on last arrives, each way: nothing overtakes it. */
-  readonly arrives: { up: number; down: number };
+  /** What is on its way, each way. */
+  readonly queue: { readonly up: Queued[]; readonly down: Queued[] };
   /** LISTEN has passed: this connection is the one that waits for NOTIFY. */
   listens: boolean;
 }
@@ -89,7 +95,7 @@ export class TcpProxy {
       server,
       stall: null,
       listens: false,
-      arrives: { up: 0, down: 0 },
+      queue: { up: [], down: [] },
     };
     this.#pairs.add(pair);
     client.setNoDelay(true);
@@ -113,12 +119,22 @@ export class TcpProxy {
   }
 
   #later(pair: Pair, way: "up" | "down", act: () => void): void {
-    const now = performance.now();
-    const at = Math.max(now + this.delayMs, pair.arrives[way]);
-    if (at <= now) return act();
-    pair.arrives[way] = at;
-    setTimeout(act, at - now);
+    const { queue } = pair;
+    if (this.delayMs === 0 && queue[way].length === 0) return act();
+    queue[way].push({ due: performance.now() + this.delayMs, act });
+    // In order, whatever the timers do: one is set at a time.
+    if (queue[way].length === 1) pump(queue[way]);
   }
+}
+
+function pump(queue: Queued[]): void {
+  const next = queue[0];
+  if (next === undefined) return;
+  setTimeout(() => {
+    next.act();
+    queue.shift();
+    pump(queue);
+  }, Math.max(0, next.due - performance.now()));
 }
 
 function pass(bytes: Uint8Array, from: Socket, to: Socket): void {
