@@ -6,8 +6,8 @@ import { type RunState, sleep } from "./run_state.ts";
 
 const APPENDS = 60;
 const GAP_MS = 37;
-const WRITERS_PER_NODE = 8;
-const RACE_MS = 3000;
+const WRITERS_PER_NODE = 4;
+const RACE_MS = 2000;
 
 export interface Calm {
   /** From the ack at one node to the event at another, sorted. Milliseconds; below 0 it was first. */

@@ -2,6 +2,7 @@
 import { decodeOffset, encodeOffset } from "../../src/offset.ts";
 import type { Append, Create, Delete, Head, HistoryRecorder, Producer, Read } from "./history.ts";
 import type { Outcome } from "./history.ts";
+import { HttpClient, type HttpRequest, type HttpStream } from "./http.ts";
 import { bodyOf, decode, type RecordShape, storedOfJson } from "./records.ts";
 
 /** Longer than any answer may take: two statements that run into their bound. */
@@ -42,19 +43,20 @@ interface Answer {
 }
 
 export class Client {
-  readonly #urls: readonly string[];
+  readonly #http: readonly HttpClient[];
 
-  /** @param urls of the nodes */
-  constructor(readonly name: string, urls: readonly string[], readonly history: HistoryRecorder) {
-    this.#urls = urls;
+  /** @param ports of the nodes, on this machine */
+  constructor(readonly name: string, ports: readonly number[], readonly history: HistoryRecorder) {
+    this.#http = ports.map((port) => new HttpClient(port));
   }
 
   get nodes(): number {
-    return this.#urls.length;
+    return this.#http.length;
   }
 
-  urlOf(node: number, stream: StreamName): string {
-    return `${this.#urls[node]}/v1/stream/${stream.path}`;
+  /** A connection to this node of its own, for an answer that goes on. */
+  open(node: number, stream: StreamName, query: string): Promise<HttpStream> {
+    return this.#http[node]!.open({ method: "GET", target: targetOf(stream) + query }, LIMIT_MS);
   }
 
   async create(node: number, stream: StreamName, options: CreateOptions = {}): Promise<Create> {
@@ -143,9 +145,14 @@ export class Client {
     }) as Read;
   }
 
-  async #ask(node: number, stream: StreamName, init: RequestInit, query = "") {
+  async #ask(
+    node: number,
+    stream: StreamName,
+    request: Omit<HttpRequest, "target">,
+    query = "",
+  ) {
     const invoked = this.history.now();
-    const answer = await send(this.urlOf(node, stream) + query, init);
+    const answer = await this.#send(node, { ...request, target: targetOf(stream) + query });
     const { status, headers } = answer;
     const common = {
       client: this.name,
@@ -160,6 +167,21 @@ export class Client {
     };
     return { answer, common };
   }
+
+  async #send(node: number, request: HttpRequest): Promise<Answer> {
+    try {
+      const { status, headers, body } = await this.#http[node]!.request(request, LIMIT_MS);
+      const reason = status < 300 ? null : codeIn(body) ?? String(status);
+      return { status, headers, body, reason };
+    } catch (error) {
+      const reason = (error as Error).message;
+      return { status: null, headers: new Headers(), body: new Uint8Array(0), reason };
+    }
+  }
+}
+
+function targetOf({ path }: StreamName): string {
+  return `/v1/stream/${path}`;
 }
 
 /** What a body, or the data of an SSE event, holds. */
@@ -180,19 +202,6 @@ export function isJson({ contentType }: StreamName): boolean {
 function outcomeOf(status: number | null): Outcome {
   if (status === null || OPEN.includes(status) || status >= 500) return "unknown";
   return status < 300 ? "ok" : "refused";
-}
-
-async function send(url: string, init: RequestInit): Promise<Answer> {
-  try {
-    const response = await fetch(url, { ...init, signal: AbortSignal.timeout(LIMIT_MS) });
-    const body = new Uint8Array(await response.arrayBuffer());
-    const reason = response.ok ? null : codeIn(body) ?? response.statusText;
-    return { status: response.status, headers: response.headers, body, reason };
-  } catch (error) {
-    const { name, message } = error as Error;
-    const reason = name === "TimeoutError" ? `no answer in ${LIMIT_MS} ms` : message;
-    return { status: null, headers: new Headers(), body: new Uint8Array(0), reason };
-  }
 }
 
 function codeIn(body: Uint8Array): string | null {

@@ -39,10 +39,6 @@ export class TortureNode {
     this.#runtime = runtime;
   }
 
-  get url(): string {
-    return `http://127.0.0.1:${this.front.port}`;
-  }
-
   /** Starts it, again and again as a supervisor does, until it runs. */
   start(): Promise<void> {
     this.#wanted = true;

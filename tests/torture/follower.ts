@@ -4,6 +4,7 @@
  */
 import { decodeOffset, encodeOffset } from "../../src/offset.ts";
 import { type Client, isJson, piece, type StreamName } from "./client.ts";
+import type { HttpStream } from "./http.ts";
 import type { Read } from "./history.ts";
 import type { Random } from "./random.ts";
 
@@ -27,7 +28,7 @@ export class Follower {
   readonly #stream: StreamName;
   readonly #random: Random;
   #enough: () => boolean = () => false;
-  #abort: AbortController | null = null;
+  #connection: HttpStream | null = null;
 
   constructor(client: Client, stream: StreamName, start: number, random: Random) {
     this.#client = client;
@@ -54,7 +55,7 @@ export class Follower {
 
   /** Has it look at whether it is enough, now. */
   interrupt(): void {
-    this.#abort?.abort();
+    this.#connection?.close();
   }
 
   /** A few of them, on one node. Returns whether the last one was answered. */
@@ -76,23 +77,22 @@ export class Follower {
 
   /** One connection, for so many milliseconds at most. Returns whether it was one. */
   async sse(node: number, lifetime: number): Promise<boolean> {
-    const abort = this.#abort = new AbortController();
-    const timers = [setTimeout(() => abort.abort(), lifetime)];
-    const silence = () => {
-      clearTimeout(timers[1]);
-      timers[1] = setTimeout(() => abort.abort(), SILENCE_MS);
-    };
-    silence();
     const opened = this.#client.history.now();
+    const query = `?offset=${encodeOffset(this.position)}&live=sse`;
+    const timers: ReturnType<typeof setTimeout>[] = [];
+    let response: HttpStream | undefined;
     try {
-      const query = `?offset=${encodeOffset(this.position)}&live=sse`;
-      const response = await fetch(this.#client.urlOf(node, this.#stream) + query, {
-        signal: abort.signal,
-      });
+      response = await this.#client.open(node, this.#stream, query);
+      this.#connection = response;
+      timers.push(setTimeout(response.close, lifetime));
+      const silence = () => {
+        clearTimeout(timers[1]);
+        timers[1] = setTimeout(response!.close, SILENCE_MS);
+      };
+      silence();
       if (response.status === 404 || response.status === 410) this.ended = true;
-      if (!response.ok) {
+      if (response.status !== 200) {
         this.#record(node, opened, null, new Uint8Array(0), response);
-        await response.body?.cancel();
         return false;
       }
       let data: Uint8Array = new Uint8Array(0);
@@ -108,11 +108,11 @@ export class Follower {
       }
       return true;
     } catch {
-      return abort.signal.aborted;
+      return response !== undefined;
     } finally {
       timers.forEach(clearTimeout);
-      abort.abort();
-      this.#abort = null;
+      response?.close();
+      this.#connection = null;
     }
   }
 
@@ -121,10 +121,11 @@ export class Follower {
     opened: number,
     control: Control | null,
     data: Uint8Array,
-    response: Response,
+    response: HttpStream,
   ): void {
     const { history } = this.#client;
     const end = control === null ? null : decodeOffset(control.streamNextOffset);
+    const ok = response.status === 200;
     const refused = response.status < 500 && response.status !== 429;
     const read = history.add({
       kind: "read",
@@ -135,9 +136,9 @@ export class Follower {
       path: this.#stream.path,
       invoked: opened,
       completed: history.now(),
-      outcome: response.ok ? "ok" : refused ? "refused" : "unknown",
+      outcome: ok ? "ok" : refused ? "refused" : "unknown",
       status: response.status,
-      reason: response.ok ? null : response.statusText,
+      reason: ok ? null : String(response.status),
       retryAfter: response.headers.has("retry-after"),
       start: this.position,
       end,
@@ -160,10 +161,11 @@ interface ServerSentEvent {
   readonly data: string;
 }
 
-async function* eventsIn(response: Response): AsyncGenerator<ServerSentEvent> {
+async function* eventsIn(response: HttpStream): AsyncGenerator<ServerSentEvent> {
+  const decoder = new TextDecoder();
   let text = "";
-  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
-    text += chunk;
+  for await (const chunk of response.chunks()) {
+    text += decoder.decode(chunk, { stream: true });
     for (let end = text.indexOf("\n\n"); end !== -1; end = text.indexOf("\n\n")) {
       yield eventOf(text.slice(0, end));
       text = text.slice(end + 2);

@@ -97,6 +97,6 @@ function describe({ wakeups, split: [one, other] }: Calm): string {
   const [p50, p95, most] = [0.5, 0.95, 1].map((part) => quantile(wakeups, part).toFixed(1));
   const share = (100 * one / (one + other)).toFixed(1);
   return `wake-ups across nodes, after the ack: p50 ${p50} ms, p95 ${p95} ms, most ${most} ms\n` +
-    `two nodes on one stream: ${one} and ${other} appends in 3 s (${share} % and ` +
+    `two nodes on one stream: ${one} and ${other} appends in 2 s (${share} % and ` +
     `${(100 - Number(share)).toFixed(1)} %)\n`;
 }

@@ -17,18 +17,18 @@ export class RunState {
   #clients = 0;
 
   constructor(
-    readonly urls: readonly string[],
+    readonly ports: readonly number[],
     readonly history: HistoryRecorder,
     /** Milliseconds between two appends of a writer, about. */
     readonly thinkMs: number,
   ) {}
 
   client(kind: string): Client {
-    return new Client(`${kind}-${++this.#clients}`, this.urls, this.history);
+    return new Client(`${kind}-${++this.#clients}`, this.ports, this.history);
   }
 
   node(random: Random): number {
-    return random.between(0, this.urls.length - 1);
+    return random.between(0, this.ports.length - 1);
   }
 
   /** Nothing is wrong any more, and has not been for long: who still waits, waits for nothing. */

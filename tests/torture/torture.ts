@@ -44,8 +44,8 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
   const cluster = await Cluster.start(options);
   try {
     const history = new HistoryRecorder();
-    const urls = cluster.nodes.map((node) => node.url);
-    const run = new RunState(urls, history, options.thinkMs);
+    const ports = cluster.nodes.map((node) => node.front.port);
+    const run = new RunState(ports, history, options.thinkMs);
     const calm = options.measure && cluster.nodes.length > 1 ? await measure(run) : null;
     const { until } = options;
     const duration = "ms" in until ? Math.min(until.ms / 3, LIFE_MS) : LIFE_MS;
