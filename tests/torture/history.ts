@@ -112,12 +112,19 @@ export interface Fault {
   to: number;
 }
 
+/** A time when nothing had been wrong for long enough that everything has to work. */
+export interface Peace {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface History {
   readonly records: ReadonlyMap<number, RecordShape>;
   readonly operations: readonly Operation[];
   readonly settled: readonly Settled[];
   readonly followerEnds: readonly FollowerEnd[];
   readonly faults: readonly Fault[];
+  readonly peace: readonly Peace[];
 }
 
 /** `Omit` that keeps a union a union. */
@@ -131,6 +138,7 @@ export class HistoryRecorder implements History {
   readonly settled: Settled[] = [];
   readonly followerEnds: FollowerEnd[] = [];
   readonly faults: Fault[] = [];
+  readonly peace: Peace[] = [];
 
   now(): number {
     return performance.now();

@@ -9,6 +9,10 @@ import { type RunState, sleep } from "./run_state.ts";
 /** Between two faults, so that there is something to break again. Milliseconds. */
 const SHORTEST_REST_MS = 300;
 const LONGEST_REST_MS = 3000;
+const ROUNDS_TO_PEACE = 8;
+/** A dead LISTEN is noticed within six seconds, dead connections within three. */
+const RECOVERY_MS = 8000;
+const PEACE_MS = 3000;
 /** How long a node that is killed over and over lives. Milliseconds. */
 const SHORTEST_LIFE_MS = 50;
 const LONGEST_LIFE_MS = 1500;
@@ -18,7 +22,8 @@ export async function harm(run: RunState, cluster: Cluster, random: Random): Pro
   const weights = Object.fromEntries(kinds.map((kind) => [kind.name, kind.weight]));
   const byName = new Map(kinds.map((kind) => [kind.name, kind]));
   const draw = () => byName.get(random.weighted(weights))!;
-  while (!run.ending) {
+  for (let rounds = 1; !run.ending; rounds++) {
+    if (rounds % ROUNDS_TO_PEACE === 0) await peace(run, cluster);
     await sleep(random.between(SHORTEST_REST_MS, LONGEST_REST_MS));
     if (run.ending) break;
     const first = draw();
@@ -27,6 +32,21 @@ export async function harm(run: RunState, cluster: Cluster, random: Random): Pro
     const chosen = both ? [first, second] : [first];
     await Promise.all(chosen.map((kind) => inflict(kind, cluster, run, random.fork())));
   }
+}
+
+/** Nothing goes wrong for a while: time to recover, and then some in which everything must work. */
+async function peace(run: RunState, cluster: Cluster): Promise<void> {
+  // The clients' own dead connections are theirs to notice, not the server's.
+  for (const { front } of cluster.nodes) front.cut("stalled");
+  await rest(run, RECOVERY_MS);
+  const from = run.history.now();
+  await rest(run, PEACE_MS);
+  run.history.peace.push({ from, to: run.history.now() });
+}
+
+async function rest(run: RunState, ms: number): Promise<void> {
+  const until = run.history.now() + ms;
+  while (run.history.now() < until && !run.ending) await sleep(100);
 }
 
 /** Kills nodes while they work, and reads every stream in use after each time. */

@@ -22,6 +22,7 @@ and follow, and proves from everything the clients saw that nothing was lost, do
   --nodes N        nodes on one PostgreSQL (default 3)
   --streams N      streams in use at once (default 5)
   --think MS       between two appends of one writer, on average (default 60)
+  --keep           keeps the history of a run in which nothing was wrong, too
   --binary         runs dist/penstock, as deno task compile made it
 
 Exits with 1 when a promise was broken; the seed and the history of the run are printed then.`;
@@ -35,6 +36,7 @@ const { values } = parseArgs({
     nodes: { type: "string", default: "3" },
     streams: { type: "string", default: "5" },
     think: { type: "string", default: "60" },
+    keep: { type: "boolean", default: false },
     binary: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
@@ -85,12 +87,13 @@ function report(topology: Topology, result: TortureResult): boolean {
       `${violations.length} violations, ${troubles.length} troubles`,
   );
   for (const trouble of troubles) console.log(trouble);
-  if (violations.length === 0 && troubles.length === 0) return false;
+  const broken = violations.length > 0 || troubles.length > 0;
+  if (!broken && !values.keep) return false;
   console.log(explain(history, violations));
   const file = join(mkdtempSync(join(tmpdir(), "penstock-torture-history-")), "history.json");
   writeFileSync(file, serialise(history));
   console.log(`\nseed ${seed}, topology ${topology}; the whole history is in ${file}`);
-  return true;
+  return broken;
 }
 
 function describe({ wakeups, split: [one, other] }: Calm): string {

@@ -5,6 +5,9 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 /** What becomes of a connection that stands: nothing passes, or only what the client says. */
 export type Stall = "both" | "answers";
 
+/** Which connections: those that wait for NOTIFY, or those that were stalled. */
+export type Which = "all" | "listening" | "stalled";
+
 export interface Target {
   readonly host: string;
   readonly port: number;
@@ -58,8 +61,8 @@ export class TcpProxy {
     this.#target = target;
   }
 
-  /** Ends connections: all, or only those that listen. Returns how many. */
-  cut(which: "all" | "listening" = "all"): number {
+  /** Ends connections. Returns how many. */
+  cut(which: Which = "all"): number {
     return this.#each(which, ({ client, server }) => {
       client.destroy();
       server.destroy();
@@ -67,7 +70,7 @@ export class TcpProxy {
   }
 
   /** For ever: a connection that dies without a word. Returns how many. */
-  stall(how: Stall, which: "all" | "listening" = "all"): number {
+  stall(how: Stall, which: Which = "all"): number {
     return this.#each(which, (pair) => pair.stall = how);
   }
 
@@ -77,8 +80,10 @@ export class TcpProxy {
     this.#server.close();
   }
 
-  #each(which: "all" | "listening", act: (pair: Pair) => void): number {
-    const pairs = [...this.#pairs].filter((pair) => which === "all" || pair.listens);
+  #each(which: Which, act: (pair: Pair) => void): number {
+    const pairs = [...this.#pairs].filter((pair) =>
+      which === "all" || (which === "listening" ? pair.listens : pair.stall !== null)
+    );
     pairs.forEach(act);
     return pairs.length;
   }

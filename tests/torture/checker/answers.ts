@@ -15,6 +15,23 @@ const EXPLAINED: Record<Operation["kind"], readonly number[]> = {
 const EXPLAINED_409 = ["stream_closed", "sequence_gap"];
 
 export function checkAnswers(history: History): Violation[] {
+  return [...unexpected(history), ...unserved(history)];
+}
+
+/** When nothing has been wrong for a while, everything is answered. */
+function unserved({ operations, peace }: History): Violation[] {
+  return operations.filter((operation) =>
+    operation.outcome === "unknown" &&
+    peace.some(({ from, to }) => from <= operation.invoked && operation.completed <= to)
+  ).map((operation) => ({
+    rule: "no service in peace",
+    path: operation.path,
+    seen: `${operation.kind} at node ${operation.node}: ${operation.status} ${operation.reason}`,
+    operations: [operation.id],
+  }));
+}
+
+function unexpected(history: History): Violation[] {
   return history.operations.flatMap((operation) => {
     const seen = whatIsWrong(operation);
     return seen === null

@@ -454,3 +454,11 @@ Deno.test("answers: 500, 503 without Retry-After, and what nobody asked for", ()
   story.append("s", {}, { ...UNAVAILABLE, retryAfter: false });
   finds(story, "unexpected answer");
 });
+
+Deno.test("in peace everything is answered", () => {
+  const story = begun();
+  const { invoked, completed } = story.append("s", {}, UNAVAILABLE);
+  assert.deepEqual(check(story.history), []);
+  story.history.peace.push({ from: invoked - 10, to: completed });
+  finds(story, "no service in peace");
+});
