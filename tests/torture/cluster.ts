@@ -5,6 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { type RunningServer, type Runtime, startServer } from "../support/server.ts";
 import { TortureDatabase } from "./database.ts";
+import { Disk } from "./disk.ts";
 import { TcpProxy } from "./tcp_proxy.ts";
 
 export const TOPOLOGIES = ["embedded", "nodes", "failover"] as const;
@@ -12,6 +13,7 @@ export type Topology = typeof TOPOLOGIES[number];
 
 /** Short, so that a fault of some seconds is long. */
 const ARGUMENTS = ["--database-timeout", "2s", "--long-poll-timeout", "4s"];
+const EMBEDDED_DISK_BYTES = 1 << 29;
 const START_PAUSE_MS = 300;
 
 export interface ClusterOptions {
@@ -109,14 +111,20 @@ export class Cluster {
     /** Null: embedded. */
     readonly database: TortureDatabase | null,
     readonly remove: () => void,
+    /** The embedded database's own, where it could be had. */
+    readonly disk: Disk | null,
   ) {}
 
   static async start({ topology, nodes, runtime }: ClusterOptions): Promise<Cluster> {
     if (topology === "embedded") {
       const folder = mkdtempSync(join(tmpdir(), "penstock-torture-"));
-      const remove = () => rmSync(folder, { recursive: true, force: true });
+      const disk = Disk.mount(folder, EMBEDDED_DISK_BYTES);
+      const remove = () => {
+        disk?.unmount();
+        rmSync(folder, { recursive: true, force: true });
+      };
       const storage = { dataDir: join(folder, "data") };
-      return await Cluster.#with(topology, [storage], runtime, null, remove);
+      return await Cluster.#with(topology, [storage], runtime, null, remove, disk);
     }
     const database = await TortureDatabase.start({
       nodes,
@@ -124,7 +132,7 @@ export class Cluster {
       disk: topology === "nodes",
     });
     const storages = Array.from({ length: nodes }, (_, at) => ({ url: database.urlFor(at) }));
-    return await Cluster.#with(topology, storages, runtime, database, () => {});
+    return await Cluster.#with(topology, storages, runtime, database, () => {}, null);
   }
 
   static async #with(
@@ -133,13 +141,14 @@ export class Cluster {
     runtime: Runtime,
     database: TortureDatabase | null,
     remove: () => void,
+    disk: Disk | null,
   ): Promise<Cluster> {
     const nodes = await Promise.all(
       storages.map(async (storage, at) =>
         new TortureNode(at, await TcpProxy.start(), storage, runtime)
       ),
     );
-    const cluster = new Cluster(topology, nodes, database, remove);
+    const cluster = new Cluster(topology, nodes, database, remove, disk);
     await Promise.all(nodes.map((node) => node.start()));
     return cluster;
   }

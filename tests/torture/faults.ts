@@ -105,6 +105,18 @@ const NODE_FAULTS: readonly FaultKind[] = [
     },
   },
   {
+    name: "fill the disk",
+    part: "database",
+    weight: 2,
+    applies: (cluster) => cluster.disk !== null,
+    async inflict({ cluster, random }) {
+      cluster.disk!.fill();
+      await sleep(random.between(1000, 4000));
+      cluster.disk!.free();
+      return "embedded";
+    },
+  },
+  {
     name: "flood with requests",
     part: "clients",
     weight: 1,

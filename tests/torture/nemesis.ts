@@ -77,7 +77,7 @@ export async function inflict(
   try {
     fault.target = await kind.inflict({ cluster, run, random });
   } catch (error) {
-    fault.target = `failed: ${(error as Error).message}`;
+    fault.target = `failed: ${(error as Error).message.slice(0, 300)}`;
   }
   fault.to = history.now();
 }

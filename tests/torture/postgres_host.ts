@@ -7,13 +7,14 @@
  */
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { appendFileSync, statfsSync, writeFileSync } from "node:fs";
+import { appendFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
+import { Disk } from "./disk.ts";
 import { type Account, account, unpack } from "../support/postgres_process.ts";
 
 const run = promisify(execFile);
@@ -52,7 +53,7 @@ export interface Command {
 class Server {
   #child: ChildProcess | undefined;
   #said = "";
-  #mounted = false;
+  disk: Disk | null = null;
   readonly data: string;
   readonly #folder: string;
 
@@ -68,19 +69,12 @@ class Server {
   }
 
   /** Whether the data has a disk of its own. */
-  async prepare(disk: number | undefined): Promise<boolean> {
+  prepare(disk: number | undefined): boolean {
     mkdirSync(this.#folder, { recursive: true });
-    if (disk !== undefined && process.platform === "linux") {
-      try {
-        await run("mount", ["-t", "tmpfs", "-o", `size=${disk}`, "tmpfs", this.#folder]);
-        this.#mounted = true;
-      } catch {
-        // Not allowed: then there is no disk to fill.
-      }
-    }
+    if (disk !== undefined) this.disk = Disk.mount(this.#folder, disk);
     chmodSync(this.#folder, 0o755);
     this.#makeData();
-    return this.#mounted;
+    return this.disk !== null;
   }
 
   async initialise(): Promise<void> {
@@ -98,9 +92,9 @@ class Server {
     );
   }
 
-  /** A server that was killed leaves what takes a moment to go: tries again. */
+  /** Nothing when it runs. A server that was killed leaves what takes a moment to go: tries again. */
   async start(): Promise<void> {
-    for (let tries = 1;; tries++) {
+    for (let tries = 1; !this.running; tries++) {
       try {
         return await this.#startOnce();
       } catch (error) {
@@ -190,32 +184,9 @@ class Server {
     this.#own(name);
   }
 
-  /** Leaves nothing free on the disk of its own. */
-  fill(): void {
-    if (!this.#mounted) throw new Error("no disk of its own");
-    const { bavail, bsize } = statfsSync(this.#folder);
-    const chunk = new Uint8Array(1 << 20);
-    let left = bavail * bsize;
-    try {
-      for (; left > 0; left -= chunk.length) {
-        appendFileSync(this.#ballast, chunk.subarray(0, Math.min(left, chunk.length)));
-      }
-    } catch {
-      // Full, which was the point.
-    }
-  }
-
-  free(): void {
-    rmSync(this.#ballast, { force: true });
-  }
-
   async remove(): Promise<void> {
     await this.stop("SIGKILL");
-    if (this.#mounted) await run("umount", ["-l", this.#folder]).catch(() => {});
-  }
-
-  get #ballast(): string {
-    return join(this.#folder, "ballast");
+    this.disk?.unmount();
   }
 
   #makeData(): void {
@@ -248,7 +219,7 @@ async function obey(
   if (command.do === "add") {
     const server = await make(command.server);
     servers.set(command.server, server);
-    return { port: server.port, disk: await server.prepare(command.disk) };
+    return { port: server.port, disk: server.prepare(command.disk) };
   }
   const server = servers.get(command.server);
   if (server === undefined) throw new Error(`there is no server ${command.server}`);
@@ -266,9 +237,9 @@ async function obey(
     case "label":
       return server.label(command.label!);
     case "fill":
-      return server.fill();
+      return server.disk?.fill();
     case "free":
-      return server.free();
+      return server.disk?.free();
   }
 }
 

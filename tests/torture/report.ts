@@ -17,7 +17,7 @@ export function summary(history: History): string {
   }
   const faults = new Map<string, number>();
   for (const { kind, target } of history.faults) {
-    const name = target.startsWith("failed") ? `${kind} (${target})` : kind;
+    const name = target.startsWith("failed") ? `${kind} (${target.split("\n")[0]})` : kind;
     faults.set(name, (faults.get(name) ?? 0) + 1);
   }
   return [
