@@ -144,7 +144,7 @@ class Cluster {
       // Also keeps the pipe empty for as long as the server lives.
       server.stderr?.on("data", (chunk: Uint8Array) => {
         said = (said + new TextDecoder().decode(chunk)).slice(-4000);
-        if (said.includes("ready to accept connections")) resolve();
+        if (/ready to accept (read-only )?connections/.test(said)) resolve();
       });
       server.once("error", reject);
       server.once("exit", () => reject(new Error(`PostgreSQL ended: ${said}`)));
