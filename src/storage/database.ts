@@ -57,6 +57,11 @@ export interface Database {
    * @throws DatabaseUnavailable as `query` does
    */
   scan(query: string, parameters: readonly number[]): Promise<ScannedRow[]>;
+  /**
+   * Runs `work` in one transaction, and rolls back when it throws.
+   * @throws DatabaseUnavailable as `query` does, or what `work` throws
+   */
+  transaction<T>(work: (transaction: Drizzle) => Promise<T>): Promise<T>;
   /** Runs a script of several statements without parameters (migrations, DDL). */
   execute(script: string): Promise<void>;
   /** Whether `listen` can be had. Where not, whoever waits for news has to look for it. */

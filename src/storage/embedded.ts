@@ -2,11 +2,13 @@
 import { resolve } from "node:path";
 import { clearTimeout, setImmediate, setTimeout } from "node:timers";
 import type { PGlite } from "@electric-sql/pglite";
+import { DrizzleQueryError } from "drizzle-orm/errors";
 import { drizzle } from "drizzle-orm/pglite";
 import { lockDataDir } from "./data_dir_lock.ts";
 import {
   type Database,
   DatabaseUnavailable,
+  type Drizzle,
   type ListenerEvents,
   type Listening,
   type Parameter,
@@ -114,6 +116,12 @@ class EmbeddedDatabase implements Database {
 
   scan(query: string, parameters: readonly number[]): Promise<ScannedRow[]> {
     return this.query<ScannedRow>(query, parameters);
+  }
+
+  transaction<T>(work: (transaction: Drizzle) => Promise<T>): Promise<T> {
+    return this.drizzle.transaction(work).catch((error) => {
+      throw error instanceof DrizzleQueryError ? error.cause ?? error : error;
+    });
   }
 
   async execute(script: string): Promise<void> {

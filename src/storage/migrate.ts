@@ -30,7 +30,7 @@ export async function migrate(
   database: Database,
   migrations: readonly Migration[] = MIGRATIONS,
 ): Promise<MigrationReport> {
-  return await database.drizzle.transaction(async (transaction) => {
+  return await database.transaction(async (transaction) => {
     await transaction.execute(sql.raw(`select pg_advisory_xact_lock(${MIGRATION_LOCK})`));
     const pending = migrations.slice(await appliedCount(transaction, migrations));
     for (const migration of pending) {

@@ -1,4 +1,5 @@
 /** PostgreSQL over postgres.js. */
+import { DrizzleQueryError } from "drizzle-orm/errors";
 import { drizzle } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
 import { Readable } from "node:stream";
@@ -32,7 +33,13 @@ export interface PostgresOptions extends Partial<WakeupOptions> {
 }
 
 /** SQLSTATE classes and codes that say "not now", not "never". */
-const UNAVAILABLE = /^(08|53|57P|25006|58|40P01|55P03|57014)/;
+const UNAVAILABLE = /^(08|28|3D000|53|57P|25006|25P0[34]|58|40P01|55P03|57014)/;
+
+/** Too many connections: said of one that was never opened, so the statement can be sent again. */
+const NO_CONNECTION_LEFT = "53300";
+const RETRY_MS = 50;
+/** A transaction of several statements may take this many times as long as one statement. */
+const TRANSACTION = 10;
 
 /**
  * Errors after which no connection is worth keeping: the server is no primary any more, or a
@@ -210,10 +217,10 @@ class PostgresDatabase implements Database {
   }
 
   query<Row>(statement: string, parameters: readonly Parameter[] = []): Promise<Row[]> {
-    return this.#bounded(
+    return this.#bounded(() =>
       this.#client.unsafe(statement, parameters as never[], {
         prepare: true,
-      }) as unknown as Promise<Row[]>,
+      }) as unknown as Promise<Row[]>
     );
   }
 
@@ -246,7 +253,11 @@ class PostgresDatabase implements Database {
   }
 
   async execute(script: string): Promise<void> {
-    await this.#bounded(this.#client.unsafe(script));
+    await this.#bounded(() => this.#client.unsafe(script));
+  }
+
+  transaction<T>(work: (transaction: Drizzle) => Promise<T>): Promise<T> {
+    return this.#bounded(() => this.#drizzle.transaction(work), TRANSACTION);
   }
 
   async listen(channel: string, events: ListenerEvents): Promise<Listening> {
@@ -285,21 +296,33 @@ class PostgresDatabase implements Database {
    * A statement that is never answered must not hold its request for ever. The server ends its own
    * statements before that, so no answer means that the connection is dead and does not know it.
    */
-  #bounded<T>(work: Promise<T>): Promise<T> {
+  #bounded<T>(send: () => Promise<T>, times = 1): Promise<T> {
     const client = this.#client;
+    const limit = this.#options.timeoutMs * times;
+    const deadline = performance.now() + this.#options.timeoutMs;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#replace(client);
-        reject(new DatabaseUnavailable(`no answer within ${this.#options.timeoutMs} ms`));
-      }, this.#options.timeoutMs + 500);
-      work.then((value) => {
+        reject(new DatabaseUnavailable(`no answer within ${limit} ms`));
+      }, limit + 500);
+      const fail = (error: unknown) => {
+        const code = codeOf(error);
+        // Others of the pool may be connected, or soon be: it is no reason to turn a request away.
+        if (code === NO_CONNECTION_LEFT && performance.now() + RETRY_MS < deadline) {
+          setTimeout(attempt, RETRY_MS);
+          return;
+        }
         clearTimeout(timer);
-        resolve(value);
-      }, (error) => {
-        clearTimeout(timer);
-        if (REPLACING.includes((error as { code?: string }).code ?? "")) this.#replace(client);
+        if (code !== undefined && REPLACING.includes(code)) this.#replace(client);
         reject(unavailableOr(error));
-      });
+      };
+      const attempt = () => {
+        send().then((value) => {
+          clearTimeout(timer);
+          resolve(value);
+        }, fail);
+      };
+      attempt();
     });
   }
 
@@ -331,10 +354,21 @@ class PostgresDatabase implements Database {
 /** postgres.js speaks of broken connections by codes of its own; Postgres by SQLSTATE. */
 function unavailableOr(error: unknown): unknown {
   if (error instanceof DatabaseUnavailable) return error;
-  const code = (error as { code?: unknown }).code;
-  if (typeof code !== "string") return error;
-  const connection = /^(CONNECT|CONNECTION_|E[A-Z]+$)/.test(code);
+  const code = codeOf(error);
+  if (code === undefined) return error;
+  const connection = /^(CONNECT|CONNECTION_|E[A-Z]+$|EAI_)/.test(code);
   return connection || UNAVAILABLE.test(code)
-    ? new DatabaseUnavailable(`${code}: ${(error as Error).message}`, { cause: error })
+    ? new DatabaseUnavailable(`${code}: ${deepest(error).message}`, { cause: error })
     : error;
+}
+
+function codeOf(error: unknown): string | undefined {
+  const { code } = deepest(error) as { code?: unknown };
+  return typeof code === "string" ? code : undefined;
+}
+
+/** drizzle wraps what the driver says in an error with the whole statement for its message. */
+function deepest(error: unknown): Error {
+  const { cause } = error as { cause?: unknown };
+  return error instanceof DrizzleQueryError && cause instanceof Error ? cause : error as Error;
 }

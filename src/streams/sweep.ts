@@ -52,7 +52,7 @@ async function endExpired(database: Database): Promise<number[]> {
 }
 
 async function reap(database: Database): Promise<SweepReport> {
-  return await database.drizzle.transaction(async (transaction) => {
+  return await database.transaction(async (transaction) => {
     const locked = await transaction.select({
       got: sql<boolean>`pg_try_advisory_xact_lock(${SWEEP_LOCK})`,
     })

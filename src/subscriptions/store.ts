@@ -105,7 +105,7 @@ export class SubscriptionStore {
     const { glob, delivery, leaseTtlMs, description, streams } = configuration;
     const url = delivery.type === "webhook" ? delivery.url : null;
     const wake = delivery.type === "webhook" ? null : delivery.wakeStream;
-    return await this.#database.drizzle.transaction(async (transaction) => {
+    return await this.#database.transaction(async (transaction) => {
       const [row] = await rows<{ created: boolean; id: number | string; config_hash: string }>(
         transaction,
         sql`select * from penstock.create_subscription(${name}, ${delivery.type},

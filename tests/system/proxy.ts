@@ -4,9 +4,10 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 
 /**
  * `open`: passes everything on. `refuse`: cuts what there is and closes what comes. `silent`:
- * takes connections and bytes and passes nothing on, neither way.
+ * takes connections and bytes and passes nothing on, neither way. `deaf`: passes on what clients say
+ * and cuts the connection when it is answered, so that whoever asked never knows what became of it.
  */
-export type Mode = "open" | "refuse" | "silent";
+export type Mode = "open" | "refuse" | "silent" | "deaf";
 
 interface Pair {
   readonly client: Socket;
@@ -92,6 +93,7 @@ export class Proxy {
       if (!lost()) server?.write(bytes);
     });
     server?.on("data", (bytes) => {
+      if (this.#mode === "deaf") return void client.destroy();
       if (!lost()) client.write(bytes);
     });
     client.on("close", () => {
