@@ -24,6 +24,9 @@ export type TelemetryEvent =
   }
   /** Something about the database makes a promise of ours hollow, or will. */
   | { readonly event: "database_warning"; readonly setting: string; readonly message: string }
+  /** The embedded database gave up: a full disk, a failed fsync. Nothing is acked until restarted. */
+  | { readonly event: "embedded_stopped"; readonly error: unknown }
+  | { readonly event: "embedded_restarted" }
   /** Another server was promoted, and is connected to from now on. */
   | { readonly event: "database_promoted"; readonly host: string; readonly timeline: number }
   /** It cannot be written to yet; the start waits this long at most. */
@@ -123,6 +126,7 @@ export function levelOf(event: TelemetryEvent): Level {
     case "overloaded":
     case "stop_forced":
       return "warning";
+    case "embedded_stopped":
     case "request_failed":
       return "error";
     default:
@@ -145,6 +149,11 @@ export function sentenceOf(event: TelemetryEvent): string {
         : `Wake-ups by polling twice a second: ${event.reason}`;
     case "database_warning":
       return event.message;
+    case "embedded_stopped":
+      return "The embedded database has stopped, and nothing is acked until it is started again: " +
+        messageOf(event.error);
+    case "embedded_restarted":
+      return "The embedded database is started again, from what is on the disk";
     case "database_promoted":
       return `${event.host} was promoted (timeline ${event.timeline}): what was remembered of the ` +
         "one before is forgotten";

@@ -4,6 +4,7 @@ import { clearTimeout, setImmediate, setTimeout } from "node:timers";
 import type { PGlite } from "@electric-sql/pglite";
 import { DrizzleQueryError } from "drizzle-orm/errors";
 import { drizzle } from "drizzle-orm/pglite";
+import type { TelemetryEvent } from "../telemetry.ts";
 import { lockDataDir } from "./data_dir_lock.ts";
 import {
   type Database,
@@ -28,6 +29,8 @@ export interface EmbeddedOptions {
    * this thread.
    */
   readonly timeoutMs?: number;
+  /** Told when the server had to be started again. */
+  readonly report?: (event: TelemetryEvent) => void;
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
@@ -51,7 +54,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
     const cluster = await prepareCluster(dataDir, makeCluster);
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const engine = await Engine.open(cluster);
-    return new EmbeddedDatabase(engine, { dataDir, cluster, lock, timeoutMs });
+    const report = options.report ?? (() => {});
+    return new EmbeddedDatabase(engine, { dataDir, cluster, lock, timeoutMs, report });
   } catch (error) {
     lock.release();
     throw error;
@@ -75,6 +79,7 @@ interface Place {
   readonly cluster: string;
   readonly lock: FileLock;
   readonly timeoutMs: number;
+  readonly report: (event: TelemetryEvent) => void;
 }
 
 class EmbeddedDatabase implements Database {
@@ -90,6 +95,8 @@ class EmbeddedDatabase implements Database {
   /** A transaction, a restart or the closing: settles when statements may run again. */
   #busy: Promise<unknown> | undefined;
   #restartAt = 0;
+  /** The failure that was last reported. */
+  #reported: unknown;
   #closing: Promise<void> | undefined;
 
   constructor(engine: Engine, place: Place) {
@@ -213,8 +220,13 @@ class EmbeddedDatabase implements Database {
     }
     this.#occupy(async () => {
       this.#restartAt = performance.now() + RESTART_PAUSE_MS;
+      const { report, cluster } = this.#place;
+      const { failure } = this.#engine;
+      if (failure !== this.#reported) report({ event: "embedded_stopped", error: failure });
+      this.#reported = failure;
       await this.#engine.close();
-      this.#engine = await Engine.open(this.#place.cluster);
+      this.#engine = await Engine.open(cluster);
+      report({ event: "embedded_restarted" });
       for (const [channel, listeners] of this.#listeners) {
         this.#engine.script(`listen ${quoted(channel)}`);
         for (const listener of listeners) queueMicrotask(() => listener.onListening());

@@ -29,6 +29,7 @@ export function openDatabase(
     return openEmbedded({
       dataDir: options.dataDir ?? defaultDataDir(process.env, process.platform),
       timeoutMs: options.databaseTimeoutMs,
+      report,
     });
   }
   return openPostgres({

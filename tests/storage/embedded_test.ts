@@ -19,6 +19,7 @@ import {
 import { defaultDataDir, NoDataDir } from "../../src/storage/default_data_dir.ts";
 import { openEmbedded } from "../../src/storage/embedded.ts";
 import { Engine } from "../../src/storage/embedded_engine.ts";
+import type { TelemetryEvent } from "../../src/telemetry.ts";
 import { fsyncCount, prepareCluster } from "../../src/storage/embedded_files.ts";
 import { Upkeep } from "../../src/storage/embedded_upkeep.ts";
 import { migrate } from "../../src/storage/migrate.ts";
@@ -61,9 +62,10 @@ async function dataDirOf(test: string): Promise<string> {
 async function withDatabase(
   test: string,
   body: (database: Database, dataDir: string) => Promise<void>,
+  report: (event: TelemetryEvent) => void = () => {},
 ): Promise<void> {
   const dataDir = await dataDirOf(test);
-  const database = await openEmbedded({ dataDir });
+  const database = await openEmbedded({ dataDir, report });
   try {
     await body(database, dataDir);
   } finally {
@@ -216,6 +218,7 @@ Deno.test("every commit is forced to the disk before it is acknowledged", async 
 });
 
 Deno.test("a commit that could not be forced to the disk is never acknowledged", async () => {
+  const events: string[] = [];
   await withDatabase("failed-fsync", async (database) => {
     const heard: string[] = [];
     await database.listen("c", {
@@ -238,7 +241,10 @@ Deno.test("a commit that could not be forced to the disk is never acknowledged",
     await database.query("select pg_notify('c', 'again')");
     await database.breathe();
     assert.deepEqual(heard, ["listening", "listening", "again"]);
-  });
+  }, ({ event }) => events.push(event));
+  // It says so, once, however often it tries in vain.
+  assert.deepEqual(events.slice(0, 1), ["embedded_stopped"]);
+  assert.deepEqual(events.slice(-1), ["embedded_restarted"]);
 });
 
 Deno.test("upkeep vacuums the tables that want it, and only those", async () => {
