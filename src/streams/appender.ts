@@ -18,6 +18,8 @@ import { type StreamState, unusable } from "./stream_state.ts";
 const MOST_COMMITS = 3;
 /** Body bytes in one commit, about. */
 const COMMIT_BYTES = 8 << 20;
+/** ... where nothing else is done meanwhile, because the database runs on this thread. */
+const COMMIT_BYTES_ALONE = 2 << 20;
 /** Appends that may wait on this node before new ones are turned away. */
 const MOST_WAITING = 20_000;
 /** An append up to this length is small, and so is a queue whose appends together are. Bytes. */
@@ -45,6 +47,7 @@ export interface AppenderParts {
 export class Appender {
   readonly #parts: AppenderParts;
   readonly #commitLanes: number;
+  readonly #commitBytes: number;
   /** Least recently used first. */
   readonly #queues = new Map<string, StreamQueue>();
   readonly #budget: Budget;
@@ -53,6 +56,7 @@ export class Appender {
   #large: StreamQueue[] = [];
   #unloaded: StreamQueue[] = [];
   #commits = 0;
+  #largeCommits = 0;
   #loads = 0;
   #leaving = false;
   #waiting = 0;
@@ -60,6 +64,7 @@ export class Appender {
   constructor(parts: AppenderParts) {
     this.#parts = parts;
     this.#budget = new Budget(parts.waitingBytes);
+    this.#commitBytes = parts.database.concurrency > 1 ? COMMIT_BYTES : COMMIT_BYTES_ALONE;
     this.#commitLanes = Math.min(MOST_COMMITS, parts.database.concurrency);
   }
 
@@ -128,29 +133,35 @@ export class Appender {
     this.#leave();
   }
 
-  get #ready(): boolean {
-    return this.#small.length > 0 || this.#large.length > 0;
+  get #mayCommit(): boolean {
+    return this.#commits < this.#commitLanes && (this.#small.length > 0 || this.#largeMayLeave);
+  }
+
+  /** One lane, where there are several, is kept for streams with little to write. */
+  get #largeMayLeave(): boolean {
+    return this.#large.length > 0 &&
+      this.#largeCommits < Math.max(1, this.#commitLanes - 1);
   }
 
   /**
    * Streams with little to write go first, for those with much could fill every commit there is;
    * but they leave them half of each.
    */
-  #nextReady(room: number): StreamQueue {
-    const small = this.#small.length > 0 &&
-      (room > COMMIT_BYTES / 2 || this.#large.length === 0);
-    return (small ? this.#small : this.#large).shift()!;
+  #nextReady(room: number, largeToo: boolean): StreamQueue | undefined {
+    const small = room > this.#commitBytes / 2 || !largeToo || this.#large.length === 0;
+    return (small ? this.#small.shift() : undefined) ??
+      (largeToo ? this.#large.shift() : undefined);
   }
 
   #leave(): void {
-    const mayLeave = (this.#ready && this.#commits < this.#commitLanes) ||
+    const mayLeave = this.#mayCommit ||
       (this.#unloaded.length > 0 && this.#loads === 0);
     if (this.#leaving || !mayLeave) return;
     this.#leaving = true;
     this.#parts.database.breathe().then(() => {
       this.#leaving = false;
       if (this.#unloaded.length > 0 && this.#loads === 0) this.#load();
-      while (this.#ready && this.#commits < this.#commitLanes) this.#commit();
+      while (this.#mayCommit) this.#commit();
     });
   }
 
@@ -203,9 +214,12 @@ export class Appender {
   #commit(): void {
     const queues: StreamQueue[] = [];
     const writes: StreamWrite[] = [];
-    let room = COMMIT_BYTES;
-    while (this.#ready && room > 0) {
-      const queue = this.#nextReady(room);
+    const largeToo = this.#largeMayLeave;
+    let large = 0;
+    let room = this.#commitBytes;
+    while (room > 0) {
+      const queue = this.#nextReady(room, largeToo);
+      if (queue === undefined) break;
       queue.listed = false;
       if (queue.stream === null || queue.unknownProducers().length > 0) {
         this.#list(queue);
@@ -213,6 +227,7 @@ export class Appender {
       }
       queue.busy = true;
       queues.push(queue);
+      if (queue.bytes > SMALL_BYTES) large = 1;
       const write = queue.decideWaiting(room);
       room -= write.after.tail - write.stream.tail;
       if (write.parked.length > 0) this.#park(queue, write);
@@ -221,6 +236,7 @@ export class Appender {
     if (writes.length === 0) return this.#release(queues);
     writes.sort((a, b) => a.stream.id - b.stream.id);
     this.#commits++;
+    this.#largeCommits += large;
     this.#commitWrites(writes).catch((error) => {
       for (const write of writes) {
         // Whether it was written is not known: neither is the state.
@@ -229,6 +245,7 @@ export class Appender {
       }
     }).finally(() => {
       this.#commits--;
+      this.#largeCommits -= large;
       this.#release(queues);
     });
   }

@@ -6,9 +6,10 @@ import { KINDS, noise, serverForThisFile, within, withServer, withStorage } from
 
 const MIB = 1 << 20;
 
-/** How long others may wait while one stream is flooded, at worst and as a rule. Milliseconds. */
-const WORST_MS = 3000;
-const USUAL_MS = 1000;
+/** How long others may wait during a flood, at worst and as a rule: half of them. Milliseconds. */
+const WORST_MS = 6000;
+/** The embedded database has one thread for everything, the uploads included. */
+const USUAL_MS = { postgres: 300, embedded: 2000 };
 
 /** The times that `work` takes, again and again for as long as `busy` says. */
 async function timesOf(busy: () => boolean, work: () => Promise<unknown>): Promise<number[]> {
@@ -21,27 +22,27 @@ async function timesOf(busy: () => boolean, work: () => Promise<unknown>): Promi
   return times.sort((a, b) => a - b);
 }
 
-function assertTimely(times: readonly number[], what: string): void {
+function assertTimely(times: readonly number[], what: string, usualMs: number): void {
   assert.ok(times.length >= 3, `${what}: only ${times.length} answers`);
   const [usual, worst] = [times[times.length >> 1]!, times.at(-1)!];
   const said = `${what}: p50 ${usual.toFixed(0)} ms, worst ${worst.toFixed(0)} ms`;
-  assert.ok(usual < USUAL_MS && worst < WORST_MS, said);
+  assert.ok(usual < usualMs && worst < WORST_MS, said);
 }
 
 for (const kind of KINDS) {
   const node = serverForThisFile(kind);
 
-  Deno.test(`small appends and reads are answered while one stream is flooded, on ${kind}`, async () => {
-    const hot = await createStream(node.url);
+  Deno.test(`small appends and reads are answered while a dozen streams are flooded, on ${kind}`, async () => {
+    const hot = await Promise.all(Array.from({ length: 12 }, () => createStream(node.url)));
     const calm = await createStream(node.url);
     const end = Date.now() + 5000;
     const busy = () => Date.now() < end;
     const megabyte = new Uint8Array(MIB).fill(0x61);
-    let flooded = 0;
-    const flood = Array.from({ length: 24 }, async () => {
+    const flooded = hot.map(() => 0);
+    const flood = Array.from({ length: 48 }, async (_, at) => {
       while (busy()) {
-        await append(hot, megabyte);
-        flooded++;
+        await append(hot[at % hot.length]!, megabyte);
+        flooded[at % hot.length]!++;
       }
     });
     let appended = 0;
@@ -53,14 +54,15 @@ for (const kind of KINDS) {
       timesOf(busy, () => readAll(calm)),
       ...flood,
     ]);
-    assertTimely(appends, "small appends");
-    assertTimely(reads, "small reads");
-    assert.ok(flooded > 10, `${flooded} MiB got through`);
+    assertTimely(appends, "small appends", USUAL_MS[kind]);
+    assertTimely(reads, "small reads", USUAL_MS[kind]);
+    assert.ok(Math.min(...flooded) > 0, `${flooded} MiB got through`);
     assert.equal((await readAll(calm)).text, "x".repeat(appended));
-    assert.equal(
-      (await fetch(hot, { method: "HEAD" })).headers.get("stream-next-offset"),
-      `0000000000000000_${String(flooded * MIB).padStart(16, "0")}`,
-    );
+    for (const [at, url] of hot.entries()) {
+      const { headers } = await fetch(url, { method: "HEAD" });
+      const tail = String(flooded[at]! * MIB).padStart(16, "0");
+      assert.equal(headers.get("stream-next-offset"), `0000000000000000_${tail}`);
+    }
   });
 }
 
@@ -85,7 +87,7 @@ Deno.test("a crowd of cold readers leaves appends their connections", async () =
       })).finally(() => reading = false);
       const times = await timesOf(() => reading, () => append(calm, "x"));
       assert.deepEqual([...new Set(await readers)], [200]);
-      assertTimely(times, "appends");
+      assertTimely(times, "appends", USUAL_MS.postgres);
       const away = node.logs.filter((line) => line.includes("database_unavailable"));
       assert.deepEqual(away, []);
     });
