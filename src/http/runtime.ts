@@ -15,6 +15,9 @@ export interface ListenOptions {
   readonly maxBodyBytes: number;
 }
 
+/** Milliseconds before listening again after accepting has failed. */
+const AGAIN_MS = 100;
+
 /** Seconds without a byte in either direction after which Bun closes a connection; Deno does not. */
 const IDLE_S = 120;
 
@@ -30,11 +33,31 @@ export function listen(options: ListenOptions): Listener {
 }
 
 function listenOnDeno({ hostname, port, handler }: ListenOptions): Listener {
-  const server = Deno.serve({ hostname, port, onListen: () => {} }, handler);
+  let stopping = false;
+  const serve = (port: number) => {
+    const server = Deno.serve({ hostname, port, onListen: () => {} }, handler);
+    // What ends Deno's accepting, such as having no file descriptor left, ends it for good, and
+    // the process with it if nobody minds. The connections that are open stay.
+    server.finished.catch(() => setTimeout(again, AGAIN_MS));
+    return server;
+  };
+  const again = () => {
+    if (stopping) return;
+    try {
+      server = serve(address.port);
+    } catch {
+      setTimeout(again, AGAIN_MS);
+    }
+  };
+  let server = serve(port);
+  const address = server.addr;
   return {
-    hostname: server.addr.hostname,
-    port: server.addr.port,
-    shutdown: () => server.shutdown(),
+    hostname: address.hostname,
+    port: address.port,
+    shutdown: () => {
+      stopping = true;
+      return server.shutdown();
+    },
   };
 }
 

@@ -226,7 +226,7 @@ class PostgresDatabase implements Database {
 
   scan(query: string, parameters: readonly number[]): Promise<ScannedRow[]> {
     const statement = `copy (${withNumbers(query, parameters)}) to stdout (format binary)`;
-    return this.#bounded(this.#copy(statement));
+    return this.#bounded(() => this.#copy(statement));
   }
 
   /**

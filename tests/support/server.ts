@@ -22,6 +22,8 @@ export interface ServerOptions {
   /** Further arguments of `serve`; a `--port` here takes the place of a free one. */
   args?: readonly string[];
   env?: Record<string, string>;
+  /** How many files and sockets it may have open. */
+  openFiles?: number;
 }
 
 export interface RunningServer {
@@ -47,7 +49,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     ? ["--database-url", options.database.url]
     : ["--data-dir", options.database.dataDir];
   const port = options.args?.includes("--port") ? [] : ["--port", "0"];
-  const child = spawn(command, [
+  // The shell becomes the server: signals reach it, and its process id stays.
+  const limited = options.openFiles === undefined
+    ? [command]
+    : ["sh", "-c", `ulimit -n ${options.openFiles} && exec "$0" "$@"`, command];
+  const child = spawn(limited[0]!, [
+    ...limited.slice(1),
     ...args,
     "serve",
     ...port,
