@@ -98,14 +98,19 @@ async function live(run: RunState, life: Life, random: Random): Promise<Lived> {
     : [];
   const until = performance.now() + life.duration * (0.5 + random.next());
   while (performance.now() < until && !run.ending) await sleep(100);
-  stream.done = true;
-  await Promise.all([...writers, ...readers]);
   run.open.delete(name);
+  const stop = async () => {
+    stream.done = true;
+    await Promise.all([...writers, ...readers]);
+  };
+  // Closing and deleting may come while others write.
+  if (ending === "leave" || random.chance(0.5)) await stop();
   let removed = false;
   let tail: number | null = null;
   if (ending === "close") tail = await close(run, life.client, name, random);
   else if (ending === "leave") tail = await tailOf(run, life.client, name, random);
   else removed = await remove(run, life.client, name, random);
+  await stop();
   end = tail ?? end;
   for (const follower of followers) if (follower.position >= end) follower.interrupt();
   await Promise.all(following);

@@ -101,7 +101,7 @@ export interface FollowerEnd {
   readonly path: string;
   /** Where it was in the end. */
   readonly position: number;
-  /** Where the stream's tail was. */
+  /** Where the stream's tail was, or has moved on from since. */
   readonly tail: number;
 }
 

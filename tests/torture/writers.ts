@@ -1,5 +1,5 @@
 /** Clients that append: without a producer, with one, and with one that has several under way. */
-import type { StreamName } from "./client.ts";
+import type { Client, StreamName } from "./client.ts";
 import type { Append } from "./history.ts";
 import type { Random } from "./random.ts";
 import { type RunState, sleep } from "./run_state.ts";
@@ -35,6 +35,14 @@ async function producer(run: RunState, stream: OpenStream, random: Random): Prom
   const id = `${stream.name.path}#${stream.name.incarnation} ${client.name}`;
   let epoch = 0;
   let seq = 0;
+  /** The same append at two nodes at once: one of them takes it. */
+  const race = async (client: Client, seq: number) => {
+    const record = run.record(stream.name.path, random);
+    const options = { record, producer: { id, epoch, seq } };
+    const attempt = (own: Random) =>
+      run.insist(own, (node) => client.append(node, stream.name, options));
+    await Promise.all([attempt(random.fork()), attempt(random.fork())]);
+  };
   while (!stream.done) {
     const record = run.record(stream.name.path, random);
     const claim = { id, epoch, seq };
@@ -52,6 +60,7 @@ async function producer(run: RunState, stream: OpenStream, random: Random): Prom
       // Sent again although it was answered: a duplicate.
       await client.append(run.node(random), stream.name, options);
     }
+    if (random.chance(0.05)) await race(client, ++seq);
     seq++;
     if (epoch > 0 && seq === 1 && random.chance(0.5)) {
       // The one from before the crash wakes up.
