@@ -9,41 +9,73 @@ import {
   encodeTextData,
   splitText,
 } from "../protocol/sse.ts";
-import type { Page } from "../streams/reader.ts";
+import type { Extent, Page } from "../streams/reader.ts";
 import type { StreamState } from "../streams/stream_state.ts";
 
 export interface SseFrame {
   readonly bytes: Uint8Array;
+  /** Where what it tells ends. */
+  readonly end: number;
   /** The position the control event names: behind it something may be held back. */
   readonly next: number;
+  /** It says that the stream is closed: nothing comes after it. */
+  readonly last: boolean;
 }
 
-/** Frames kept, and the largest that is: a page of SSE, in base64 too. */
-const MOST_FRAMES = 256;
+/** Streams whose frames are kept, how many of each, and the largest that is: a page in base64. */
+const MOST_STREAMS = 256;
+const MOST_FRAMES = 4;
 const LARGEST_KEPT = 96 << 10;
 
-export class SseFrames {
-  readonly #frames = new Map<string, SseFrame>();
+/** A frame, and all that it depends on. */
+interface KeptFrame {
+  readonly start: number;
+  readonly tail: number;
+  readonly closed: boolean;
+  readonly cursor: string;
+  readonly frame: SseFrame;
+}
 
-  encode(stream: StreamState, page: Page, cursor: string): SseFrame {
-    const flags = `${page.upToDate} ${page.closed}`;
-    const key = `${stream.id} ${page.start} ${page.end} ${flags} ${cursor}`;
-    let frame = this.#frames.get(key);
-    if (frame === undefined) {
-      frame = encodePage(stream.contentType, page, cursor);
-      if (frame.bytes.length <= LARGEST_KEPT) this.#keep(key, frame);
+export class SseFrames {
+  /** By what the followers of a stream share, the first kept first. */
+  readonly #kept = new Map<object, KeptFrame[]>();
+
+  /** What was encoded from this position, for a stream that reached as far; or null. */
+  recall(shared: object, start: number, extent: Extent, cursor: string): SseFrame | null {
+    const kept = this.#kept.get(shared);
+    if (kept === undefined) return null;
+    for (const one of kept) {
+      if (
+        one.start === start && one.tail === extent.tail && one.closed === extent.closed &&
+        one.cursor === cursor
+      ) return one.frame;
+    }
+    return null;
+  }
+
+  encode(
+    shared: object,
+    stream: StreamState,
+    page: Page,
+    extent: Extent,
+    cursor: string,
+  ): SseFrame {
+    const frame = encodePage(stream.contentType, page, cursor);
+    if (frame.bytes.length <= LARGEST_KEPT) {
+      this.#keep(shared, { start: page.start, ...extent, cursor, frame });
     }
     return frame;
   }
 
-  #keep(key: string, frame: SseFrame): void {
-    if (this.#frames.size >= MOST_FRAMES) {
-      for (const oldest of this.#frames.keys()) {
-        this.#frames.delete(oldest);
-        break;
-      }
+  #keep(shared: object, one: KeptFrame): void {
+    let kept = this.#kept.get(shared);
+    if (kept === undefined) {
+      kept = [];
+      this.#kept.set(shared, kept);
+      if (this.#kept.size > MOST_STREAMS) this.#kept.delete(this.#kept.keys().next().value!);
     }
-    this.#frames.set(key, frame);
+    if (kept.length === MOST_FRAMES) kept.shift();
+    kept.push(one);
   }
 }
 
@@ -71,5 +103,5 @@ export function encodePage(contentType: string, page: Page, cursor: string): Sse
     upToDate: page.upToDate,
     streamClosed: page.closed,
   }));
-  return { bytes: encodeEvents(...events), next };
+  return { bytes: encodeEvents(...events), end: page.end, next, last: page.closed };
 }

@@ -18,6 +18,7 @@ export class Follower {
   #looked = false;
   #left = false;
   #cancelWait: (() => void) | undefined;
+  #stopListening: (() => void) | undefined;
 
   /** @param stream as a strict look has just shown it */
   constructor(parts: FollowerParts, stream: StreamState, pageBytes: number) {
@@ -36,9 +37,41 @@ export class Follower {
     return { tail: this.#watch.tail, closed: this.#watch.closed };
   }
 
+  /** The same object for all who follow the same stream, and know the same of it. */
+  get shared(): object {
+    return this.#watch;
+  }
+
   /** What is there from `position` on, without waiting: an empty page at the tail. */
   page(position: number, limit = this.#pageBytes): Promise<Page> {
     return this.#parts.reader.page(this.#stream, position, this.extent, limit);
+  }
+
+  /** The same where that is in memory, else null. */
+  pageAtHand(position: number): Page | null {
+    return this.#parts.reader.pageAtHand(
+      this.#stream,
+      position,
+      this.extent,
+      this.#pageBytes,
+    );
+  }
+
+  /** How things stand for a reader that has seen `position`; see `wait`. */
+  standing(position: number): "more" | "ended" | "idle" | "nothing" {
+    const watch = this.#watch;
+    if (this.#left || watch.stale) return "idle";
+    if (watch.ended) return "ended";
+    if (watch.tail > position || watch.closed) return "more";
+    return this.#parts.hub.draining ? "idle" : "nothing";
+  }
+
+  /** Calls back after changes of how things stand, until `leave`. For those who follow for long. */
+  listen(callback: () => void): void {
+    this.#stopListening = this.#watch.listen(callback);
+    // What was committed between the strict look and `follow` woke nobody here.
+    if (!this.#looked) void this.#parts.followed.lookAt(this.#watch.id);
+    this.#looked = true;
   }
 
   /**
@@ -49,15 +82,13 @@ export class Follower {
    */
   async wait(position: number, deadline: number): Promise<"more" | "ended" | "idle"> {
     while (true) {
-      const watch = this.#watch;
-      if (this.#left || watch.stale) return "idle";
-      if (watch.ended) return "ended";
-      if (watch.tail > position || watch.closed) return "more";
-      if (this.#parts.hub.draining || Date.now() >= deadline) return "idle";
+      const standing = this.standing(position);
+      if (standing !== "nothing") return standing;
+      if (Date.now() >= deadline) return "idle";
       if (!this.#looked) {
-        // What was committed between the strict look and `follow` woke nobody here.
+        // As in `listen`.
         this.#looked = true;
-        await this.#parts.followed.lookAt(watch.id);
+        await this.#parts.followed.lookAt(this.#watch.id);
       } else {
         await this.#change(deadline);
       }
@@ -69,6 +100,7 @@ export class Follower {
     if (this.#left) return;
     this.#left = true;
     this.#cancelWait?.();
+    this.#stopListening?.();
     this.#parts.hub.leave(this.#watch);
   }
 

@@ -76,16 +76,37 @@ export class Reader {
     extent: Extent = stream,
     limit = PAGE_BYTES,
   ): Promise<Page> {
+    const atHand = this.pageAtHand(stream, start, extent, limit);
+    if (atHand !== null) return atHand;
     const { tail, closed } = extent;
     if (start > tail) {
       throw new Refused(invalid("offset_beyond_tail", "the offset is beyond the stream's tail"));
     }
-    if (start === tail) return { start, end: start, bytes: NOTHING, upToDate: true, closed };
     const bytes = isJsonMode(stream.contentType)
       ? await this.#messages(stream, start, tail, limit)
       : await this.#range(stream, start, Math.min(tail, start + limit));
     const end = start + bytes.length;
     if (end < tail && end - start > LARGE_LOAD_BYTES) this.#readAhead(stream, end, tail);
+    return { start, end, bytes, upToDate: end === tail, closed: closed && end === tail };
+  }
+
+  /** The page where all of it, or a shorter one, is among the recent bytes; null where not. */
+  pageAtHand(stream: StreamState, start: number, extent: Extent, limit: number): Page | null {
+    const { tail, closed } = extent;
+    if (start === tail) return { start, end: start, bytes: NOTHING, upToDate: true, closed };
+    const json = isJsonMode(stream.contentType);
+    const lead = json && start > 0 ? 1 : 0;
+    if (start > tail || start - lead < (stream.forkPosition ?? 0)) return null;
+    let bytes = this.#recent.get(stream.id, start - lead, Math.min(tail, start + limit));
+    if (bytes === null) return null;
+    if (json) {
+      if (lead === 1 && bytes[0] !== MESSAGE_END) return null;
+      const messages = bytes.subarray(lead);
+      const length = lastBoundary(messages);
+      if (length === 0) return null;
+      bytes = messages.subarray(0, length);
+    }
+    const end = start + bytes.length;
     return { start, end, bytes, upToDate: end === tail, closed: closed && end === tail };
   }
 

@@ -3,6 +3,11 @@
  * published is all a follower may rely on, that nothing was it may not.
  */
 
+import { setImmediate } from "node:timers";
+
+/** Listeners told in one turn of the event loop: whatever else has arrived comes between. */
+const TOLD_A_TURN = 500;
+
 /** What is known of a stream that somebody follows. */
 export interface Sighting {
   readonly tail: number;
@@ -21,8 +26,17 @@ export class Watch implements Sighting {
   /** How many follow. */
   followers = 0;
   readonly #waiting = new Set<() => void>();
+  readonly #listeners = new Set<() => void>();
+  readonly #tell: (listeners: Iterable<() => void>) => void;
 
-  constructor(readonly id: number, seen: Sighting) {
+  constructor(
+    readonly id: number,
+    seen: Sighting,
+    tell: (listeners: Iterable<() => void>) => void = (listeners) => {
+      for (const listener of listeners) listener();
+    },
+  ) {
+    this.#tell = tell;
     this.tail = seen.tail;
     this.closed = seen.closed;
     this.ended = seen.ended;
@@ -32,6 +46,15 @@ export class Watch implements Sighting {
   wait(callback: () => void): () => void {
     this.#waiting.add(callback);
     return () => this.#waiting.delete(callback);
+  }
+
+  /**
+   * Calls back after changes, once for several that come close together, and not before this turn
+   * of the event loop has ended: an append's answer does not wait for a thousand who follow.
+   */
+  listen(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Tails never fall and closed never opens, so sightings may come in any order. */
@@ -50,6 +73,7 @@ export class Watch implements Sighting {
     const callbacks = [...this.#waiting];
     this.#waiting.clear();
     for (const callback of callbacks) callback();
+    if (this.#listeners.size > 0) this.#tell(this.#listeners);
   }
 }
 
@@ -57,6 +81,12 @@ export class Hub {
   readonly #watches = new Map<number, Watch>();
   #draining = false;
   #followers = 0;
+  /** Listeners that have not been told yet. */
+  readonly #untold = new Set<() => void>();
+  readonly #tell = (listeners: Iterable<() => void>) => {
+    if (this.#untold.size === 0) setImmediate(() => this.#tellSome());
+    for (const listener of listeners) this.#untold.add(listener);
+  };
 
   /** True once the node is going away: followers end at their next turn. */
   get draining(): boolean {
@@ -70,7 +100,7 @@ export class Hub {
   follow(id: number, seen: Sighting): Watch {
     let watch = this.#watches.get(id);
     if (watch === undefined) {
-      watch = new Watch(id, seen);
+      watch = new Watch(id, seen, this.#tell);
       this.#watches.set(id, watch);
     } else {
       watch.see(seen);
@@ -96,6 +126,16 @@ export class Hub {
 
   followed(): number[] {
     return [...this.#watches.keys()];
+  }
+
+  #tellSome(): void {
+    let told = 0;
+    for (const listener of this.#untold) {
+      this.#untold.delete(listener);
+      listener();
+      if (++told === TOLD_A_TURN) break;
+    }
+    if (this.#untold.size > 0) setImmediate(() => this.#tellSome());
   }
 
   /** Ends every wait: tails that were seen may never have been. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { encodePage, type SseFrame, SseFrames } from "../../src/http/sse_frames.ts";
 import { encodeOffset } from "../../src/offset.ts";
-import type { Page } from "../../src/streams/reader.ts";
+import type { Extent, Page } from "../../src/streams/reader.ts";
 import type { StreamState } from "../../src/streams/stream_state.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
@@ -110,42 +110,48 @@ Deno.test("text read on from where encodePage left off comes out as it was, howe
 
 const stream = (id: number, contentType = "text/plain") => ({ id, contentType }) as StreamState;
 
-Deno.test("SseFrames encodes once for all at the same place", () => {
+const open = (tail: number): Extent => ({ tail, closed: false });
+
+Deno.test("SseFrames recalls what was encoded, for all at the same place", () => {
   const frames = new SseFrames();
-  const first = frames.encode(stream(1), pageOf("abc"), "9");
-  assert.equal(frames.encode(stream(1), pageOf("abc"), "9").bytes, first.bytes);
+  const shared = {};
+  assert.equal(frames.recall(shared, 100, open(103), "9"), null);
+  const frame = frames.encode(shared, stream(1), pageOf("abc"), open(103), "9");
+  assert.equal(frames.recall(shared, 100, open(103), "9"), frame);
+  assert.deepEqual([frame.end, frame.next, frame.last], [103, 103, false]);
 });
 
 Deno.test("SseFrames tells apart all that a frame depends on", () => {
   const frames = new SseFrames();
-  const seen = [
-    frames.encode(stream(1), pageOf("abc"), "9"),
-    frames.encode(stream(2), pageOf("abc"), "9"),
-    frames.encode(stream(1), pageOf("abc"), "10"),
-    frames.encode(stream(1), pageOf("abc", { upToDate: false }), "9"),
-    frames.encode(stream(1), pageOf("abc", { closed: true }), "9"),
-    frames.encode(stream(1), pageOf("abc", { start: 97 }), "9"),
-    frames.encode(stream(1), pageOf("ab"), "9"),
-    // 1 and 10..., 11 and 0...: ids and positions must not run into each other.
-    frames.encode(stream(11), pageOf("abc", { start: 0 }), "9"),
-    frames.encode(stream(1), pageOf("abc", { start: 10 }), "9"),
-  ];
-  assert.equal(new Set(seen.map((frame) => frame.bytes)).size, seen.length);
-  for (const frame of seen.slice(2, 5)) assert.notEqual(textOf(frame), textOf(seen[0]!));
+  const shared = {};
+  frames.encode(shared, stream(1), pageOf("abc"), open(103), "9");
+  assert.equal(frames.recall({}, 100, open(103), "9"), null);
+  assert.equal(frames.recall(shared, 101, open(103), "9"), null);
+  assert.equal(frames.recall(shared, 100, open(104), "9"), null);
+  assert.equal(frames.recall(shared, 100, { tail: 103, closed: true }, "9"), null);
+  assert.equal(frames.recall(shared, 100, open(103), "10"), null);
 });
 
-Deno.test("SseFrames keeps the last 256 frames, and no large one", () => {
+Deno.test("SseFrames keeps four frames of a stream, 256 streams, and no large frame", () => {
   const frames = new SseFrames();
+  const shared = {};
   const large = pageOf(new Uint8Array(96 << 10).fill(0x61));
-  const once = frames.encode(stream(1), large, "9");
-  assert.notEqual(frames.encode(stream(1), large, "9"), once);
-  const at = (start: number) => frames.encode(stream(1), pageOf("a", { start }), "9");
-  const first = at(0);
-  const second = at(1);
-  for (let start = 2; start < 256; start++) at(start);
-  assert.equal(at(0), first);
-  at(256);
-  assert.notEqual(at(0), first);
-  // Encoding that one again has cost the next oldest its place.
-  assert.notEqual(at(1), second);
+  frames.encode(shared, stream(1), large, open(large.end), "9");
+  assert.equal(frames.recall(shared, 100, open(large.end), "9"), null);
+  const at = (start: number, of = shared) =>
+    frames.encode(of, stream(1), pageOf("a", { start }), open(start + 1), "9");
+  const recalled = (start: number, of = shared) =>
+    frames.recall(of, start, open(start + 1), "9") !== null;
+  for (let start = 0; start < 5; start++) at(start);
+  assert.deepEqual([0, 1, 2, 3, 4].map((start) => recalled(start)), [
+    false,
+    true,
+    true,
+    true,
+    true,
+  ]);
+  const others = Array.from({ length: 256 }, () => ({}));
+  for (const other of others) at(1, other);
+  assert.equal(recalled(4), false);
+  assert.ok(others.every((other) => recalled(1, other)));
 });

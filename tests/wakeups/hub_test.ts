@@ -1,5 +1,6 @@
 /** Followers of a node: who is woken, when, and that what was seen never goes back. */
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import fc from "fast-check";
 import { Hub, type Sighting, Watch } from "../../src/wakeups/hub.ts";
 
@@ -153,4 +154,43 @@ Deno.test("drain wakes everybody, without news, and stays", () => {
   assert.deepEqual([watches[0]!.tail, watches[0]!.closed, watches[0]!.ended], [1, false, false]);
   hub.publish(7, at(2));
   assert.ok(hub.draining);
+});
+
+/** Resolves when the event loop has come round. */
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+Deno.test("listeners hear of several changes once, after the turn that brought them", async () => {
+  const hub = new Hub();
+  const watch = hub.follow(1, at(0));
+  let heard = 0;
+  const stop = watch.listen(() => heard++);
+  hub.publish(1, at(5));
+  hub.publish(1, at(9));
+  hub.publish(1, at(9));
+  assert.equal(heard, 0);
+  await turn();
+  assert.equal(heard, 1);
+  hub.drain();
+  await turn();
+  assert.equal(heard, 2);
+  stop();
+  hub.publish(1, at(20));
+  await turn();
+  assert.equal(heard, 2);
+});
+
+Deno.test("thousands of listeners are told in several turns, each of them once", async () => {
+  const hub = new Hub();
+  const watch = hub.follow(1, at(0));
+  const heard = new Array<number>(1200).fill(0);
+  heard.forEach((_, index) => watch.listen(() => heard[index]!++));
+  hub.publish(1, at(1));
+  const told = () => heard.reduce((sum, count) => sum + count, 0);
+  await turn();
+  assert.equal(told(), 500);
+  // News for all while some still wait: those are told once, the others again.
+  hub.publish(1, at(2));
+  for (let turns = 0; turns < 10; turns++) await turn();
+  assert.deepEqual([Math.min(...heard), Math.max(...heard)], [1, 2]);
+  assert.equal(told(), 1700);
 });
