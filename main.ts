@@ -4,9 +4,10 @@ import { type Command, type Config, ConfigError, parseCommand } from "./src/conf
 import { helpText } from "./src/help.ts";
 import { openLog } from "./src/log.ts";
 import { Node } from "./src/node.ts";
-import { runtimeName } from "./src/platform.ts";
+import { runtimeName, sharesPorts } from "./src/platform.ts";
 import { migrate } from "./src/storage/migrate.ts";
 import { openDatabase } from "./src/storage/open.ts";
+import { Supervisor, whenSupervisorLeaves, workerNumber } from "./src/supervisor.ts";
 import { rotateKeys } from "./src/subscriptions/key_ring.ts";
 import { messageOf, type Telemetry } from "./src/telemetry.ts";
 import { VERSION } from "./src/version.ts";
@@ -28,7 +29,7 @@ export async function run(args: readonly string[]): Promise<void> {
     process.stdout.write(`penstock ${VERSION}\n`);
   } else {
     try {
-      await COMMANDS[command.name](command.config);
+      await COMMANDS[command.name](command.config, args);
     } catch (error) {
       process.stderr.write(`penstock: ${messageOf(error)}\n`);
       process.exit(1);
@@ -38,24 +39,43 @@ export async function run(args: readonly string[]): Promise<void> {
 
 const COMMANDS = { serve, migrate: migrateOnly, "keys rotate": rotate };
 
-async function serve(config: Config): Promise<void> {
+async function serve(config: Config, args: readonly string[]): Promise<void> {
   const { telemetry, readable } = telemetryOf(config);
+  if (config.workers > 1) return await supervise(config, args, telemetry);
+  const worker = workerNumber();
   telemetry.report({ event: "starting", version: VERSION, runtime: runtimeName() });
-  const node = await Node.start(config, telemetry);
-  if (readable) process.stdout.write(firstSteps(node));
+  const node = await Node.start(config, telemetry, worker !== null);
+  if (readable && (worker ?? 1) === 1) process.stdout.write(firstSteps(node));
 
   let stopping = false;
-  const onSignal = (signal: string) => {
+  const stop = (reason: string) => {
     if (stopping) {
-      telemetry.report({ event: "stop_forced", reason: `second ${signal}` });
+      // A worker hears from its supervisor and whoever else signals all processes: one is enough.
+      if (worker !== null) return;
+      telemetry.report({ event: "stop_forced", reason: `second ${reason}` });
       process.exit(130);
     }
     stopping = true;
-    node.stop(signal).then(() => process.exit(0));
+    node.stop(reason).then(() => process.exit(0));
   };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.on(signal, () => onSignal(signal));
-  }
+  onSignals(stop);
+  if (worker !== null) whenSupervisorLeaves(stop);
+}
+
+async function supervise(
+  config: Config,
+  args: readonly string[],
+  telemetry: Telemetry,
+): Promise<void> {
+  if (!sharesPorts()) throw new Error("--workers needs Linux, where processes share a port");
+  telemetry.report({ event: "starting", version: VERSION, runtime: runtimeName() });
+  const supervisor = new Supervisor(args, config, telemetry);
+  onSignals((signal) => supervisor.stop(signal));
+  process.exit(await supervisor.run());
+}
+
+function onSignals(stop: (signal: string) => void): void {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop(signal));
 }
 
 async function migrateOnly(config: Config): Promise<void> {
@@ -84,7 +104,11 @@ function telemetryOf(config: Config): { telemetry: Telemetry; readable: boolean 
   const text = config.logFormat === "text" ||
     (config.logFormat === "auto" && process.stdout.isTTY === true);
   return {
-    telemetry: openLog({ format: text ? "text" : "json", level: config.logLevel }),
+    telemetry: openLog({
+      format: text ? "text" : "json",
+      level: config.logLevel,
+      worker: workerNumber(),
+    }),
     readable: text && config.logLevel !== "silent",
   };
 }

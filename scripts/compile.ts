@@ -86,7 +86,7 @@ function compileWithDeno(
   { target, outfile }: Compilation,
   { patient }: { patient: boolean },
 ): boolean {
-  const args = ["compile", "--allow-all", "--no-check", "--output", outfile];
+  const args = ["compile", "--allow-all", "--unstable-net", "--no-check", "--output", outfile];
   if (target !== undefined) args.push("--target", target);
   const done = spawnSync(denoCommand(), [...args, "main.ts"], {
     cwd: ROOT,

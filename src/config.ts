@@ -8,6 +8,8 @@ import { type Level, redact } from "./telemetry.ts";
 export interface Config {
   readonly host: string;
   readonly port: number;
+  /** More than one only with a `databaseUrl`. */
+  readonly workers: number;
   /** Null: the embedded database. Holds a password: never printed. */
   readonly databaseUrl: string | null;
   readonly databaseConnections: number;
@@ -107,6 +109,7 @@ function parseConfig(
   const config: Config = {
     host,
     port: read("port", (text) => parseInteger(text, 0, 65535)),
+    workers: read("workers", (text) => parseInteger(text, 1, 256)),
     databaseUrl: read("databaseUrl", parseDatabaseUrl),
     databaseConnections: read("databaseConnections", (text) => parseInteger(text, 2, 1000)),
     databaseTimeoutMs: read("databaseTimeout", parseDuration),
@@ -129,6 +132,11 @@ function parseConfig(
       (text) => oneOf(text, ["debug", "info", "warning", "error", "silent"]),
     ),
   };
+  if (config.workers > 1 && config.databaseUrl === null) {
+    problems.push(
+      "--workers: the embedded database serves one process only; several need --database-url",
+    );
+  }
   const anonymous = read("allowAnonymous", (text) => oneOf(text, ["true", "false"]) === "true");
   if (problems.length === 0 && !isLoopback(config.host) && !anonymous) {
     problems.push(

@@ -14,10 +14,15 @@ export interface LogOptions {
   readonly format: "text" | "json";
   /** The quietest level that is written; `silent` writes nothing. */
   readonly level: Level | "silent";
+  /** Of several processes that write to one log, this one; null: the only one. */
+  readonly worker: number | null;
 }
 
 export function openLog(options: LogOptions): Telemetry {
-  const format = options.format === "json" ? jsonLine : textLine;
+  const { worker } = options;
+  const format = options.format === "json"
+    ? (record: LogRecord) => jsonLine(record, worker)
+    : (record: LogRecord) => textLine(record, worker);
   resetSync();
   configureSync({
     sinks: { stdout: (record: LogRecord) => process.stdout.write(format(record)) },
@@ -38,17 +43,19 @@ export function openLog(options: LogOptions): Telemetry {
   };
 }
 
-function textLine(record: LogRecord): string {
+function textLine(record: LogRecord, worker: number | null): string {
   const time = new Date(record.timestamp).toISOString().slice(11, 23);
   const level = record.level === "info" ? "" : ` ${record.level.toUpperCase()}`;
-  return `${time}${level} ${sentence(record)}\n`;
+  const who = worker === null ? "" : ` [${worker}]`;
+  return `${time}${who}${level} ${sentence(record)}\n`;
 }
 
-function jsonLine(record: LogRecord): string {
+function jsonLine(record: LogRecord, worker: number | null): string {
   const { error, ...fields } = record.properties as unknown as TelemetryEvent & { error?: unknown };
   return JSON.stringify({
     time: new Date(record.timestamp).toISOString(),
     level: record.level,
+    ...(worker === null ? {} : { worker }),
     message: sentence(record),
     ...fields,
     ...(error === undefined ? {} : { error: messageOf(error) }),

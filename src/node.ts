@@ -39,8 +39,15 @@ export class Node {
     this.url = urlOf(listener);
   }
 
-  /** @throws Error with a sentence for the operator: database, schema, data folder or address. */
-  static async start(config: Config, telemetry: Telemetry): Promise<Node> {
+  /**
+   * @param sharedPort whether other nodes of this machine listen there too
+   * @throws Error with a sentence for the operator: database, schema, data folder or address
+   */
+  static async start(
+    config: Config,
+    telemetry: Telemetry,
+    sharedPort = false,
+  ): Promise<Node> {
     const database = await openDatabase(config, (event) => telemetry.report(event));
     try {
       const { applied } = await migrate(database);
@@ -66,6 +73,7 @@ export class Node {
         port: config.port,
         handler,
         maxBodyBytes: config.maxAppendBytes,
+        sharedPort,
       });
       subscriptions.start();
       const node = new Node(database, streams, subscriptions, listener, telemetry);

@@ -24,6 +24,13 @@ export const OPTIONS = {
     fallback: "4437",
     help: "Port to listen on; 0 picks a free one and prints it",
   },
+  workers: {
+    flag: "workers",
+    environment: "PENSTOCK_WORKERS",
+    value: "number",
+    fallback: "1",
+    help: "Processes that share the port, each a node with connections of its own; PostgreSQL only",
+  },
   databaseUrl: {
     flag: "database-url",
     environment: "DATABASE_URL",

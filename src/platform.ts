@@ -6,3 +6,21 @@ export function runtimeName(): string {
   if (typeof Deno !== "undefined") return `Deno ${Deno.version.deno}`;
   return `Bun ${process.versions.bun}`;
 }
+
+/** How to run this program once more: a compiled one is its own runtime, sources need theirs. */
+export function selfCommand(): { readonly command: string; readonly args: readonly string[] } {
+  const command = process.execPath;
+  if (typeof Deno !== "undefined") {
+    if (Deno.build.standalone) return { command, args: [] };
+    // To share a port is not stable in Deno yet; compiled ones have this built in.
+    return { command, args: ["run", "-A", "--unstable-net", Deno.mainModule] };
+  }
+  // Bun's compiled programs live in a file system of their own.
+  const compiled = Bun.main.startsWith("/$bunfs/") || /^[A-Z]:[\\/]~BUN/i.test(Bun.main);
+  return { command, args: compiled ? [] : ["run", Bun.main] };
+}
+
+/** Whether several processes can listen on one port, and the system shares connections out. */
+export function sharesPorts(): boolean {
+  return process.platform === "linux";
+}

@@ -5,6 +5,15 @@
 
 export type TelemetryEvent =
   | { readonly event: "starting"; readonly version: string; readonly runtime: string }
+  | { readonly event: "supervising"; readonly workers: number; readonly port: number }
+  | { readonly event: "worker_started"; readonly worker: number; readonly pid: number | null }
+  | {
+    readonly event: "worker_died";
+    readonly worker: number;
+    readonly reason: string;
+    readonly restartMs: number;
+  }
+  | { readonly event: "stopping_workers"; readonly reason: string }
   | {
     /** What the start found PostgreSQL to be, and its settings as our sessions have them. */
     readonly event: "database_checked";
@@ -116,6 +125,7 @@ export function levelOf(event: TelemetryEvent): Level {
     case "wake_written":
     case "lease_claimed":
       return "debug";
+    case "worker_died":
     case "database_warning":
     case "database_promoted":
     case "database_waiting":
@@ -139,6 +149,14 @@ export function sentenceOf(event: TelemetryEvent): string {
   switch (event.event) {
     case "starting":
       return `Penstock ${event.version} on ${event.runtime}`;
+    case "supervising":
+      return `Starting ${event.workers} workers on port ${event.port}`;
+    case "worker_started":
+      return `Worker ${event.worker} started, process ${event.pid}`;
+    case "worker_died":
+      return `Worker ${event.worker} died (${event.reason}), another follows in ${event.restartMs} ms`;
+    case "stopping_workers":
+      return `Stopping all workers (${event.reason})`;
     case "database_checked":
       return `PostgreSQL ${event.version}: fsync ${onOff(event.fsync)}, full_page_writes ` +
         `${onOff(event.fullPageWrites)}, synchronous_commit ${event.synchronousCommit}, ` +

@@ -35,6 +35,7 @@ Deno.test("without flags and environment the defaults hold", () => {
     config: {
       host: "127.0.0.1",
       port: 4437,
+      workers: 1,
       publicUrl: null,
       allowHttpWebhooks: true,
       databaseUrl: null,
@@ -60,6 +61,7 @@ Deno.test("flags win over the environment, and that over the defaults", () => {
   const rows: [OptionName, keyof Config, string, unknown, string, unknown][] = [
     ["host", "host", "localhost", "localhost", "[::1]", "::1"],
     ["port", "port", "1", 1, "0", 0],
+    ["workers", "workers", "1", 1, "1", 1],
     ["publicUrl", "publicUrl", "https://e", "https://e", "http://f:8080/", "http://f:8080"],
     ["databaseUrl", "databaseUrl", url("env"), url("env"), url("flag"), url("flag")],
     ["databaseUrl", "databaseUrl", url("env"), url("env"), "", null],
@@ -89,6 +91,14 @@ Deno.test("flags win over the environment, and that over the defaults", () => {
   // Switches are no settings with a value: they have tests of their own.
   const valued = Object.values<Option>(OPTIONS).filter((option) => option.value !== undefined);
   assert.equal(new Set(rows.map(([name]) => name)).size, valued.length);
+});
+
+Deno.test("several workers need a database that several processes can share", () => {
+  assert.match(problemOf(["--workers=2"]), /--workers: the embedded database serves one process/);
+  assert.match(problemOf(["--workers=0"]), /--workers: "0" is not a whole number from 1 to 256/);
+  assert.equal(configOf(["--workers=2", "--database-url=postgres://h/d"]).workers, 2);
+  assert.equal(configOf([], { PENSTOCK_WORKERS: "3", DATABASE_URL: "postgres://h/d" }).workers, 3);
+  assert.equal(configOf(["--workers=2", "--workers=1"]).workers, 1);
 });
 
 Deno.test("parseCommand knows its commands", () => {

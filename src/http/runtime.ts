@@ -13,6 +13,8 @@ export interface ListenOptions {
   readonly handler: (request: Request) => Promise<Response>;
   /** Bodies longer than this are cut off by the runtime, where it can. */
   readonly maxBodyBytes: number;
+  /** Other processes listen there too, and the system shares the connections out. */
+  readonly sharedPort: boolean;
 }
 
 /** Milliseconds before listening again after accepting has failed. */
@@ -32,10 +34,13 @@ export function listen(options: ListenOptions): Listener {
   }
 }
 
-function listenOnDeno({ hostname, port, handler }: ListenOptions): Listener {
+function listenOnDeno({ hostname, port, handler, sharedPort }: ListenOptions): Listener {
   let stopping = false;
   const serve = (port: number) => {
-    const server = Deno.serve({ hostname, port, onListen: () => {} }, handler);
+    const server = Deno.serve(
+      { hostname, port, reusePort: sharedPort, onListen: () => {} },
+      handler,
+    );
     // What ends Deno's accepting, such as having no file descriptor left, ends it for good, and
     // the process with it if nobody minds. The connections that are open stay.
     server.finished.catch(() => setTimeout(again, AGAIN_MS));
@@ -61,10 +66,13 @@ function listenOnDeno({ hostname, port, handler }: ListenOptions): Listener {
   };
 }
 
-function listenOnBun({ hostname, port, handler, maxBodyBytes }: ListenOptions): Listener {
+function listenOnBun(
+  { hostname, port, handler, maxBodyBytes, sharedPort }: ListenOptions,
+): Listener {
   const server = Bun.serve({
     hostname,
     port,
+    reusePort: sharedPort,
     fetch: (request, server) => {
       // A follower is silent for as long as its stream is.
       if (request.url.includes("live=")) server.timeout(request, 0);
