@@ -19,7 +19,7 @@ export async function longPoll(
   clientCursor: string | null,
   request: Request,
 ): Promise<Response> {
-  const deadline = Date.now() + longPollTimeoutMs;
+  const deadline = performance.now() + longPollTimeoutMs;
   const follower = streams.follow(stream, PAGE_BYTES);
   const leave = () => follower.leave();
   request.signal.addEventListener("abort", leave);

@@ -148,12 +148,12 @@ class FailureReports {
 
   refused(report: TelemetryEvent & { event: "database_unavailable" | "overloaded" }): void {
     const quiet = this.#quiet.get(report.event) ?? { until: 0, suppressed: 0 };
-    if (Date.now() < quiet.until) {
+    if (performance.now() < quiet.until) {
       quiet.suppressed++;
       return;
     }
     this.#telemetry.report({ ...report, suppressed: quiet.suppressed });
-    this.#quiet.set(report.event, { until: Date.now() + QUIET_MS, suppressed: 0 });
+    this.#quiet.set(report.event, { until: performance.now() + QUIET_MS, suppressed: 0 });
   }
 
   requestFailed(method: string, path: string, error: unknown): void {

@@ -77,14 +77,14 @@ export class Follower {
   /**
    * Waits until there is something beyond `position`.
    * @returns `more` when a page from `position` has bytes or the end; `ended` when the stream was
-   * deleted or expired; `idle` when the deadline (milliseconds, as `Date.now()`) has passed, the
+   * deleted or expired; `idle` when the deadline (as `performance.now()`: nobody sets that clock) has passed, the
    * node drains, the database was replaced or `leave` was called
    */
   async wait(position: number, deadline: number): Promise<"more" | "ended" | "idle"> {
     while (true) {
       const standing = this.standing(position);
       if (standing !== "nothing") return standing;
-      if (Date.now() >= deadline) return "idle";
+      if (performance.now() >= deadline) return "idle";
       if (!this.#looked) {
         // As in `listen`.
         this.#looked = true;
@@ -112,7 +112,7 @@ export class Follower {
         this.#cancelWait = undefined;
         resolve();
       };
-      const timer = setTimeout(done, Math.max(0, deadline - Date.now()));
+      const timer = setTimeout(done, Math.max(0, deadline - performance.now()));
       const cancel = this.#watch.wait(done);
       this.#cancelWait = done;
     });

@@ -153,14 +153,14 @@ export class Deliverer {
    * a wake, or how late, it is in the wake stream once and in order.
    */
   async #writeEvent(subscription: SubscriptionRow, stream: string): Promise<void> {
-    const { streams, store, telemetry } = this.#parts;
+    const { streams, store, telemetry, keys } = this.#parts;
     const { id, name, generation } = subscription;
     const event = JSON.stringify({
       type: "wake",
       subscription_id: name,
       stream,
       generation,
-      ts: Date.now(),
+      ts: await keys.clock.now(),
     });
     const append = (contentType: string, text: string) =>
       streams.append(subscription.wake_stream!, {

@@ -6,6 +6,7 @@
 import { calculateJwkThumbprint, type JWK } from "jose";
 import { Buffer } from "node:buffer";
 import type { Database } from "../storage/database.ts";
+import { DatabaseClock } from "../storage/database_clock.ts";
 
 export type KeyPurpose = "webhook" | "token";
 
@@ -40,6 +41,8 @@ interface KeyRow {
 }
 
 export class KeyRing {
+  /** What tokens and signatures are dated by: every node has to agree. */
+  readonly clock: DatabaseClock;
   readonly #database: Database;
   #keys: readonly Key[] = [];
   #loadedAt = -Infinity;
@@ -47,6 +50,7 @@ export class KeyRing {
 
   constructor(database: Database) {
     this.#database = database;
+    this.clock = new DatabaseClock(database);
   }
 
   /** Makes the keys that are missing. */
@@ -90,7 +94,7 @@ export class KeyRing {
   /** The value of a `Webhook-Signature` header (section 7.1). */
   async sign(body: Uint8Array): Promise<string> {
     const key = await this.current("webhook");
-    const time = Math.floor(Date.now() / 1000);
+    const time = Math.floor(await this.clock.now() / 1000);
     const payload = Buffer.concat([Buffer.from(`${time}.`), body]);
     const signature = await crypto.subtle.sign("Ed25519", await this.#import(key), payload);
     return `t=${time},kid=${key.kid},ed25519=${Buffer.from(signature).toString("base64url")}`;

@@ -9,7 +9,7 @@ import type { KeyRing } from "./key_ring.ts";
 import { SubscriptionRefused } from "./refusal.ts";
 
 /** A worker may extend its lease as long as this. */
-const LIFETIME = "24 hours";
+const LIFETIME_MS = 24 * 3_600_000;
 
 export class Tokens {
   readonly #keys: KeyRing;
@@ -20,11 +20,12 @@ export class Tokens {
 
   async issue(subscription: string, generation: number): Promise<string> {
     const { kid, jwk } = await this.#keys.current("token");
+    const now = await this.#keys.clock.now();
     return await new SignJWT({ gen: generation })
       .setProtectedHeader({ alg: "HS256", kid })
       .setSubject(subscription)
-      .setIssuedAt()
-      .setExpirationTime(LIFETIME)
+      .setIssuedAt(new Date(now))
+      .setExpirationTime(new Date(now + LIFETIME_MS))
       .sign(Buffer.from(jwk.k!, "base64url"));
   }
 
@@ -33,6 +34,7 @@ export class Tokens {
    * @throws SubscriptionRefused `TOKEN_INVALID` or `TOKEN_EXPIRED`
    */
   async verify(token: string, subscription: string): Promise<number> {
+    const currentDate = new Date(await this.#keys.clock.now());
     try {
       const { payload } = await jwtVerify(
         token,
@@ -41,7 +43,12 @@ export class Tokens {
           if (key === undefined) throw new errors.JWTInvalid("unknown key");
           return Buffer.from(key.jwk.k!, "base64url");
         },
-        { algorithms: ["HS256"], subject: subscription, requiredClaims: ["exp", "gen"] },
+        {
+          algorithms: ["HS256"],
+          subject: subscription,
+          requiredClaims: ["exp", "gen"],
+          currentDate,
+        },
       );
       if (!Number.isSafeInteger(payload.gen)) throw new errors.JWTInvalid("no generation");
       return payload.gen as number;

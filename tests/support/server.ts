@@ -24,6 +24,8 @@ export interface ServerOptions {
   env?: Record<string, string>;
   /** How many files and sockets it may have open. */
   openFiles?: number;
+  /** A module that Deno runs first in the server's process. */
+  preload?: string;
 }
 
 export interface RunningServer {
@@ -44,7 +46,7 @@ export interface RunningServer {
 
 /** Resolves once it listens; throws with its standard error when it does not. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { command, args } = await commandOf(options.runtime ?? "deno");
+  const { command, args } = await commandOf(options.runtime ?? "deno", options.preload);
   const database = "url" in options.database
     ? ["--database-url", options.database.url]
     : ["--data-dir", options.database.dataDir];
@@ -133,10 +135,15 @@ function parseLine(line: string): Record<string, unknown> | undefined {
   }
 }
 
-async function commandOf(runtime: Runtime): Promise<{ command: string; args: string[] }> {
+async function commandOf(
+  runtime: Runtime,
+  preload?: string,
+): Promise<{ command: string; args: string[] }> {
   switch (runtime) {
-    case "deno":
-      return { command: process.execPath, args: ["run", "-A", "main.ts"] };
+    case "deno": {
+      const before = preload === undefined ? [] : ["--preload", preload];
+      return { command: process.execPath, args: ["run", "-A", ...before, "main.ts"] };
+    }
     case "bun":
       return { command: await bunExecutable(), args: ["run", "main.ts"] };
     case "binary": {
