@@ -19,7 +19,7 @@ import { parsePostgresUrl, type PostgresHost } from "../postgres_url.ts";
 import { PostgresListener, wakeupMode, type WakeupOptions } from "./postgres_listener.ts";
 import { NoPrimary, PrimaryFinder } from "./postgres_primary.ts";
 import { askRole } from "./postgres_facts.ts";
-import { failedSocket, openSocket } from "./postgres_socket.ts";
+import { failedSocket, openSocket, unstick } from "./postgres_socket.ts";
 import { PLAIN, type Session, startUp } from "./postgres_startup.ts";
 
 export interface PostgresOptions extends Partial<WakeupOptions> {
@@ -41,11 +41,8 @@ const RETRY_MS = 50;
 /** A transaction of several statements may take this many times as long as one statement. */
 const TRANSACTION = 10;
 
-/**
- * Errors after which no connection is worth keeping: the server is no primary any more, or a
- * connection cannot be opened (postgres.js can get into a state where it never will be).
- */
-const REPLACING = ["25006", "CONNECT_TIMEOUT"];
+/** The server is no primary any more: none of its connections is worth keeping. */
+const READ_ONLY = "25006";
 
 /**
  * @throws DatabaseRefused when the server, the database or the role will not do
@@ -104,7 +101,8 @@ function openClient(options: PostgresOptions, { connections, session, ...to }: C
   const socket = async () => {
     try {
       const host = to.host ?? (await to.finder?.find())?.host ?? hosts[0]!;
-      return await openSocket(host, { timeoutMs: options.timeoutMs, signal: ended.signal });
+      const { timeoutMs } = options;
+      return unstick(await openSocket(host, { timeoutMs, signal: ended.signal }));
     } catch (error) {
       to.finder?.suspect();
       return failedSocket(error);
@@ -308,12 +306,14 @@ class PostgresDatabase implements Database {
       const fail = (error: unknown) => {
         const code = codeOf(error);
         // Others of the pool may be connected, or soon be: it is no reason to turn a request away.
-        if (code === NO_CONNECTION_LEFT && performance.now() + RETRY_MS < deadline) {
-          setTimeout(attempt, RETRY_MS);
+        // Not on connections of another pool, which may lead to a server that knows other versions.
+        const again = code === NO_CONNECTION_LEFT && client === this.#client;
+        if (again && performance.now() + RETRY_MS < deadline) {
+          setTimeout(() => client === this.#client ? attempt() : fail(error), RETRY_MS);
           return;
         }
         clearTimeout(timer);
-        if (code !== undefined && REPLACING.includes(code)) this.#replace(client);
+        if (code === READ_ONLY) this.#replace(client);
         reject(unavailableOr(error));
       };
       const attempt = () => {

@@ -122,6 +122,9 @@ export class PrimaryFinder {
         if (writable.length > 0) return best();
         const [only] = others;
         if (others.length === 1 && only?.error !== undefined) return reject(only.error);
+        // Too many connections: of all reasons the one that passes, and whoever asks may wait.
+        const full = others.find(({ error }) => (error as { code?: string })?.code === "53300");
+        if (full !== undefined) return reject(full.error);
         const words = others.map(({ host, reason }) => `${host.host}:${host.port}: ${reason}`);
         reject(new NoPrimary(words.join("; "), others.some(({ standby }) => standby)));
       };

@@ -6,6 +6,11 @@ import { connect, type Socket } from "node:net";
 import { Duplex } from "node:stream";
 import type { PostgresHost } from "../postgres_url.ts";
 
+const PROTOCOL_3 = 196608;
+const TLS_REQUEST = 80877103;
+/** A connection greets in the same turn of the event loop in which it gets its socket. */
+const SILENT_MS = 50;
+
 export interface SocketOptions {
   readonly timeoutMs: number;
   /** Whoever wanted the connection is gone. */
@@ -38,6 +43,37 @@ export function openSocket(host: PostgresHost, options: SocketOptions): Promise<
     if (options.signal.aborted) abort();
     else options.signal.addEventListener("abort", abort, { once: true });
   });
+}
+
+/**
+ * A connection of postgres.js 3.4.9 that is closed between a write and the turn of the event loop
+ * that sends it keeps those bytes, believes that they are about to be sent, and after connecting
+ * anew sends nothing for ever. So a socket that is not written to at once is closed, which makes it
+ * try again; each time it adds its greeting to what it holds, and at 1024 bytes it sends. What the
+ * server then gets is the last greeting alone.
+ */
+export function unstick(socket: Socket): Socket {
+  const write = socket.write.bind(socket) as (...given: unknown[]) => boolean;
+  const timer = setTimeout(() => socket.destroy(), SILENT_MS);
+  socket.once("close", () => clearTimeout(timer));
+  socket.write = ((bytes: Uint8Array, ...rest: unknown[]) => {
+    clearTimeout(timer);
+    // Its own again: this is called for every statement.
+    delete (socket as Partial<Socket>).write;
+    return write(lastGreeting(bytes), ...rest);
+  }) as Socket["write"];
+  return socket;
+}
+
+/** What a connection begins with, its own length in front: a start-up message, or a wish for TLS. */
+function lastGreeting(bytes: Uint8Array): Uint8Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  for (let at = bytes.length - 8; at > 0; at--) {
+    const code = view.getUint32(at + 4);
+    const greets = code === PROTOCOL_3 || code === TLS_REQUEST;
+    if (greets && view.getUint32(at) === bytes.length - at) return bytes.subarray(at);
+  }
+  return bytes;
 }
 
 /**

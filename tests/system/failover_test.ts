@@ -6,7 +6,7 @@ import { startOwnPostgres, type TestPostgres } from "../support/postgres.ts";
 import { type RunningServer, startServer } from "../support/server.ts";
 import { penstock } from "./processes.ts";
 import { Proxy } from "./proxy.ts";
-import { Events, eventually, expectError, expectStatus, within } from "./support.ts";
+import { Events, eventually, expectError, expectStatus, within, withServer } from "./support.ts";
 
 const ANSWER_MS = 4000;
 const RECOVERY_MS = 20_000;
@@ -129,6 +129,10 @@ Deno.test("nodes with both hosts follow a failover by themselves: nothing acked 
       }
       assert.equal((await pair.onPrimary("select 1 from penstock.streams")).length, before.length);
       await expectStatus(await fetch(a.url + path), 200);
+      // Nor does a node that has seen neither before.
+      await withServer({ database: { url }, args }, async (c) => {
+        assert.equal((await readAll(c.url + path)).text, acked.join(""));
+      });
     } finally {
       await a.kill();
       await b.kill();

@@ -280,3 +280,38 @@ Deno.test("when every connection of the pool has died without a word, others tak
     own.stop();
   }
 });
+
+Deno.test("connections that are cut at any moment come back at once, each of them", async () => {
+  const own = await Proxy.start(a.databaseUrl);
+  // Long: whoever has to wait for it is found out.
+  const args = ["--database-timeout", "20s"];
+  const node = await startServer({ database: { url: own.url }, args });
+  try {
+    const urls = await Promise.all(Array.from({ length: 20 }, () => createStream(node.url)));
+    let over = false;
+    const done = urls.map(() => 0);
+    const clients = urls.map(async (url, at) => {
+      const headers = { "content-type": "text/plain" };
+      const post = { method: "POST", headers, body: "x" };
+      for (; !over; done[at]!++) {
+        const answer = fetch(url, at % 2 === 0 ? post : {});
+        const response = await within(ANSWER_MS, "an answer between cuts", answer);
+        await response.body?.cancel();
+        assert.ok(response.ok || response.status === 503, `${response.status}`);
+      }
+    });
+    const all = Promise.all(clients);
+    for (let cuts = 0; cuts < 25; cuts++) {
+      // All go on, however long ago the last cut was.
+      const goals = done.map((count) => count + 10);
+      const reached = () => done.every((count, at) => count >= goals[at]!) || undefined;
+      await Promise.race([all, eventually(RECOVERY_MS, "10 answers each", reached)]);
+      own.cut();
+    }
+    over = true;
+    await all;
+  } finally {
+    await node.kill();
+    own.stop();
+  }
+});
