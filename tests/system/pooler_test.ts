@@ -1,12 +1,12 @@
 /** The database URL leads to a connection pooler in transaction mode: everything works all the same. */
 import assert from "node:assert/strict";
 import { append, createStream, readAll } from "../support/http.ts";
-import { freshDatabase, type TestDatabase } from "../support/postgres.ts";
+import { freshDatabase, startOwnPostgres, type TestDatabase } from "../support/postgres.ts";
 import { type RunningServer, startServer } from "../support/server.ts";
 import { HAS_PGBOUNCER, startPgBouncer } from "./pgbouncer.ts";
 import { Proxy } from "./proxy.ts";
 import { penstock } from "./processes.ts";
-import { Events, expectStatus, pause, produce, within } from "./support.ts";
+import { Events, eventually, expectStatus, pause, produce, within } from "./support.ts";
 import { TransactionPooler } from "./transaction_pooler.ts";
 
 /** A wake-up that came by NOTIFY is much faster, half of the time, than a look twice a second. */
@@ -105,6 +105,42 @@ Deno.test({
     } finally {
       await bouncer.stop();
       await fresh.drop();
+    }
+  },
+});
+
+Deno.test({
+  name: "a PgBouncer whose server is replaced by a standby is not believed for longer than a look",
+  ignore: !HAS_PGBOUNCER,
+  async fn() {
+    const own = await startOwnPostgres();
+    const standbyUrl = await own.addStandby();
+    const address = await Proxy.start(own.url);
+    const bouncer = await startPgBouncer(address.url);
+    const args = ["--database-timeout", "1s"];
+    const node = await startServer({ database: { url: bouncer.url }, args });
+    const status = async (url: string) => {
+      const response = await fetch(url);
+      await response.body?.cancel();
+      return response.status;
+    };
+    try {
+      const url = await createStream(node.url, undefined, { body: "x" });
+      address.lead(standbyUrl);
+      address.cut();
+      await eventually(5000, "503", async () => await status(url) === 503 || undefined);
+      // And stays so: every connection that is opened anew finds the standby.
+      for (let n = 0; n < 20; n++) assert.equal(await status(`${url}-nowhere`), 503);
+      address.lead(own.url);
+      address.cut();
+      await eventually(20_000, "200", async () => await status(url) === 200 || undefined);
+      await append(url, "y");
+      assert.equal((await readAll(url)).text, "xy");
+    } finally {
+      await node.kill();
+      await bouncer.stop();
+      address.stop();
+      await own.stop();
     }
   },
 });
