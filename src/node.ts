@@ -72,7 +72,6 @@ export class Node {
         hostname: config.host,
         port: config.port,
         handler,
-        maxBodyBytes: config.maxAppendBytes,
         sharedPort,
       });
       subscriptions.start();

@@ -11,8 +11,6 @@ export interface ListenOptions {
   readonly hostname: string;
   readonly port: number;
   readonly handler: (request: Request) => Promise<Response>;
-  /** Bodies longer than this are cut off by the runtime, where it can. */
-  readonly maxBodyBytes: number;
   /** Other processes listen there too, and the system shares the connections out. */
   readonly sharedPort: boolean;
 }
@@ -66,9 +64,7 @@ function listenOnDeno({ hostname, port, handler, sharedPort }: ListenOptions): L
   };
 }
 
-function listenOnBun(
-  { hostname, port, handler, maxBodyBytes, sharedPort }: ListenOptions,
-): Listener {
+function listenOnBun({ hostname, port, handler, sharedPort }: ListenOptions): Listener {
   const server = Bun.serve({
     hostname,
     port,
@@ -80,8 +76,8 @@ function listenOnBun(
     },
     // Who has begun a request and does not go on, or does not begin one at all.
     idleTimeout: IDLE_S,
-    // We answer 413 ourselves, with a body; Bun's own bound is the last resort.
-    maxRequestBodySize: maxBodyBytes * 2 + (1 << 20),
+    // We answer 413 ourselves, with a body; what nobody reads Bun throws away as it comes.
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
   });
   return {
     hostname: server.hostname ?? hostname,

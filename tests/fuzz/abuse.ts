@@ -13,6 +13,8 @@ export class Fault extends Error {
 export interface AbuseContext {
   readonly port: number;
   readonly random: Random;
+  /** Whether requests that come before the last one is answered are answered too: not by Bun. */
+  readonly pipelines: boolean;
 }
 
 export interface Abuse {
@@ -28,6 +30,7 @@ export const UNTOUCHED = "/v1/stream/untouched";
 export const SMUGGLED = "/v1/stream/smuggled";
 export const PIPELINED = "/v1/stream/pipelined";
 export const LARGE = "/v1/stream/large";
+export const LARGE_BYTES = 1 << 20;
 
 export async function withWire<T>(
   { port }: AbuseContext,

@@ -44,7 +44,11 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   const started = performance.now();
   try {
     const sentinel = await Sentinel.create(server.url);
-    const fuzzer = new Fuzzer(Number(new URL(server.url).port), seed, options.from);
+    const fuzzer = new Fuzzer(
+      { port: Number(new URL(server.url).port), pipelines: runtime === "deno" },
+      seed,
+      options.from,
+    );
     const { tally } = fuzzer;
     const measured: Resources[] = [];
     while (tally.requests < requests && tally.failures.length === 0) {

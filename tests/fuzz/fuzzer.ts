@@ -3,6 +3,7 @@ import type { Abuse } from "./abuse.ts";
 import { CONNECTION_ABUSES } from "./abuses/connections.ts";
 import { FRAMING_ABUSES } from "./abuses/framing.ts";
 import { HEAD_ABUSES } from "./abuses/heads.ts";
+import { LEASE_ABUSES } from "./abuses/leases.ts";
 import { Random } from "./random.ts";
 import { describeRequest, encodeRequest, type FuzzRequest, isPlainHttp } from "./request.ts";
 import { makeRequest } from "./requests.ts";
@@ -10,10 +11,15 @@ import { shrink } from "./shrink.ts";
 import { faultOf } from "./verdict.ts";
 import { Wire } from "./wire.ts";
 
-const ABUSES: readonly Abuse[] = [...FRAMING_ABUSES, ...HEAD_ABUSES, ...CONNECTION_ABUSES];
+const ABUSES: readonly Abuse[] = [
+  ...FRAMING_ABUSES,
+  ...HEAD_ABUSES,
+  ...CONNECTION_ABUSES,
+  ...LEASE_ABUSES,
+];
 
 /** Cases at once, each on a connection of its own. */
-const WORKERS = 12;
+const WORKERS = 24;
 const ABUSIVE = 0.08;
 /** More than this is one bug, over and over. */
 const MOST_FAILURES = 10;
@@ -35,11 +41,17 @@ export interface Tally {
 export class Fuzzer {
   readonly tally: Tally = { requests: 0, outcomes: new Map(), failures: [] };
   readonly #port: number;
+  readonly #pipelines: boolean;
   readonly #seed: number;
   #next: number;
 
-  constructor(port: number, seed: number, from = 0) {
+  constructor(
+    { port, pipelines }: { readonly port: number; readonly pipelines: boolean },
+    seed: number,
+    from = 0,
+  ) {
     this.#port = port;
+    this.#pipelines = pipelines;
     this.#seed = seed;
     this.#next = from;
   }
@@ -77,7 +89,12 @@ export class Fuzzer {
     }
     const abuse = random.weighted(ABUSES.map((each) => [each.weight, each] as const));
     try {
-      this.tally.requests += await abuse.run({ port: this.#port, random });
+      const made = await abuse.run({
+        port: this.#port,
+        random,
+        pipelines: this.#pipelines,
+      });
+      this.tally.requests += made;
       this.#count("abuse");
     } catch (error) {
       this.tally.requests++;

@@ -16,15 +16,15 @@ export function makeRequest(random: Random): FuzzRequest {
   const request = random.weighted([
     [30, appendRequest],
     [18, readRequest],
-    [12, createRequest],
-    [4, forkRequest],
-    [4, closeRequest],
-    [5, deleteRequest],
+    [22, createRequest],
+    [3, forkRequest],
+    [2, closeRequest],
+    [3, deleteRequest],
     [3, headRequest],
     [12, subscriptionRequest],
     [2, otherRequest],
   ])(random);
-  return random.chance(0.35) ? mutateRequest(random, request) : request;
+  return random.chance(0.25) ? mutateRequest(random, request) : request;
 }
 
 function framing(random: Random, body: Uint8Array): readonly number[] | null {
@@ -52,11 +52,11 @@ function appendRequest(random: Random): FuzzRequest {
     "Content-Type",
     random.chance(0.05) ? `${type}; charset=utf-8` : type,
   ]];
-  if (random.chance(0.4)) {
+  if (random.chance(0.25)) {
     headers.push(
       ["Producer-Id", random.pick(["p0", "p1", "p2", "p\xe9", "x".repeat(512)])],
       ["Producer-Epoch", String(counter(random, 3))],
-      ["Producer-Seq", String(counter(random, 12))],
+      ["Producer-Seq", String(counter(random, 3))],
     );
   }
   if (random.chance(0.1)) headers.push(["Stream-Seq", String(random.below(1000))]);

@@ -1,10 +1,8 @@
 /** Streams that stand through it all: what is in them tells whether anything was half-written. */
 import assert from "node:assert/strict";
 import { append, createStream, readAll } from "../support/http.ts";
-import { LARGE, PIPELINED, SMUGGLED, UNTOUCHED } from "./abuse.ts";
+import { LARGE, LARGE_BYTES, PIPELINED, SMUGGLED, UNTOUCHED } from "./abuse.ts";
 import { WAKES } from "./subjects.ts";
-
-const LARGE_BYTES = 1 << 20;
 
 export class Sentinel {
   readonly #base: string;

@@ -5,6 +5,7 @@ import {
   check,
   Fault,
   LARGE,
+  LARGE_BYTES,
   mustAnswer,
   PIPELINED,
   sayAndFinish,
@@ -56,6 +57,26 @@ export const CONNECTION_ABUSES: readonly Abuse[] = [
         if (reply.kind !== "answer") throw new Fault(`${reply.kind} in place of a page`);
         check(reply.answer, "GET", true);
         if (context.random.chance(0.5)) wire.reset();
+        return 1;
+      });
+    },
+  },
+  {
+    name: "a download taken in sips",
+    weight: 2,
+    async run(context) {
+      return await withWire(context, async (wire) => {
+        wire.pause();
+        await write(wire, `GET ${LARGE}?offset=-1 HTTP/1.1\r\nHost: x\r\n\r\n`);
+        for (let sips = context.random.below(10); sips > 0; sips--) {
+          await new Promise((resolve) => setTimeout(resolve, context.random.below(20)));
+          wire.resume();
+          await new Promise((resolve) => setTimeout(resolve, 0));
+          wire.pause();
+        }
+        wire.resume();
+        const { body } = await mustAnswer(wire);
+        if (body.length !== LARGE_BYTES) throw new Fault(`${body.length} bytes of a page`);
         return 1;
       });
     },
