@@ -5,11 +5,14 @@ export class Random {
   #b: number;
   #c: number;
   #count = 1;
+  /** Cases that are near each other have it in common. */
+  readonly generation: number;
 
   /** One sequence for each seed and each case: a case can be repeated without those before it. */
   constructor(seed: number, index = 0) {
     this.#a = seed >>> 0;
     this.#b = index >>> 0;
+    this.generation = index >>> 13;
     this.#c = 0x9e3779b9;
     for (let turn = 0; turn < 12; turn++) this.next();
   }

@@ -4,7 +4,7 @@ import { mutateBytes, mutateText } from "./mutate.ts";
 import { offset } from "./offsets.ts";
 import type { Random } from "./random.ts";
 import type { FuzzRequest } from "./request.ts";
-import { streamPath, STREAMS, typeOf } from "./subjects.ts";
+import { streamName, streamPath, typeOf } from "./subjects.ts";
 import { subscriptionRequest } from "./subscription_requests.ts";
 
 type Headers = (readonly [string, string])[];
@@ -165,7 +165,7 @@ function mutateRequest(random: Random, request: FuzzRequest): FuzzRequest {
       ...request,
       target: request.target + mutateText(random, "?x=%20").replace(/[\s#]/g, ""),
     }),
-    () => ({ ...request, target: `/v1/stream/${random.pick(STREAMS)}/${random.pick(STREAMS)}` }),
+    () => ({ ...request, target: `/v1/stream/${streamName(random)}/${streamName(random)}` }),
     () => ({ ...request, headers: headers.filter((_, index) => index !== at) }),
     () => ({ ...request, headers: headers.flatMap((header) => [header, header]) }),
     () => ({

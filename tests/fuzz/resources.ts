@@ -1,17 +1,27 @@
-/** What a process holds: resident memory and open files, as Linux's /proc tells. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+/** What a process holds: resident memory, sockets and open files, as Linux's /proc tells. */
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { pause } from "../system/support.ts";
 
 export interface Resources {
   /** MiB. */
   readonly memory: number;
+  readonly sockets: number;
+  /** All else; the embedded database has its own among them, and opens more as it grows. */
   readonly files: number;
 }
 
 export const HAS_PROC = existsSync("/proc/self/status");
 
 export function resourcesOf(pid: number): Resources {
-  return { memory: memoryOf(pid), files: readdirSync(`/proc/${pid}/fd`).length };
+  const opened = readdirSync(`/proc/${pid}/fd`).map((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`);
+    } catch {
+      return ""; // closed meanwhile
+    }
+  }).filter((target) => target !== "");
+  const sockets = opened.filter((target) => target.startsWith("socket:")).length;
+  return { memory: memoryOf(pid), sockets, files: opened.length - sockets };
 }
 
 /** Resident memory, MiB. */
@@ -31,9 +41,10 @@ export async function settledResources(pid: number, ms = 10_000): Promise<Resour
   for (const deadline = Date.now() + ms; Date.now() < deadline && Date.now() < fallen + 2000;) {
     await pause(100);
     const now = resourcesOf(pid);
-    if (now.memory < least.memory || now.files < least.files) fallen = Date.now();
+    if (now.memory < least.memory || now.sockets < least.sockets) fallen = Date.now();
     least = {
       memory: Math.min(least.memory, now.memory),
+      sockets: Math.min(least.sockets, now.sockets),
       files: Math.min(least.files, now.files),
     };
   }

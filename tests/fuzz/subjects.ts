@@ -1,4 +1,7 @@
-/** The names the fuzzer plays with: few, so that its requests meet each other's traces. */
+/**
+ * The names the fuzzer plays with: few, so that its requests meet each other's traces; and others
+ * after some thousand cases, for in the end each is held for ever by the forks of what it was.
+ */
 import type { Random } from "./random.ts";
 
 const PREFIX = "/v1/stream/";
@@ -6,7 +9,7 @@ const PREFIX = "/v1/stream/";
 /** Streams, by what they are created as. */
 export const TYPES = ["text/plain", "application/json", "application/octet-stream"] as const;
 
-export const STREAMS: readonly string[] = [
+const STREAMS: readonly string[] = [
   ...Array.from({ length: 8 }, (_, at) => `t${at}`),
   ...Array.from({ length: 8 }, (_, at) => `j/${at}`),
   ...Array.from({ length: 6 }, (_, at) => `b${at}`),
@@ -46,8 +49,14 @@ const ODD_PATHS = [
   "/favicon.ico",
 ];
 
+/** A stream's name, percent-encoded. */
+export function streamName(random: Random): string {
+  const name = random.pick(STREAMS);
+  return random.generation === 0 ? name : `${name}-${random.generation}`;
+}
+
 export function streamPath(random: Random): string {
-  return random.chance(0.05) ? random.pick(ODD_PATHS) : PREFIX + random.pick(STREAMS);
+  return random.chance(0.05) ? random.pick(ODD_PATHS) : PREFIX + streamName(random);
 }
 
 export function typeOf(path: string, random: Random): string {

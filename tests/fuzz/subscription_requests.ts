@@ -4,7 +4,7 @@ import { mutateBytes } from "./mutate.ts";
 import { offset } from "./offsets.ts";
 import type { Random } from "./random.ts";
 import type { FuzzRequest } from "./request.ts";
-import { STREAMS, SUBSCRIPTIONS, WAKES } from "./subjects.ts";
+import { streamName, SUBSCRIPTIONS, WAKES } from "./subjects.ts";
 
 const BASE = "/v1/stream/__ds/subscriptions/";
 
@@ -28,7 +28,7 @@ export function subscriptionRequest(random: Random): FuzzRequest {
     [10, () => control(random, "GET", id, null)],
     [8, () => control(random, "DELETE", id, null)],
     [8, () => control(random, "POST", `${id}/streams`, { streams: paths(random) })],
-    [4, () => control(random, "DELETE", `${id}/streams/${random.pick(STREAMS)}`, null)],
+    [4, () => control(random, "DELETE", `${id}/streams/${streamName(random)}`, null)],
     [
       14,
       () => control(random, "POST", `${id}/claim`, { worker: random.pick(["w1", "w2", "", 3]) }),
@@ -93,7 +93,7 @@ function paths(random: Random): unknown[] {
     { length: random.size(5) },
     () =>
       random.chance(0.9)
-        ? decodeURIComponent(random.pick(STREAMS))
+        ? decodeURIComponent(streamName(random))
         : random.pick(["", "..", 5, null]),
   );
 }
@@ -102,9 +102,7 @@ function wake(random: Random): unknown {
   return {
     wake_id: random.pick(["w", "", 5, "00000000-0000-0000-0000-000000000000"]),
     generation: random.pick([0, 1, 2, -1, 1.5, 2 ** 53, "1"]),
-    ...random.chance(0.5)
-      ? { acks: [{ stream: random.pick(STREAMS), offset: offset(random) }] }
-      : {},
+    ...random.chance(0.5) ? { acks: [{ stream: streamName(random), offset: offset(random) }] } : {},
     ...random.chance(0.5) ? { done: random.pick([true, false, null, "true"]) } : {},
   };
 }

@@ -3,7 +3,7 @@ import { type Abuse, type AbuseContext, Fault, mustAnswer, withWire } from "../a
 import type { Answer } from "../answer.ts";
 import { offset } from "../offsets.ts";
 import { encodeRequest } from "../request.ts";
-import { STREAMS, WAKES } from "../subjects.ts";
+import { streamName, WAKES } from "../subjects.ts";
 import type { Wire } from "../wire.ts";
 
 const BASE = "/v1/stream/__ds/subscriptions/";
@@ -35,7 +35,7 @@ async function misuse(context: AbuseContext, wire: Wire, base: string): Promise<
     new TextDecoder().decode(claimed.body),
   ) as Claim;
   const acks = streams.slice(0, 5).map(({ path, tail_offset }) => ({
-    stream: random.chance(0.8) ? path : random.pick(STREAMS),
+    stream: random.chance(0.8) ? path : streamName(random),
     offset: random.chance(0.6) ? tail_offset : offset(random),
   }));
   const wake = { wake_id, generation: generation + random.pick([0, 0, 0, 1, -1]) };
