@@ -1,12 +1,10 @@
 /**
  * The PostgreSQL behind the nodes: one server, or a primary and a standby that every commit waits
- * for, so that what was acked survives the loss of the primary. Each node reaches it through a
- * proxy of its own, which is pointed at whichever server is the primary, as an address is that
- * moves with it.
+ * for, so that what was acked survives the loss of the primary.
  */
 import postgres from "postgres";
+import { NodeLink } from "./node_link.ts";
 import { type PostgresServers, startPostgresServers } from "./postgres_servers.ts";
-import { TcpProxy } from "./tcp_proxy.ts";
 
 const HOST = "127.0.0.1";
 const DATABASE = "torture";
@@ -25,7 +23,7 @@ export interface DatabaseOptions {
 
 export class TortureDatabase {
   /** One for each node. */
-  readonly proxies: readonly TcpProxy[];
+  readonly links: readonly NodeLink[];
   /** Whether there is a disk to fill. */
   readonly ownDisk: boolean;
   readonly #servers: PostgresServers;
@@ -34,9 +32,9 @@ export class TortureDatabase {
   /** Follows, and commits wait for it. */
   #standby: string | null = null;
 
-  private constructor(servers: PostgresServers, proxies: TcpProxy[], a: Added, b: Added | null) {
+  private constructor(servers: PostgresServers, links: NodeLink[], a: Added, b: Added | null) {
     this.#servers = servers;
-    this.proxies = proxies;
+    this.links = links;
     this.ownDisk = a.disk;
     this.#ports.set("a", a.port);
     if (b !== null) this.#ports.set("b", b.port);
@@ -50,10 +48,15 @@ export class TortureDatabase {
       const b = options.standby ? await servers.command<Added>("add", "b", disk) : null;
       await servers.command("init", "a");
       await servers.command("start", "a");
-      const proxies = await Promise.all(
-        Array.from({ length: options.nodes }, () => TcpProxy.start({ host: HOST, port: a.port })),
+      const targets = [a, ...b === null ? [] : [b]].map(({ port }) => ({ host: HOST, port }));
+      const links = await Promise.all(
+        // Half of the nodes know both servers, the others an address that moves.
+        Array.from(
+          { length: options.nodes },
+          (_, at) => at % 2 === 0 ? NodeLink.toEach(targets) : NodeLink.moving(targets[0]!),
+        ),
       );
-      const database = new TortureDatabase(servers, proxies, a, b);
+      const database = new TortureDatabase(servers, links, a, b);
       await database.asAdmin(async (sql) => {
         await sql.unsafe(`create role ${ROLE} login`);
         await sql.unsafe(`create database ${DATABASE} owner ${ROLE}`);
@@ -68,7 +71,7 @@ export class TortureDatabase {
 
   /** For the node with this number. */
   urlFor(node: number): string {
-    return `postgres://${ROLE}@${HOST}:${this.proxies[node]!.port}/${DATABASE}`;
+    return `postgres://${ROLE}@${this.links[node]!.hosts}/${DATABASE}`;
   }
 
   /** Not through a proxy, as what the nodes are: no superuser. */
@@ -128,16 +131,22 @@ export class TortureDatabase {
     this.#primary = standby;
     await this.asAdmin((sql) => sql.unsafe("select pg_promote(true, 30)"));
     await this.asAdmin((sql) => this.#waitFor(sql, ""));
-    for (const proxy of this.proxies) {
-      proxy.point({ host: HOST, port: this.#ports.get(standby)! });
-      proxy.cut();
-    }
+    for (const link of this.links) link.follow({ host: HOST, port: this.#ports.get(standby)! });
     return true;
+  }
+
+  /** The primary that was killed comes back, and does not know that it is none any more. */
+  async reviveOldPrimary(): Promise<void> {
+    await this.#servers.command("start", this.#other);
+  }
+
+  get #other(): string {
+    return this.#primary === "a" ? "b" : "a";
   }
 
   /** Makes a standby of the server that is not the primary, and has commits wait for it. */
   async rebuildStandby(): Promise<void> {
-    const standby = this.#primary === "a" ? "b" : "a";
+    const standby = this.#other;
     await this.#servers.command("stop", standby, { signal: "SIGKILL" });
     const primary = this.#ports.get(this.#primary)!;
     await this.asAdmin(async (sql) => {
@@ -154,7 +163,7 @@ export class TortureDatabase {
   }
 
   async stop(): Promise<void> {
-    for (const proxy of this.proxies) proxy.stop();
+    for (const link of this.links) link.stop();
     await this.#servers.stop();
   }
 

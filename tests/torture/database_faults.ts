@@ -2,10 +2,10 @@
 import postgres from "postgres";
 import type { Cluster } from "./cluster.ts";
 import type { TortureDatabase } from "./database.ts";
+import type { NodeLink } from "./node_link.ts";
 import type { FaultContext, FaultKind } from "./faults.ts";
 import type { Random } from "./random.ts";
 import { sleep } from "./run_state.ts";
-import type { TcpProxy } from "./tcp_proxy.ts";
 
 /** More than the server has. */
 const CONNECTIONS = 80;
@@ -75,18 +75,11 @@ export const DATABASE_FAULTS: readonly FaultKind[] = [
       return "primary";
     },
   },
-  {
-    name: "fail over",
-    part: "database",
-    weight: 8,
-    applies: hasStandby,
-    async inflict({ cluster, random }) {
-      if (!(await cluster.database!.failOver())) throw new Error("the standby was not in step");
-      await sleep(random.between(0, 1000));
-      await cluster.database!.rebuildStandby();
-      return "primary";
-    },
-  },
+  failover("fail over", 5, () => Promise.resolve()),
+  failover("fail over, and the old primary comes back", 4, async (database, random) => {
+    await database.reviveOldPrimary();
+    await sleep(random.between(500, 3000));
+  }),
   {
     name: "pause the standby",
     part: "database",
@@ -99,27 +92,27 @@ export const DATABASE_FAULTS: readonly FaultKind[] = [
       return "standby";
     },
   },
-  onProxy("cut a node's database", 3, async (proxy, random) => {
-    proxy.refusing = true;
-    proxy.cut();
+  onLink("cut a node's database", 3, async (link, random) => {
+    link.refusing = true;
+    link.cut();
     await sleep(random.between(0, 4000));
-    proxy.refusing = false;
+    link.refusing = false;
   }),
-  onProxy("half-open a node's database", 4, async (proxy, random) => {
-    proxy.stall(random.pick(["both", "answers"]));
+  onLink("half-open a node's database", 4, async (link, random) => {
+    link.stall(random.pick(["both", "answers"]));
     await sleep(0);
   }),
-  onProxy("delay a node's database", 2, async (proxy, random) => {
-    proxy.delayMs = random.between(5, 300);
+  onLink("delay a node's database", 2, async (link, random) => {
+    link.delayMs = random.between(5, 300);
     await sleep(random.between(1000, 4000));
-    proxy.delayMs = 0;
+    link.delayMs = 0;
   }),
-  onProxy("cut LISTEN", 2, async (proxy) => {
-    proxy.cut("listening");
+  onLink("cut LISTEN", 2, async (link) => {
+    link.cut("listening");
     await sleep(0);
   }),
-  onProxy("half-open LISTEN", 3, async (proxy, random) => {
-    proxy.stall(random.pick(["both", "answers"]), "listening");
+  onLink("half-open LISTEN", 3, async (link, random) => {
+    link.stall(random.pick(["both", "answers"]), "listening");
     await sleep(0);
   }),
 ];
@@ -142,10 +135,32 @@ function restart(
   };
 }
 
-function onProxy(
+function failover(
   name: string,
   weight: number,
-  act: (proxy: TcpProxy, random: Random) => Promise<void>,
+  meanwhile: (database: TortureDatabase, random: Random) => Promise<void>,
+): FaultKind {
+  return {
+    name,
+    part: "database",
+    weight,
+    applies: hasStandby,
+    async inflict({ cluster, random }) {
+      const database = cluster.database!;
+      if (!database.hasStandby) await database.rebuildStandby();
+      if (!(await database.failOver())) throw new Error("the standby was not in step");
+      await sleep(random.between(0, 1000));
+      await meanwhile(database, random);
+      await database.rebuildStandby();
+      return "primary";
+    },
+  };
+}
+
+function onLink(
+  name: string,
+  weight: number,
+  act: (link: NodeLink, random: Random) => Promise<void>,
 ): FaultKind {
   return {
     name,
@@ -153,7 +168,7 @@ function onProxy(
     weight,
     async inflict({ cluster, random }) {
       const node = random.between(0, cluster.nodes.length - 1);
-      await act(cluster.database!.proxies[node]!, random);
+      await act(cluster.database!.links[node]!, random);
       return `node ${node}`;
     },
   };
