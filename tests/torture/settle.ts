@@ -3,15 +3,17 @@ import type { Survivor } from "./careers.ts";
 import { readOn } from "./readers.ts";
 import { type RunState, sleep } from "./run_state.ts";
 
+/** For what does not go at once, all in all. */
 const LIMIT_MS = 30_000;
 
 /** @returns what could not be read: streams and nodes */
 export async function settle(run: RunState, survivors: readonly Survivor[]): Promise<string[]> {
   const client = run.client("settler");
   const failed: string[] = [];
+  const deadline = performance.now() + LIMIT_MS;
   for (const { name } of survivors) {
     for (let node = 0; node < client.nodes; node++) {
-      const pages = await persist(() => readOn(client, name, 0, node));
+      const pages = await persist(deadline, () => readOn(client, name, 0, node));
       if (pages === null) failed.push(`${name.path} on node ${node}`);
       else run.history.settled.push({ path: name.path, reads: pages.map((page) => page.id) });
     }
@@ -19,8 +21,8 @@ export async function settle(run: RunState, survivors: readonly Survivor[]): Pro
   return failed;
 }
 
-async function persist<T>(attempt: () => Promise<T | null>): Promise<T | null> {
-  const deadline = performance.now() + LIMIT_MS;
+/** Once at least. */
+async function persist<T>(deadline: number, attempt: () => Promise<T | null>): Promise<T | null> {
   while (true) {
     const result = await attempt();
     if (result !== null || performance.now() > deadline) return result;
