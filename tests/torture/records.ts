@@ -194,6 +194,11 @@ function binary(lines: readonly Uint8Array[]): string {
   );
 }
 
+/** The bytes of a `head` or `rest`. */
+export function bytesOf(binary: string): Uint8Array {
+  return Uint8Array.from(binary, (byte) => byte.charCodeAt(0));
+}
+
 function excerpt(text: string): string {
   return JSON.stringify(text.length > 120 ? text.slice(0, 120) + "…" : text);
 }

@@ -1,5 +1,6 @@
 /** The checker: finds nothing in a history that is right, and every kind of wrong in one that is not. */
 import assert from "node:assert/strict";
+import type { Read } from "../history.ts";
 import { messagesOf, storedBytes } from "../records.ts";
 import { check } from "./check.ts";
 import { refused, Story, UNKNOWN } from "./story.ts";
@@ -89,6 +90,34 @@ Deno.test("lost: one node does not have what the other has", () => {
   const less = story.read("s", {}, { node: 1 });
   story.history.settled.push({ path: "s", reads: [whole.id] }, { path: "s", reads: [less.id] });
   finds(story, "readers disagree");
+});
+
+Deno.test("lost: a record across pages is there, and one whose middle is missing is not", () => {
+  const told = (cuts: readonly number[]) => {
+    const story = begun();
+    const [first, second, third] = records(story);
+    const start = story.lengthOf(first!);
+    const bytes = storedBytes(story.history.records.get(second!)!);
+    const text = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+    const page = (from: number, to: number, twist: Parameters<Story["read"]>[2]) =>
+      story.read("s", {}, { start: start + from, end: start + to, upToDate: false, ...twist }).id;
+    const [one, two] = cuts as [number, number];
+    const reads = [
+      page(-start, one, { records: [first!], rest: text.slice(0, one) }),
+      page(one, two, { records: [], head: text.slice(one, two) }),
+      page(two, bytes.length, { records: [third!], head: text.slice(two), upToDate: true }),
+    ];
+    story.history.operations[reads[2]!] = {
+      ...story.history.operations[reads[2]!]!,
+      end: story.tailOf("s"),
+    } as Read;
+    return { story, reads };
+  };
+  const { story, reads } = told([10, 30]);
+  story.history.settled.push({ path: "s", reads });
+  assert.deepEqual(check(story.history), []);
+  story.history.settled[0] = { path: "s", reads: [reads[0]!, reads[2]!] };
+  finds(story, "lost append");
 });
 
 Deno.test("doubled: an append that is there twice", () => {

@@ -1,5 +1,6 @@
 /** Records: what was acked is there exactly once, what was refused is not, on every node. */
 import type { Append, Create, History, Read } from "../history.ts";
+import { bytesOf, decode } from "../records.ts";
 import type { Incarnation, Incarnations } from "./incarnations.ts";
 import type { Rule, Violation } from "./violation.ts";
 
@@ -48,7 +49,7 @@ function checkSettled(
     else same.push([record, own]);
   }
   for (const { path, reads } of history.settled) {
-    const records = reads.flatMap((id) => (history.operations[id] as Read).records);
+    const records = recordsIn(reads.map((id) => history.operations[id] as Read));
     const report = (rule: Rule, seen: string, operations: number[]) =>
       violations.push({ rule, path, seen, operations });
     const before = whole.get(path);
@@ -65,6 +66,19 @@ function checkSettled(
     }
   }
   return violations;
+}
+
+/** The records of successive pages, those across two or more of them included. */
+function recordsIn(pages: readonly Read[]): number[] {
+  const records: number[] = [];
+  let across = "";
+  for (const page of pages) {
+    across += page.head;
+    if (page.records.length === 0 && page.rest === "") continue;
+    records.push(...decode(bytesOf(across)).records, ...page.records);
+    across = page.rest;
+  }
+  return [...records, ...decode(bytesOf(across)).records];
 }
 
 /** Whether what was acked can only have gone to this incarnation of the path. */
