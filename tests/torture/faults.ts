@@ -1,6 +1,7 @@
 /** What can go wrong. Every fault ends by itself, and leaves things as they were. */
 import type { Cluster, TortureNode } from "./cluster.ts";
 import { DATABASE_FAULTS } from "./database_faults.ts";
+import type { Fault } from "./history.ts";
 import type { Random } from "./random.ts";
 import { type RunState, sleep } from "./run_state.ts";
 
@@ -13,7 +14,7 @@ export interface FaultContext {
 export interface FaultKind {
   readonly name: string;
   /** What it harms: two faults at once harm different parts. */
-  readonly part: "node" | "clients" | "database" | "connections";
+  readonly part: Fault["part"];
   /** How often, against the others. */
   readonly weight: number;
   /** Where it can be had; anywhere without this. */

@@ -4,6 +4,7 @@
  * then an append without a producer is there twice.
  */
 import { connect, type Socket } from "node:net";
+import { NO_ANSWER } from "./checker/answers.ts";
 
 export interface HttpRequest {
   readonly method: string;
@@ -46,7 +47,7 @@ export class HttpClient {
   async request(request: HttpRequest, limitMs: number): Promise<HttpAnswer> {
     const connection = this.#take();
     const timer = setTimeout(
-      () => connection.fail(new Error(`no answer in ${limitMs} ms`)),
+      () => connection.fail(new Error(`${NO_ANSWER} ${limitMs} ms`)),
       limitMs,
     );
     try {
@@ -69,7 +70,7 @@ export class HttpClient {
   async open(request: HttpRequest, limitMs: number): Promise<HttpStream> {
     const connection = new Connection(this.#port);
     const timer = setTimeout(
-      () => connection.fail(new Error(`no answer in ${limitMs} ms`)),
+      () => connection.fail(new Error(`${NO_ANSWER} ${limitMs} ms`)),
       limitMs,
     );
     try {

@@ -72,7 +72,8 @@ export async function inflict(
   random: Random,
 ): Promise<void> {
   const history: HistoryRecorder = run.history;
-  const fault = { kind: kind.name, target: "", from: history.now(), to: Infinity };
+  const { name, part } = kind;
+  const fault = { kind: name, part, target: "", from: history.now(), to: Infinity };
   history.faults.push(fault);
   try {
     fault.target = await kind.inflict({ cluster, run, random });

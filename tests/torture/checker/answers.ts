@@ -2,6 +2,11 @@
 import type { History, Operation } from "../history.ts";
 import type { Violation } from "./violation.ts";
 
+/** What a client says that has waited as long as it does. */
+export const NO_ANSWER = "no answer in";
+/** A connection that died of a fault is found to be dead by the next who uses it. */
+const LASTING_MS = 30_000;
+
 /** Refusals that these clients, which never ask for anything else, may be given. */
 const EXPLAINED: Record<Operation["kind"], readonly number[]> = {
   create: [200, 201, 404, 409, 410, 429, 503],
@@ -15,7 +20,23 @@ const EXPLAINED: Record<Operation["kind"], readonly number[]> = {
 const EXPLAINED_409 = ["stream_closed", "sequence_gap"];
 
 export function checkAnswers(history: History): Violation[] {
-  return [...unexpected(history), ...unserved(history)];
+  return [...unexpected(history), ...unanswered(history), ...unserved(history)];
+}
+
+/** Whatever PostgreSQL does, the nodes answer: silence is for when they, or the way to them, fail. */
+function unanswered({ operations, faults }: History): Violation[] {
+  const excuses = faults.filter(({ part }) => part === "node" || part === "clients");
+  return operations.filter((operation) =>
+    operation.status === null && operation.reason?.startsWith(NO_ANSWER) &&
+    !excuses.some(({ from, to }) =>
+      from <= operation.completed && to >= operation.invoked - LASTING_MS
+    )
+  ).map((operation) => ({
+    rule: "no answer in time",
+    path: operation.path,
+    seen: `${operation.kind} at node ${operation.node}: ${operation.reason}`,
+    operations: [operation.id],
+  }));
 }
 
 /** When nothing has been wrong for a while, everything is answered. */

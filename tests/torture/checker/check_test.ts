@@ -1,6 +1,6 @@
 /** The checker: finds nothing in a history that is right, and every kind of wrong in one that is not. */
 import assert from "node:assert/strict";
-import type { Read } from "../history.ts";
+import type { Fault, Read } from "../history.ts";
 import { messagesOf, storedBytes } from "../records.ts";
 import { check } from "./check.ts";
 import { refused, Story, UNKNOWN } from "./story.ts";
@@ -490,4 +490,20 @@ Deno.test("in peace everything is answered", () => {
   assert.deepEqual(check(story.history), []);
   story.history.peace.push({ from: invoked - 10, to: completed });
   finds(story, "no service in peace");
+});
+
+Deno.test("silence is excused by what happens to nodes and clients, not by the database", () => {
+  const told = (part: Fault["part"]) => {
+    const story = begun();
+    const { invoked, completed } = story.append("s", {}, {
+      ...UNKNOWN,
+      reason: "no answer in 8 s",
+    });
+    story.history.faults.push({ kind: "", part, target: "", from: invoked, to: completed });
+    return story;
+  };
+  assert.deepEqual(check(told("node").history), []);
+  assert.deepEqual(check(told("clients").history), []);
+  finds(told("database"), "no answer in time");
+  finds(told("connections"), "no answer in time");
 });

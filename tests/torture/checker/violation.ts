@@ -11,6 +11,7 @@ export interface Violation {
 
 export type Rule =
   | "unexpected answer"
+  | "no answer in time"
   | "no service in peace"
   | "false 404"
   | "false 409"
