@@ -213,6 +213,23 @@ Deno.test("changed: one byte in a record that was read in part", () => {
   finds(story, "changed bytes");
 });
 
+Deno.test("changed: one byte where a piece goes from one record to the next", () => {
+  const story = begun();
+  const text = records(story).map((record) =>
+    Array.from(
+      storedBytes(story.history.records.get(record)!),
+      (byte) => String.fromCharCode(byte),
+    ).join("")
+  ).join("");
+  const start = story.lengthOf(1) - 4;
+  const read = (head: string) =>
+    story.read("s", {}, { start, head, records: [], end: start + head.length, upToDate: false });
+  read(text.slice(start, start + 20));
+  assert.deepEqual(check(story.history), []);
+  read(text.slice(start, start + 20).replace("path", "pith"));
+  finds(story, "changed bytes");
+});
+
 Deno.test("torn: up to date in the middle of a record", () => {
   const story = begun();
   const [message] = messagesOf(story.history.records.get(3)!);

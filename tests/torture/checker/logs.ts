@@ -3,7 +3,7 @@
  * with every other one, and what two of them say of one position has to be the same.
  */
 import type { Append, Create, History, Operation, Read } from "../history.ts";
-import { storedBytes, storedLength } from "../records.ts";
+import { bytesOf, storedBytes, storedLength } from "../records.ts";
 import { type Incarnation, Incarnations } from "./incarnations.ts";
 import type { Violation } from "./violation.ts";
 
@@ -240,15 +240,24 @@ class LogBuilder {
     }
   }
 
+  /** A piece may hold the end of one record and the beginning of the next. */
   #checkPiece(log: Log, read: Read, start: number, text: string): void {
-    const cell = log.covering(start);
-    // Nobody may ever have read this record in full: then nothing is known of it.
-    if (cell === undefined) return;
-    const shape = this.#history.records.get(cell.record)!;
-    const expected = storedBytes(shape).subarray(start - cell.start);
-    const same = text.length <= expected.length &&
-      Array.from(text).every((byte, at) => byte.charCodeAt(0) === expected[at]);
-    if (!same) this.#report("changed bytes", `part of record ${cell.record} at ${start}`, read);
+    for (let at = 0; at < text.length;) {
+      const cell = log.covering(start + at);
+      // Nobody may ever have read this record in full: then nothing is known of it.
+      if (cell === undefined) return;
+      const stored = storedBytes(this.#history.records.get(cell.record)!);
+      const expected = stored.subarray(start + at - cell.start);
+      const given = bytesOf(text.slice(at, at + expected.length));
+      if (!given.every((byte, offset) => byte === expected[offset])) {
+        return this.#report(
+          "changed bytes",
+          `part of record ${cell.record} at ${start + at}`,
+          read,
+        );
+      }
+      at += given.length;
+    }
   }
 
   #report(rule: Violation["rule"], seen: string, read: Read): void {
