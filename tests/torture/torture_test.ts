@@ -25,7 +25,7 @@ for (const { topology, seed, seconds } of RUNS) {
     });
     console.log(summary(history));
     assert.ok(history.operations.length > 200, "hardly anything was tried");
-    assert.ok(history.faults.length > 2, "hardly anything was broken");
+    assert.ok(history.faults.length > 0, "nothing was broken");
     assert.deepEqual(troubles, []);
     assert.equal(violations.length, 0, explain(history, violations));
   });
