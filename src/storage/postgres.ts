@@ -35,6 +35,9 @@ export interface PostgresOptions extends Partial<WakeupOptions> {
 /** SQLSTATE classes and codes that say "not now", not "never". */
 const UNAVAILABLE = /^(08|28|3D000|53|57P|25006|25P0[34]|58|40P01|55P03|57014)/;
 
+/** How often to look which server is the primary. Milliseconds. */
+const POOLER_LOOK_MS = 1000;
+const HOSTS_LOOK_MS = 5000;
 /** Too many connections: said of one that was never opened, so the statement can be sent again. */
 const NO_CONNECTION_LEFT = "53300";
 const RETRY_MS = 50;
@@ -202,8 +205,11 @@ class PostgresDatabase implements Database {
       this.#replace(this.#client);
       this.#onNewTimeline();
     };
-    // Behind a pooler the server can change without any connection of ours being lost.
-    if (session.pooled) this.#heartbeat = setInterval(() => this.#lookBehindPooler(), 1000);
+    // The primary can become another without any connection of ours being lost: behind a pooler,
+    // and where a standby is promoted while its primary lives.
+    const several = parsePostgresUrl(options.url).hosts.length > 1;
+    const lookMs = session.pooled ? POOLER_LOOK_MS : several ? HOSTS_LOOK_MS : null;
+    if (lookMs !== null) this.#heartbeat = setInterval(() => this.#lookForPrimary(), lookMs);
   }
 
   onNewTimeline(listener: () => void): void {
@@ -343,10 +349,11 @@ class PostgresDatabase implements Database {
     }).client;
   }
 
-  #lookBehindPooler(): void {
+  #lookForPrimary(): void {
     this.#finder.suspect();
     this.#finder.find().catch((error) => {
-      if (error instanceof NoPrimary) this.#replace(this.#client);
+      // A connection of our own stays with its server, which is no standby yet.
+      if (error instanceof NoPrimary && this.#session.pooled) this.#replace(this.#client);
     });
   }
 }

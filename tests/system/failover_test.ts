@@ -191,6 +191,34 @@ Deno.test("commits that the promoted standby had not received leave nothing of t
   });
 });
 
+Deno.test("a standby that is promoted while its primary lives is the only one soon after", async () => {
+  await withPair(async (pair) => {
+    const a = await startServer({ database: { url: pair.url }, args });
+    const b = await startServer({ database: { url: pair.url }, args });
+    try {
+      const stream = await createStream(a.url, undefined, { body: "before;" });
+      const path = new URL(stream).pathname;
+      await pair.caughtUp();
+      await pair.promote();
+      // No connection breaks; until a node has looked, it writes where nobody will read.
+      for (const node of [a, b]) {
+        await within(15_000, "the look", node.logged((line) => line.event === "database_promoted"));
+      }
+      for (const node of [a, b]) {
+        await eventually(RECOVERY_MS, "an ack", async () => {
+          return await tryAppend(node.url + path, "after;") || undefined;
+        });
+      }
+      for (const node of [a, b]) {
+        assert.equal((await readAll(node.url + path)).text, "before;after;after;");
+      }
+    } finally {
+      await a.kill();
+      await b.kill();
+    }
+  });
+});
+
 Deno.test("one host that becomes a standby is not believed: 503, no 404; and the start waits, then refuses", async () => {
   await withPair(async (pair) => {
     // What stands for an address that moves, to the wrong server at first.
