@@ -6,7 +6,7 @@ import * as header from "../protocol/headers.ts";
 import type { StreamState } from "../streams/stream_state.ts";
 import type { Streams } from "../streams/streams.ts";
 import { longPoll } from "./long_poll.ts";
-import { bodyOf, pageHeaders, respondPage } from "./page_response.ts";
+import { bodyOf, pageHeaders, respondCatchUp } from "./page_response.ts";
 import type { ReadParts } from "./parts.ts";
 import { respondRefusal } from "./refusals.ts";
 import { CACHEABLE, type HeaderList, NO_STORE, respond } from "./respond.ts";
@@ -69,7 +69,7 @@ export async function get(
   }
   const etag = etagOf(stream.id, page.start, page.end, page.closed);
   if (ifNoneMatch !== null && matchesEtag(ifNoneMatch, etag)) return respondNotModified(etag);
-  return respondPage(stream, page, [...pageHeaders(stream, page), ["ETag", etag]], pages);
+  return respondCatchUp(stream, page, etag, pages);
 }
 
 export interface ReadQuery {

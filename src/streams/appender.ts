@@ -8,7 +8,7 @@ import { type Database, numberArray, textArray } from "../storage/database.ts";
 import type { Hub } from "../wakeups/hub.ts";
 import type { Wakeups } from "../wakeups/wakeups.ts";
 import type { AppendRequest } from "./decide.ts";
-import { commitAppends } from "./group_commit.ts";
+import { commitAppends, type WrittenBytes } from "./group_commit.ts";
 import type { Looks } from "./looks.ts";
 import type { RecentBytes } from "./recent_bytes.ts";
 import { type AppendOutcome, StreamQueue, type StreamWrite } from "./stream_queue.ts";
@@ -27,6 +27,8 @@ const SMALL_BYTES = 64 << 10;
 /** The part of the budget that large appends leave to small ones, and one stream to the others. */
 const LARGE_SHARE = 0.75;
 const STREAM_SHARE = 0.5;
+/** What is kept without being copied. Bytes. */
+const LARGE_BYTES = 64 << 10;
 /** Streams whose state is kept between appends. */
 const MOST_QUEUES = 50_000;
 /** How long a producer's append waits for the sequence numbers before its own. Milliseconds. */
@@ -262,7 +264,7 @@ export class Appender {
       }
       write.queue.committed(write);
       const bytes = written.get(id);
-      if (bytes !== undefined) recent.add(id, bytes.position, bytes.bytes);
+      if (bytes !== undefined) remember(recent, id, bytes);
       if (write.writes) {
         hub.publish(id, { tail: write.after.tail, closed: write.after.closed, ended: false });
         wakeups.notify(id);
@@ -326,4 +328,11 @@ function decideAgain(write: StreamWrite, now: StreamState | null): void {
 function fail(queue: StreamQueue, error: unknown): void {
   queue.stream = null;
   for (const append of queue.waiting.splice(0)) append.reject(error);
+}
+
+/** A large body that had its commit to itself is kept as it is: copying it costs more than all else. */
+function remember(recent: RecentBytes, id: number, { position, bytes }: WrittenBytes): void {
+  const alone = bytes.length === bytes.buffer.byteLength;
+  if (alone && bytes.length >= LARGE_BYTES) recent.adopt(id, position, bytes);
+  else recent.add(id, position, bytes);
 }
