@@ -1,0 +1,210 @@
+/**
+ * What things cost, in counts that a slow machine cannot move: statements, WAL, fsyncs and rows. A
+ * timing tells that something got slower one day; these tell what.
+ */
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Database } from "../../src/storage/database.ts";
+import { openEmbedded } from "../../src/storage/embedded.ts";
+import { fsyncCount } from "../../src/storage/embedded_files.ts";
+import { migrate } from "../../src/storage/migrate.ts";
+import { openPostgres } from "../../src/storage/postgres.ts";
+import type { AppendRequest } from "../../src/streams/decide.ts";
+import { Streams } from "../../src/streams/streams.ts";
+import { freshDatabase } from "../support/postgres.ts";
+
+const BODY = new Uint8Array(100).fill(0x78);
+const OCTETS = "application/octet-stream";
+
+interface Counts {
+  /** By their first words. */
+  readonly statements: Map<string, number>;
+  /** Of `scan`. */
+  rows: number;
+}
+
+/** A real database whose statements are counted on their way. */
+function counted(database: Database): { database: Database; counts: Counts } {
+  const counts: Counts = { statements: new Map(), rows: 0 };
+  const count = (statement: string) => {
+    const name = /commit_appends|stream_states|pg_notify|read_segments|producers/.exec(statement)
+      ?.[0] ?? "other";
+    counts.statements.set(name, (counts.statements.get(name) ?? 0) + 1);
+  };
+  const counting = new Proxy(database, {
+    get(target, name) {
+      if (name === "query") {
+        return (statement: string, parameters: never) => {
+          count(statement);
+          return target.query(statement, parameters);
+        };
+      }
+      if (name === "scan") {
+        return async (statement: string, parameters: never) => {
+          const rows = await target.scan(statement, parameters);
+          counts.rows += rows.length;
+          return rows;
+        };
+      }
+      const value = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  return { database: counting, counts };
+}
+
+interface Rig {
+  readonly streams: Streams;
+  readonly counts: Counts;
+  readonly database: Database;
+}
+
+async function withStreams(opened: Database, test: (rig: Rig) => Promise<void>): Promise<void> {
+  const { database, counts } = counted(opened);
+  await migrate(opened);
+  const streams = new Streams(database, { report: () => {} });
+  try {
+    await test({ streams, counts, database: opened });
+  } finally {
+    await opened.close();
+  }
+}
+
+async function onPostgres(test: (rig: Rig) => Promise<void>): Promise<void> {
+  const { url, drop } = await freshDatabase();
+  try {
+    await withStreams(await openPostgres({ url, connections: 4, timeoutMs: 10_000 }), test);
+  } finally {
+    await drop();
+  }
+}
+
+async function create(streams: Streams, path: string, body = new Uint8Array(0)): Promise<void> {
+  const { kind } = await streams.create({
+    ...{ path, contentType: OCTETS, ttlSeconds: null, expiresAtMs: null, closed: false },
+    ...{ body, fork: null },
+  });
+  assert.equal(kind, "created");
+}
+
+async function append(streams: Streams, path: string, parts: Partial<AppendRequest> = {}) {
+  const outcome = await streams.append(path, {
+    ...{ contentType: OCTETS, body: BODY, closes: false, streamSeq: null, producer: null },
+    ...parts,
+  });
+  assert.equal(outcome.kind, "appended");
+}
+
+const times = <T>(count: number, work: (index: number) => Promise<T>) =>
+  Promise.all(Array.from({ length: count }, (_, index) => work(index)));
+
+async function walPosition(database: Database): Promise<number> {
+  const [row] = await database.query<{ at: number }>(
+    "select (pg_current_wal_insert_lsn() - '0/0')::bigint as at",
+  );
+  return row!.at;
+}
+
+Deno.test("one append is one statement, and a thousand at once are a few", () =>
+  onPostgres(async ({ streams, counts: { statements } }) => {
+    await create(streams, "a");
+    await append(streams, "a");
+    statements.clear();
+    for (let n = 0; n < 20; n++) await append(streams, "a");
+    assert.equal(statements.get("commit_appends"), 20);
+    // Nothing is asked before: the stream is known since the last commit.
+    assert.equal(statements.get("stream_states"), undefined);
+
+    statements.clear();
+    await times(1000, () => append(streams, "a"));
+    assert.ok(statements.get("commit_appends")! <= 2, `${statements.get("commit_appends")}`);
+  }));
+
+Deno.test("a thousand streams share their commits, and their first looks", () =>
+  onPostgres(async ({ streams, counts: { statements } }) => {
+    await times(500, (n) => create(streams, `s/${n}`));
+    statements.clear();
+    await times(500, (n) => append(streams, `s/${n}`));
+    assert.ok(statements.get("stream_states")! <= 2, `${statements.get("stream_states")}`);
+    assert.ok(statements.get("commit_appends")! <= 4, `${statements.get("commit_appends")}`);
+  }));
+
+Deno.test("a producer's state travels with its bytes", () =>
+  onPostgres(async ({ streams, counts: { statements } }) => {
+    await create(streams, "a");
+    const produce = (seq: number) => append(streams, "a", { producer: { id: "p", epoch: 0, seq } });
+    await produce(0);
+    statements.clear();
+    for (let seq = 1; seq <= 10; seq++) await produce(seq);
+    assert.equal(statements.get("commit_appends"), 10);
+    assert.equal(statements.get("producers"), undefined);
+  }));
+
+Deno.test("a thousand reads at once share their looks, and a recent page costs no other statement", () =>
+  onPostgres(async ({ streams, counts: { statements } }) => {
+    await create(streams, "a");
+    await append(streams, "a");
+    statements.clear();
+    await times(1000, async () => {
+      const stream = await streams.open("a");
+      const page = await streams.page(stream, 0, 1000);
+      assert.equal(page.bytes.length, 100);
+    });
+    const looks = statements.get("stream_states")!;
+    assert.ok(looks <= 3, `${looks}`);
+    assert.equal(statements.get("read_segments"), undefined);
+  }));
+
+Deno.test("WAL: at most 450 bytes for an append of 100 alone, and 160 in a group of 500", () =>
+  onPostgres(async ({ streams, database }) => {
+    await create(streams, "a");
+    // Pages are logged whole when they are first changed after a checkpoint: not this time.
+    await times(100, () => append(streams, "a"));
+    const before = await walPosition(database);
+    for (let n = 0; n < 50; n++) await append(streams, "a");
+    const alone = (await walPosition(database) - before) / 50;
+    assert.ok(alone <= 450, `${alone} bytes of WAL for one append`);
+
+    const middle = await walPosition(database);
+    await times(500, () => append(streams, "a"));
+    const grouped = (await walPosition(database) - middle) / 500;
+    assert.ok(grouped <= 160, `${grouped} bytes of WAL for an append in a group`);
+  }));
+
+Deno.test("a page reads the segments it is made of, wherever in the stream it lies", () =>
+  onPostgres(async ({ streams, database, counts }) => {
+    await create(streams, "a");
+    const body = new Uint8Array(1024).fill(0x79);
+    for (let n = 0; n < 300; n++) await append(streams, "a", { body });
+    const reader = new Streams(database, { report: () => {} });
+    const stream = await reader.open("a");
+    // A node that has not written them has none of them in memory.
+    const { database: counting, counts: cold } = counted(database);
+    const other = new Streams(counting, { report: () => {} });
+    const page = await other.page(stream, 100 * 1024 + 500, 64 << 10);
+    assert.equal(page.bytes.length, 64 << 10);
+    // The page, and the one that is read ahead for whoever wants more.
+    assert.ok(cold.rows >= 65 && cold.rows <= 66, `${cold.rows} rows`);
+    assert.equal(counts.rows, 0);
+  }));
+
+Deno.test("embedded: one fsync a commit, however many appends are in it", async () => {
+  const dataDir = fs.mkdtempSync(join(tmpdir(), "penstock-costs-"));
+  try {
+    await withStreams(await openEmbedded({ dataDir }), async ({ streams, counts }) => {
+      await create(streams, "a");
+      await append(streams, "a");
+      counts.statements.clear();
+      const before = fsyncCount();
+      for (let n = 0; n < 20; n++) await append(streams, "a");
+      assert.equal(counts.statements.get("commit_appends"), 20);
+      assert.equal(fsyncCount() - before, 20);
+      await times(1000, () => append(streams, "a"));
+      assert.ok(fsyncCount() - before <= 22, `${fsyncCount() - before}`);
+    });
+  } finally {
+    fs.rmSync(dataDir, { recursive: true, force: true });
+  }
+});
