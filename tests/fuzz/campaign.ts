@@ -15,6 +15,8 @@ export interface CampaignOptions {
   readonly kind: Kind;
   /** How often, in requests, the sentinel is looked at and resources are measured. */
   readonly every: number;
+  /** With next to no room for bodies, pages and followers. */
+  readonly pressed?: boolean;
   readonly say?: (line: string) => void;
 }
 
@@ -34,20 +36,22 @@ const SOCKETS_SLACK = 4;
 /** The embedded database opens a file for each new piece of its tables and its log. */
 const FILES_SLACK = 60;
 
+const PRESSED = ["--max-buffered-bytes", "16KiB", "--max-followers", "2", "--body-timeout", "1s"];
+
 /** @throws when the server ended, or no longer does what it must */
 export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
-  const { seed, requests, runtime, kind, every, say = () => {} } = options;
+  const { seed, requests, runtime, kind, every, pressed = false, say = () => {} } = options;
   const storage = await freshStorage(kind);
   const server = await startServer({
     runtime,
     database: storage.database,
-    args: ["--long-poll-timeout", "100ms"],
+    args: ["--long-poll-timeout", "100ms", ...pressed ? PRESSED : []],
   });
   const started = performance.now();
   try {
     const sentinel = await Sentinel.create(server.url);
     const fuzzer = new Fuzzer(
-      { port: Number(new URL(server.url).port), pipelines: runtime === "deno" },
+      { port: Number(new URL(server.url).port), pipelines: runtime === "deno", pressed },
       seed,
       options.from,
     );

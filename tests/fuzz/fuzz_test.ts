@@ -19,3 +19,18 @@ for (const kind of ["embedded", "postgres"] as const) {
     assertNothingLeaked(measured, 64);
   });
 }
+
+Deno.test(`with next to no room, what is refused is refused well, seed ${SEED}`, async () => {
+  const { failures, logged, outcomes } = await runCampaign({
+    seed: SEED,
+    requests: 3000,
+    runtime: "deno",
+    kind: "embedded",
+    every: 1500,
+    pressed: true,
+  });
+  assert.deepEqual(failures, [], `repeat with deno task fuzz --pressed --seed ${SEED} --from CASE`);
+  assert.deepEqual(logged, []);
+  assert.ok((outcomes.get("503") ?? 0) > 0, "nothing was refused");
+  assert.ok((outcomes.get("204") ?? 0) > 0, "everything was refused");
+});

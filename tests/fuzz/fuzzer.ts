@@ -24,6 +24,13 @@ const ABUSIVE = 0.08;
 /** More than this is one bug, over and over. */
 const MOST_FAILURES = 10;
 
+export interface FuzzerOptions {
+  readonly port: number;
+  readonly pipelines: boolean;
+  /** The server has been given next to no room: whole requests only, and 503 is an answer. */
+  readonly pressed?: boolean;
+}
+
 export interface Failure {
   /** `--seed` and `--from` repeat it. */
   readonly index: number;
@@ -42,16 +49,18 @@ export class Fuzzer {
   readonly tally: Tally = { requests: 0, outcomes: new Map(), failures: [] };
   readonly #port: number;
   readonly #pipelines: boolean;
+  readonly #pressed: boolean;
   readonly #seed: number;
   #next: number;
 
   constructor(
-    { port, pipelines }: { readonly port: number; readonly pipelines: boolean },
+    { port, pipelines, pressed = false }: FuzzerOptions,
     seed: number,
     from = 0,
   ) {
     this.#port = port;
     this.#pipelines = pipelines;
+    this.#pressed = pressed;
     this.#seed = seed;
     this.#next = from;
   }
@@ -59,7 +68,7 @@ export class Fuzzer {
   /** Goes on until so many requests have been made in all, or too much has failed. */
   async run(requests: number): Promise<void> {
     const worker = async () => {
-      const structured = new Structured(this.#port);
+      const structured = new Structured(this.#port, this.#pressed);
       try {
         while (this.tally.requests < requests && this.tally.failures.length < MOST_FAILURES) {
           await this.#case(this.#next++, structured);
@@ -73,7 +82,7 @@ export class Fuzzer {
 
   async #case(index: number, structured: Structured): Promise<void> {
     const random = new Random(this.#seed, index);
-    if (!random.chance(ABUSIVE)) {
+    if (!random.chance(ABUSIVE) || this.#pressed) {
       const request = makeRequest(random);
       this.tally.requests++;
       const { outcome, fault } = await structured.send(request);
@@ -115,10 +124,12 @@ export class Fuzzer {
 /** Whole requests over one connection that is kept alive for as long as the server likes. */
 class Structured {
   readonly #port: number;
+  readonly #mayBeOverloaded: boolean;
   #wire: Wire | undefined;
 
-  constructor(port: number) {
+  constructor(port: number, mayBeOverloaded: boolean) {
     this.#port = port;
+    this.#mayBeOverloaded = mayBeOverloaded;
   }
 
   async send(request: FuzzRequest): Promise<{ outcome: string; fault?: string }> {
@@ -154,7 +165,11 @@ class Structured {
     }
     const { answer } = reply;
     if (!answer.whole || answer.headers.get("connection") === "close") this.close();
-    const fault = faultOf(answer, { method, ours });
+    const fault = faultOf(answer, {
+      method,
+      ours,
+      mayBeOverloaded: this.#mayBeOverloaded,
+    });
     return { outcome: String(answer.status), ...fault === undefined ? {} : { fault } };
   }
 }

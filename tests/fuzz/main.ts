@@ -2,7 +2,7 @@
  * `deno task fuzz`: broken and strange requests by the thousand, against a real server.
  *
  *     deno task fuzz [--seed N] [--long | --requests N] [--from CASE]
- *                    [--runtime deno|bun|binary] [--binary] [--postgres]
+ *                    [--runtime deno|bun|binary] [--binary] [--postgres] [--pressed]
  *
  * A failure is printed with its seed and its case; `--seed N --from CASE` begins with it.
  */
@@ -23,6 +23,7 @@ const { values } = parseArgs({
     runtime: { type: "string", default: "deno" },
     binary: { type: "boolean", default: false },
     postgres: { type: "boolean", default: false },
+    pressed: { type: "boolean", default: false },
   },
 });
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
@@ -38,6 +39,7 @@ const result = await runCampaign({
   requests,
   runtime,
   kind,
+  pressed: values.pressed,
   every: Math.ceil(requests / 10),
   say: console.log,
 });
