@@ -77,10 +77,16 @@ export class RequestBodies {
     return new Promise((resolve, reject) => {
       const reception: Deadline = {
         at: performance.now() + this.#options.timeoutMs,
-        expire: () => reject(new BodyTooSlow()),
+        expire: () => {
+          end();
+          reject(new BodyTooSlow());
+        },
       };
       this.#deadlines.add(reception);
+      let over = false;
       const end = () => {
+        if (over) return; // too late, the body came, or its sender has gone, after all
+        over = true;
         this.#deadlines.remove(reception);
         this.#budget.give(length);
       };

@@ -1,8 +1,14 @@
 /** A body has its time; then it is 408, and whoever else wants to upload has the room. */
 import assert from "node:assert/strict";
 import { createStream, readAll } from "../support/http.ts";
-import { answerOn, assertErrorAnswer, stalledUpload } from "./overload_support.ts";
-import { serverForThisFile } from "./support.ts";
+import {
+  answerOn,
+  assertErrorAnswer,
+  closeAll,
+  expectOverloaded,
+  stalledUpload,
+} from "./overload_support.ts";
+import { eventually, serverForThisFile } from "./support.ts";
 
 for (const runtime of ["deno", "bun"] as const) {
   const node = serverForThisFile("embedded", { runtime, args: ["--body-timeout", "1s"] });
@@ -28,3 +34,35 @@ for (const runtime of ["deno", "bun"] as const) {
     });
   }
 }
+
+const narrow = serverForThisFile("embedded", {
+  args: ["--body-timeout", "1s", "--max-buffered-bytes", "1MiB"],
+});
+
+Deno.test("the room of bodies that did not arrive is others', though their senders stay", async () => {
+  const url = await createStream(narrow.url);
+  const length = 60 << 10;
+  const framing = `Content-Length: ${length}\r\n`;
+  const stalled = await Promise.all(
+    Array.from({ length: 4 }, () => stalledUpload(narrow.server, url, framing, Buffer.from("x"))),
+  );
+  try {
+    const post = () =>
+      fetch(url, {
+        method: "POST",
+        headers: { "content-type": "text/plain" },
+        body: "y".repeat(length),
+      });
+    // As soon as the heads of all four have been read.
+    await eventually(5000, "a refusal", async () => {
+      const response = await post();
+      if (response.status === 204) return undefined;
+      await expectOverloaded(response);
+      return true;
+    });
+    for (const wire of stalled) assertErrorAnswer(await answerOn(wire), 408, "body_too_slow");
+    assert.equal((await post()).status, 204);
+  } finally {
+    closeAll(stalled);
+  }
+});
