@@ -14,6 +14,10 @@ export type Topology = typeof TOPOLOGIES[number];
 /** Short, so that a fault of some seconds is long. */
 const ARGUMENTS = ["--database-timeout", "2s", "--long-poll-timeout", "4s"];
 const EMBEDDED_DISK_BYTES = 1 << 29;
+const CLOCK = join(import.meta.dirname ?? ".", "../system/wrong_clock.ts");
+/** One node's clock is right, one an hour ahead, one a day behind. */
+const SHIFTS_MS = [0, 3_600_000, -86_400_000];
+const STEP_MS = -120_000;
 const START_PAUSE_MS = 300;
 
 export interface ClusterOptions {
@@ -41,6 +45,16 @@ export class TortureNode {
     this.#runtime = runtime;
   }
 
+  /** Its clock is off, and can be set: see tests/system/wrong_clock.ts. */
+  get skewed(): boolean {
+    return this.#runtime === "deno";
+  }
+
+  get #environment(): Record<string, string> {
+    const shift = SHIFTS_MS[this.index % SHIFTS_MS.length];
+    return { CLOCK_SHIFT_MS: String(shift), CLOCK_STEP_MS: String(STEP_MS) };
+  }
+
   /** Starts it, again and again as a supervisor does, until it runs. */
   start(): Promise<void> {
     this.#wanted = true;
@@ -66,7 +80,7 @@ export class TortureNode {
     return code;
   }
 
-  signal(signal: "SIGSTOP" | "SIGCONT"): void {
+  signal(signal: "SIGSTOP" | "SIGCONT" | "SIGUSR2"): void {
     const pid = this.#server?.process.pid;
     if (pid !== undefined) process.kill(pid, signal);
   }
@@ -81,6 +95,7 @@ export class TortureNode {
           runtime: this.#runtime,
           database: this.#storage,
           args: ARGUMENTS,
+          ...this.skewed ? { preload: CLOCK, env: this.#environment } : {},
         });
       } catch {
         // The database is away, or the last process has not gone yet.

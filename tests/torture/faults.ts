@@ -58,6 +58,17 @@ const NODE_FAULTS: readonly FaultKind[] = [
     },
   },
   {
+    name: "set a node's clock back",
+    part: "clock",
+    weight: 1,
+    applies: (cluster) => cluster.nodes.every((node) => node.skewed),
+    inflict({ cluster, random }) {
+      const node = pickNode(cluster, random);
+      node.signal("SIGUSR2");
+      return Promise.resolve(nameOf(node));
+    },
+  },
+  {
     name: "restart all nodes in turn",
     part: "node",
     weight: 2,

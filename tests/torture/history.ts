@@ -107,7 +107,7 @@ export interface FollowerEnd {
 
 export interface Fault {
   readonly kind: string;
-  readonly part: "node" | "clients" | "database" | "connections";
+  readonly part: "node" | "clock" | "clients" | "database" | "connections";
   readonly target: string;
   readonly from: number;
   to: number;
