@@ -20,6 +20,7 @@ import { PostgresListener, wakeupMode, type WakeupOptions } from "./postgres_lis
 import { NoPrimary, PrimaryFinder } from "./postgres_primary.ts";
 import { askRole } from "./postgres_facts.ts";
 import { failedSocket, openSocket, unstick } from "./postgres_socket.ts";
+import { surviveLostConnections } from "./postgres_transactions.ts";
 import { PLAIN, type Session, startUp } from "./postgres_startup.ts";
 
 export interface PostgresOptions extends Partial<WakeupOptions> {
@@ -153,6 +154,7 @@ function openClient(options: PostgresOptions, { connections, session, ...to }: C
       },
     },
   });
+  surviveLostConnections(client);
   const { end } = client;
   client.end = (given) => {
     ended.abort();
