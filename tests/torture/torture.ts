@@ -1,4 +1,5 @@
 /** One run: a cluster, clients, harm, and then the proof. */
+import process from "node:process";
 import { type Calm, measure } from "./calm.ts";
 import { check } from "./checker/check.ts";
 import type { Violation } from "./checker/violation.ts";
@@ -38,10 +39,14 @@ export interface TortureResult {
 /** Of a stream, about: what is read in full over and over should not be large. */
 const LIFE_MS = 20_000;
 const TELL_MS = 30_000;
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 export async function torture(options: TortureOptions): Promise<TortureResult> {
   const random = new Random(options.seed);
   const cluster = await Cluster.start(options);
+  // A Ctrl-C reaches the nodes by itself; disks and servers would stay.
+  const leave = () => void cluster.stop().finally(() => process.exit(130));
+  for (const signal of SIGNALS) process.once(signal, leave);
   try {
     const history = new HistoryRecorder();
     const ports = cluster.nodes.map((node) => node.front.port);
@@ -74,6 +79,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
       troubles: [...crashes, ...unread.map((what) => `could not be read in the end: ${what}`)],
     };
   } finally {
+    for (const signal of SIGNALS) process.off(signal, leave);
     await cluster.stop();
   }
 }
