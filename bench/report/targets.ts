@@ -199,6 +199,14 @@ function rules(binaryRuntime: "deno" | "bun"): readonly Rule[] {
       atMost: 1000,
       unit: "ms",
     }),
+    ...each((subject) =>
+      ratio(
+        [16, "two workers over one, append, 256"],
+        rate("append-256", `${subject}, 2 workers` as SubjectId),
+        rate("append-256", subject),
+        { atLeast: 1 },
+      )
+    ),
   ];
 }
 

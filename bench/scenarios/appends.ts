@@ -1,7 +1,7 @@
 /** Appends of 100 bytes: to one stream, to a thousand in turn, to more (targets 1 to 4, and 7). */
 import postgres from "postgres";
 import { BINARY, createStream, createStreams } from "../load/prepare.ts";
-import { EMPTY, OFFICIAL, PENSTOCK } from "../servers/subjects.ts";
+import { EMPTY, OFFICIAL, PENSTOCK, WORKERS } from "../servers/subjects.ts";
 import { throughput } from "./measured.ts";
 import { type Context, type Sample, type Scenario, THROUGHPUT } from "./scenario.ts";
 
@@ -19,7 +19,7 @@ function toOneStream(connections: number, targets: readonly number[]): Scenario 
     title: `append, one stream, ${connections} connections`,
     targets,
     metrics: THROUGHPUT,
-    subjects: [...EMPTY, ...PENSTOCK, ...OFFICIAL, "given"],
+    subjects: [...EMPTY, ...PENSTOCK, ...WORKERS, ...OFFICIAL, "given"],
     run: (context) => oneStream(context, connections),
   };
 }

@@ -191,11 +191,13 @@ export class Fleet {
   }
 
   async #startPenstock(id: SubjectId, given?: Storage): Promise<Member> {
-    const [runtime, kind] = id.split("+") as [Runtime, "postgres" | "embedded"];
+    const [kindOfServer, workers] = id.split(", ") as [string, string | undefined];
+    const [runtime, kind] = kindOfServer.split("+") as [Runtime, "postgres" | "embedded"];
     if (runtime === "binary") await this.binary();
     const storage = given ?? await this.storage(kind);
     const { database } = storage;
     const args = ["--log-level", "info"];
+    if (workers !== undefined) args.push("--workers", workers.split(" ", 1)[0]!);
     const server = await startServer({ runtime, database, args }).catch(async (error) => {
       if (given === undefined) await storage.remove();
       throw error;
@@ -203,7 +205,9 @@ export class Fleet {
     const { pid } = server.process;
     if (pid === undefined) throw new Error(`${id} has no process`);
     const subject: Subject = {
-      ...{ id, pid, url: server.url, onPostgres: kind === "postgres" },
+      ...{ id, url: server.url, onPostgres: kind === "postgres" },
+      // Of several workers it is their supervisor: neither paused nor timed would it stand for them.
+      ...workers === undefined ? { pid } : {},
       ..."url" in database ? { databaseUrl: database.url } : {},
     };
     const end = async () => {

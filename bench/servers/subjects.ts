@@ -7,6 +7,8 @@ export const SUBJECTS = {
   "deno+embedded": "Penstock, Deno + embedded",
   "binary+postgres": "Penstock binary + PostgreSQL",
   "binary+embedded": "Penstock binary + embedded",
+  "deno+postgres, 2 workers": "Penstock, Deno + PostgreSQL, 2 workers",
+  "binary+postgres, 2 workers": "Penstock binary + PostgreSQL, 2 workers",
   "official-file": "official server, files",
   "official-memory": "official server, memory",
   "postgres": "PostgreSQL alone",
@@ -22,6 +24,11 @@ export const PENSTOCK: readonly SubjectId[] = [
   "binary+postgres",
   "binary+embedded",
 ];
+/** Two nodes on one port: each appears beside its one-node kind. */
+export const WORKERS: readonly SubjectId[] = [
+  "deno+postgres, 2 workers",
+  "binary+postgres, 2 workers",
+];
 export const OFFICIAL: readonly SubjectId[] = ["official-file", "official-memory"];
 
 /** One that is up, and alone on the machine for as long as it is measured. */
@@ -29,7 +36,7 @@ export interface Subject {
   readonly id: SubjectId;
   /** `http://127.0.0.1:PORT`; empty for `postgres`, which no scenario speaks HTTP to. */
   readonly url: string;
-  /** Absent for `postgres` (see `Fleet.postgresPids`) and `given`. */
+  /** Absent for several workers, for `postgres` (see `Fleet.postgresPids`) and `given`. */
   readonly pid?: number;
   /** The database under it, for what is seeded or compared there. */
   readonly databaseUrl?: string;
