@@ -1098,4 +1098,101 @@ end\n\
 $$;\n\
 ",
   },
+  {
+    index: 4,
+    name: "0004_floating_appends",
+    hash: "aa86b27df6cbbe0ebe0e90be4a7348233de4a188373992b06fa13e0507580dbb",
+    sql: "-- One group commit, as in 0001, with one thing more: a write that rests on nothing but a stream\n\
+-- that is open (no producer, no Stream-Seq, no close) fits any tail. It says in `floats_from` which\n\
+-- tail it was laid out for, and is moved to the one there is: nodes that write one stream in turn\n\
+-- need not decide every append twice. Without `floats_from` (null) the version has to be the one\n\
+-- decided against. The function of 0001 stays, for nodes that have not been replaced yet.\n\
+--\n\
+-- Answers a row for each stream that was not as expected: refused ones, whose row says how they are\n\
+-- now, and moved ones, as they are with this commit.\n\
+create function penstock.commit_appends(\n\
+  ids bigint[], versions bigint[], writes boolean[], floats_from bigint[], tails bigint[],\n\
+  closes boolean[], seqs text[],\n\
+  segment_streams bigint[], segment_positions bigint[], segment_starts integer[],\n\
+  segment_lengths integer[], bytes bytea,\n\
+  producer_streams bigint[], producer_ids text[], producer_epochs bigint[],\n\
+  producer_seqs bigint[], producer_closes boolean[]\n\
+) returns table (changed_id bigint, moved boolean, stream penstock.stream_states)\n\
+language plpgsql as $$\n\
+declare\n\
+  refused bigint[];\n\
+  moved_ids bigint[];\n\
+  shifts bigint[];\n\
+begin\n\
+  perform penstock.lock_streams(ids);\n\
+\n\
+  select\n\
+    coalesce(array_agg(c.id) filter (where not c.fits), '{}'),\n\
+    array_agg(c.id) filter (where c.fits),\n\
+    array_agg(c.shift) filter (where c.fits)\n\
+  into refused, moved_ids, shifts\n\
+  from (\n\
+    select r.id, s.tail - r.floats_from as shift,\n\
+      coalesce(r.floats_from is not null and s.state = 0 and not s.closed and not s.expired, false)\n\
+        as fits\n\
+    from unnest(ids, versions, floats_from) as r(id, version, floats_from)\n\
+    left join penstock.stream_states s on s.id = r.id\n\
+    where s.id is null or s.version <> r.version or s.state <> 0 or s.expired\n\
+  ) c;\n\
+\n\
+  if moved_ids is not null then\n\
+    tails := array(\n\
+      select r.tail + coalesce(m.shift, 0)\n\
+      from unnest(ids, tails) with ordinality as r(id, tail, place)\n\
+      left join unnest(moved_ids, shifts) as m(id, shift) on m.id = r.id\n\
+      order by r.place\n\
+    );\n\
+    segment_positions := array(\n\
+      select r.position + coalesce(m.shift, 0)\n\
+      from unnest(segment_streams, segment_positions) with ordinality as r(id, position, place)\n\
+      left join unnest(moved_ids, shifts) as m(id, shift) on m.id = r.id\n\
+      order by r.place\n\
+    );\n\
+  end if;\n\
+\n\
+  update penstock.streams s\n\
+  set tail = r.tail,\n\
+      version = s.version + 1,\n\
+      closed = s.closed or r.closes,\n\
+      last_seq = coalesce(r.seq, s.last_seq),\n\
+      last_access = case when s.ttl_seconds is null then s.last_access else clock_timestamp() end\n\
+  from unnest(ids, writes, tails, closes, seqs) as r(id, writes, tail, closes, seq)\n\
+  where s.id = r.id and r.writes and r.id <> all (refused);\n\
+\n\
+  insert into penstock.segments (stream_id, position, data)\n\
+  select r.stream_id, r.position, substring(bytes from r.start + 1 for r.length)\n\
+  from unnest(segment_streams, segment_positions, segment_starts, segment_lengths)\n\
+    as r(stream_id, position, start, length)\n\
+  where r.stream_id <> all (refused);\n\
+\n\
+  if cardinality(producer_streams) > 0 then\n\
+    insert into penstock.producers as p (stream_id, producer_id, epoch, last_seq, closed_stream)\n\
+    select * from unnest(producer_streams, producer_ids, producer_epochs, producer_seqs,\n\
+        producer_closes) as r(stream_id, producer_id, epoch, last_seq, closed_stream)\n\
+    where r.stream_id <> all (refused)\n\
+    on conflict (stream_id, producer_id) do update\n\
+    set epoch = excluded.epoch,\n\
+        last_seq = excluded.last_seq,\n\
+        closed_stream = excluded.closed_stream;\n\
+  end if;\n\
+\n\
+  if moved_ids is not null or cardinality(refused) > 0 then\n\
+    return query\n\
+      select r.id, false, s\n\
+      from unnest(refused) as r(id)\n\
+      left join penstock.stream_states s on s.id = r.id\n\
+      union all\n\
+      select r.id, true, s\n\
+      from unnest(moved_ids) as r(id)\n\
+      join penstock.stream_states s on s.id = r.id;\n\
+  end if;\n\
+end\n\
+$$;\n\
+",
+  },
 ];

@@ -255,22 +255,31 @@ export class Appender {
   async #commitWrites(writes: StreamWrite[]): Promise<void> {
     const { hub, wakeups, recent, onWritten } = this.#parts;
     const changed: number[] = [];
-    const { refused, written } = await commitAppends(this.#parts.database, writes);
+    const { refused, moved, written } = await commitAppends(this.#parts.database, writes);
     for (const write of writes) {
       const { id } = write.stream;
       if (refused.has(id)) {
         decideAgain(write, refused.get(id) ?? null);
         continue;
       }
-      write.queue.committed(write);
+      const now = moved.get(id);
+      if (now === undefined) write.queue.committed(write);
+      else write.queue.moved(now);
+      const shift = now === undefined ? 0 : now.tail - write.after.tail;
       const bytes = written.get(id);
       if (bytes !== undefined) remember(recent, id, bytes);
       if (write.writes) {
-        hub.publish(id, { tail: write.after.tail, closed: write.after.closed, ended: false });
+        hub.publish(id, {
+          tail: write.after.tail + shift,
+          closed: write.after.closed,
+          ended: false,
+        });
         wakeups.notify(id);
         changed.push(id);
       }
-      for (const [append, outcome] of write.answers) append.resolve(outcome);
+      for (const [append, outcome] of write.answers) {
+        append.resolve(shift === 0 ? outcome : shifted(outcome, shift));
+      }
     }
     if (changed.length > 0) onWritten(changed);
   }
@@ -317,6 +326,11 @@ interface ProducerRow {
   epoch: number;
   last_seq: number;
   closed_stream: boolean;
+}
+
+/** The answer of an append that was moved. */
+function shifted(outcome: AppendOutcome, shift: number): AppendOutcome {
+  return outcome.kind === "appended" ? { ...outcome, tail: outcome.tail + shift } : outcome;
 }
 
 /** The stream was not as decided against: its appends go back to the front of their queue. */

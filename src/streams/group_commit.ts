@@ -4,10 +4,10 @@ import { segmentsOf } from "./stored_body.ts";
 import type { StreamWrite } from "./stream_queue.ts";
 import { stateOf, type StreamRow, type StreamState } from "./stream_state.ts";
 
-const COMMIT = `select refused_id, (stream).* from penstock.commit_appends(
-  $1::bigint[], $2::bigint[], $3::boolean[], $4::bigint[], $5::boolean[], $6::text[],
-  $7::bigint[], $8::bigint[], $9::integer[], $10::integer[], $11::bytea,
-  $12::bigint[], $13::text[], $14::bigint[], $15::bigint[], $16::boolean[])`;
+const COMMIT = `select changed_id, moved, (stream).* from penstock.commit_appends(
+  $1::bigint[], $2::bigint[], $3::boolean[], $4::bigint[], $5::bigint[], $6::boolean[], $7::text[],
+  $8::bigint[], $9::bigint[], $10::integer[], $11::integer[], $12::bytea,
+  $13::bigint[], $14::text[], $15::bigint[], $16::bigint[], $17::boolean[])`;
 
 /** The new bytes of one stream, from `position` on. */
 export interface WrittenBytes {
@@ -18,6 +18,8 @@ export interface WrittenBytes {
 export interface CommitResult {
   /** Streams that were not as decided against: their rows now, null when they are gone. */
   readonly refused: ReadonlyMap<number, StreamState | null>;
+  /** Streams whose write fitted another tail, as they are with it. */
+  readonly moved: ReadonlyMap<number, StreamState>;
   /** By stream id, for those that were written. */
   readonly written: ReadonlyMap<number, WrittenBytes>;
 }
@@ -56,13 +58,15 @@ export async function commitAppends(
     [...write.producers].map(([id, state]) => ({ stream: write.stream.id, id, ...state }))
   );
 
-  const rows = await database.query<StreamRow & { refused_id: number }>(COMMIT, [
+  const rows = await database.query<StreamRow & { changed_id: number; moved: boolean }>(COMMIT, [
     numberArray(writes.map((write) => write.stream.id)),
     numberArray(writes.map((write) => write.stream.version)),
     numberArray(writes.map((write) => write.writes)),
+    numberArray(writes.map((write) => write.floats ? write.stream.tail : null)),
     numberArray(writes.map((write) => write.after.tail)),
     numberArray(writes.map((write) => write.after.closed)),
-    textArray(writes.map((write) => write.after.lastSeq)),
+    // Null leaves it as it is, which a write that floats cannot know.
+    textArray(writes.map((write) => write.floats ? null : write.after.lastSeq)),
     numberArray(segments.stream!),
     numberArray(segments.position!),
     numberArray(segments.start!),
@@ -74,9 +78,16 @@ export async function commitAppends(
     numberArray(producers.map((producer) => producer.lastSeq)),
     numberArray(producers.map((producer) => producer.closedStream)),
   ]);
-  const refused = new Map(
-    rows.map((row) => [row.refused_id, row.id === null ? null : stateOf(row)] as const),
-  );
+  const refused = new Map<number, StreamState | null>();
+  const moved = new Map<number, StreamState>();
+  for (const row of rows) {
+    if (row.moved) moved.set(row.changed_id, stateOf(row));
+    else refused.set(row.changed_id, row.id === null ? null : stateOf(row));
+  }
   for (const id of refused.keys()) written.delete(id);
-  return { refused, written };
+  for (const [id, { tail }] of moved) {
+    const bytes = written.get(id)?.bytes;
+    if (bytes !== undefined) written.set(id, { position: tail - bytes.length, bytes });
+  }
+  return { refused, moved, written };
 }

@@ -90,15 +90,16 @@ export class Reader {
     return { start, end, bytes, upToDate: end === tail, closed: closed && end === tail };
   }
 
-  /** The page where all of it, or a shorter one, is among the recent bytes; null where not. */
+  /** The page, where all of it is among the recent bytes; else null. */
   pageAtHand(stream: StreamState, start: number, extent: Extent, limit: number): Page | null {
     const { tail, closed } = extent;
     if (start === tail) return { start, end: start, bytes: NOTHING, upToDate: true, closed };
     const json = isJsonMode(stream.contentType);
     const lead = json && start > 0 ? 1 : 0;
     if (start > tail || start - lead < (stream.forkPosition ?? 0)) return null;
-    let bytes = this.#recent.get(stream.id, start - lead, Math.min(tail, start + limit));
-    if (bytes === null) return null;
+    const stop = Math.min(tail, start + limit);
+    let bytes = this.#recent.get(stream.id, start - lead, stop);
+    if (bytes === null || bytes.length < stop - start + lead) return null;
     if (json) {
       if (lead === 1 && bytes[0] !== MESSAGE_END) return null;
       const messages = bytes.subarray(lead);

@@ -32,6 +32,8 @@ export interface StreamWrite {
   readonly stream: StreamState;
   /** False: nothing to write, its answers only need the version confirmed. */
   readonly writes: boolean;
+  /** It fits any tail of a stream that is open: nothing it answers rests on what else was written. */
+  readonly floats: boolean;
   readonly after: AppendState;
   readonly chunks: readonly Uint8Array[];
   readonly producers: ReadonlyMap<string, ProducerState>;
@@ -85,6 +87,11 @@ export class StreamQueue {
     for (const [id, producer] of write.producers) this.producers.set(id, producer);
   }
 
+  /** A commit took place, behind what others have written: producers' appends perhaps. */
+  moved(stream: StreamState): void {
+    this.forget(stream);
+  }
+
   /**
    * Decides the waiting requests in order, as many as `room` bytes hold (one at least).
    * The queue must know its stream and every producer claimed.
@@ -94,6 +101,7 @@ export class StreamQueue {
     const taken = this.#take(room);
     let after: AppendState = stream;
     let writes = false;
+    let floats = true;
     const chunks: Uint8Array[] = [];
     const producers = new Map<string, ProducerState>();
     const answers: [WaitingAppend, AppendOutcome][] = [];
@@ -110,6 +118,8 @@ export class StreamQueue {
         request,
         () => append.stored ??= storedBody(stream.contentType, request.body, false),
       );
+      floats &&= decision.kind === "accept" && claim === null && request.streamSeq === null &&
+        !request.closes;
       if (decision.kind === "accept") {
         writes = true;
         if (decision.bytes.length > 0) chunks.push(decision.bytes);
@@ -135,6 +145,7 @@ export class StreamQueue {
       queue: this,
       stream,
       writes,
+      floats: writes && floats,
       after: { tail, closed, lastSeq },
       chunks,
       producers,

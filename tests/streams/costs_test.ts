@@ -11,49 +11,13 @@ import { openEmbedded } from "../../src/storage/embedded.ts";
 import { fsyncCount } from "../../src/storage/embedded_files.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { openPostgres } from "../../src/storage/postgres.ts";
+import { counted, type Counts } from "../support/counted_database.ts";
 import type { AppendRequest } from "../../src/streams/decide.ts";
 import { Streams } from "../../src/streams/streams.ts";
 import { freshDatabase } from "../support/postgres.ts";
 
 const BODY = new Uint8Array(100).fill(0x78);
 const OCTETS = "application/octet-stream";
-
-interface Counts {
-  /** By their first words. */
-  readonly statements: Map<string, number>;
-  /** Of `scan`. */
-  rows: number;
-}
-
-/** A real database whose statements are counted on their way. */
-function counted(database: Database): { database: Database; counts: Counts } {
-  const counts: Counts = { statements: new Map(), rows: 0 };
-  const count = (statement: string) => {
-    const name = /commit_appends|stream_states|pg_notify|read_segments|producers/.exec(statement)
-      ?.[0] ?? "other";
-    counts.statements.set(name, (counts.statements.get(name) ?? 0) + 1);
-  };
-  const counting = new Proxy(database, {
-    get(target, name) {
-      if (name === "query") {
-        return (statement: string, parameters: never) => {
-          count(statement);
-          return target.query(statement, parameters);
-        };
-      }
-      if (name === "scan") {
-        return async (statement: string, parameters: never) => {
-          const rows = await target.scan(statement, parameters);
-          counts.rows += rows.length;
-          return rows;
-        };
-      }
-      const value = Reflect.get(target, name, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
-  return { database: counting, counts };
-}
 
 interface Rig {
   readonly streams: Streams;
