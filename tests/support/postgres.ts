@@ -47,14 +47,19 @@ export function startPostgres(): Promise<TestPostgres> {
   return startOwnPostgres();
 }
 
-/** Starts a PostgreSQL of this process's own, for tests that pause or restart it. */
-export async function startOwnPostgres(): Promise<Required<TestPostgres>> {
+/**
+ * Starts a PostgreSQL of this process's own, for tests that pause or restart it.
+ * @param environment more variables for its processes
+ */
+export async function startOwnPostgres(
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Required<TestPostgres>> {
   const script = join(import.meta.dirname ?? ".", "postgres_process.ts");
   const lock = join(import.meta.dirname ?? ".", "../tools.lock");
   const child = spawn(
     process.execPath,
     ["run", "-A", "--quiet", "--node-modules-dir=none", `--lock=${lock}`, script],
-    { stdio: ["pipe", "pipe", "pipe"] },
+    { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...environment } },
   );
   let said = "";
   child.stderr.on("data", (chunk: Uint8Array) => {
