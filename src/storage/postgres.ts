@@ -242,7 +242,10 @@ class PostgresDatabase implements Database {
    */
   #copy(statement: string): Promise<ScannedRow[]> {
     const rows = new CopyRows();
-    const query = this.#client.unsafe(statement) as unknown as CopyQuery;
+    // postgres.js sends further statements down a busy connection, and then refuses them because of
+    // the COPY. False says that the connection takes no more until this one is done.
+    const alone = { onexecute: () => false } as object;
+    const query = this.#client.unsafe(statement, [], alone) as unknown as CopyQuery;
     return new Promise((resolve, reject) => {
       const settle = query.resolve;
       query.resolve = (result) => {
