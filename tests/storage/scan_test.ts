@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate } from "node:timers";
 import fc from "fast-check";
 import { CopyRows, withNumbers } from "../../src/storage/copy_rows.ts";
 import { type Database, DatabaseUnavailable } from "../../src/storage/database.ts";
@@ -129,6 +130,28 @@ for (const kind of ["postgres", "embedded"] as const) {
       }
     }));
 }
+
+Deno.test("postgres: no other statement is sent down a connection that scans", () =>
+  withDatabase("postgres", async (database) => {
+    const one = () => database.query<{ one: number }>("select 1 as one");
+    // On both connections, so that it is prepared: then it could follow a statement under way.
+    await Promise.all(Array.from({ length: 20 }, one));
+    let scanning = true;
+    const scans = Promise.all(Array.from({ length: 30 }, () =>
+      database.scan(
+        `select g::bigint as position, decode(repeat('5c', 300000), 'hex') as data
+          from generate_series(1, 4) g`,
+        [],
+      ))).finally(() => scanning = false);
+    // Again and again, so that some come in the middle of a scan.
+    const answers: Promise<unknown>[] = [];
+    while (scanning) {
+      answers.push(one());
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    assert.deepEqual((await scans).map((rows) => rows.length), new Array(30).fill(4));
+    await Promise.all(answers);
+  }));
 
 Deno.test("postgres: a connection that ends within a scan is a database that is not available", () =>
   withDatabase("postgres", async (database) => {
