@@ -25,6 +25,8 @@ export interface Config {
   /** Bytes of bodies and pages under way, all together. */
   readonly maxBufferedBytes: number;
   readonly maxFollowers: number;
+  /** Between the signal to stop and the end of serving, for proxies that ask /ready to notice. */
+  readonly drainDelayMs: number;
   /** Where receivers and workers reach this server, without a slash at the end. Null: its address. */
   readonly publicUrl: string | null;
   /** Webhooks may go to `http://localhost`: for development. */
@@ -121,6 +123,7 @@ function parseConfig(
     bodyTimeoutMs: read("bodyTimeout", parseDuration),
     maxBufferedBytes: read("maxBufferedBytes", (text) => parseSize(text, 2 ** 40)),
     maxFollowers: read("maxFollowers", (text) => parseInteger(text, 1, 10_000_000)),
+    drainDelayMs: read("drainDelay", (text) => text === "" ? 0 : parseDuration(text)),
     publicUrl,
     allowHttpWebhooks: read(
       "allowHttpWebhooks",

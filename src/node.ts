@@ -23,6 +23,8 @@ export class Node {
   readonly #streams: Streams;
   readonly #subscriptions: Subscriptions;
   readonly #telemetry: Telemetry;
+  readonly #drainDelayMs: number;
+  #leaving = false;
 
   private constructor(
     database: Database,
@@ -30,7 +32,9 @@ export class Node {
     subscriptions: Subscriptions,
     listener: Listener,
     telemetry: Telemetry,
+    drainDelayMs: number,
   ) {
+    this.#drainDelayMs = drainDelayMs;
     this.database = database;
     this.#streams = streams;
     this.#subscriptions = subscriptions;
@@ -65,7 +69,11 @@ export class Node {
       });
       await subscriptions.prepare();
       const handler = createRouter(
-        { streams, subscriptions, telemetry, ping: () => ping(database) },
+        {
+          ...{ streams, subscriptions, telemetry },
+          leaving: () => node.#leaving,
+          ping: () => ping(database),
+        },
         config,
       );
       const listener = listen({
@@ -75,7 +83,9 @@ export class Node {
         sharedPort,
       });
       subscriptions.start();
-      const node = new Node(database, streams, subscriptions, listener, telemetry);
+      const { drainDelayMs } = config;
+      const parts = [database, streams, subscriptions, listener, telemetry] as const;
+      const node: Node = new Node(...parts, drainDelayMs);
       telemetry.report({
         event: "listening",
         version: VERSION,
@@ -90,9 +100,16 @@ export class Node {
     }
   }
 
-  /** Stops accepting, ends the followers, finishes the appends, closes the database. */
+  /**
+   * Serves on for the drain delay, then stops accepting, ends the followers, finishes the appends,
+   * closes the database.
+   */
   async stop(reason: string): Promise<void> {
     this.#telemetry.report({ event: "stopping", reason, followers: this.#streams.followers });
+    this.#leaving = true;
+    if (this.#drainDelayMs > 0) {
+      await new Promise((resolve) => setTimeout(resolve, this.#drainDelayMs));
+    }
     const answered = this.#listener.shutdown();
     this.#streams.drain();
     if (!await within(answered, STOP_MS)) {

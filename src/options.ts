@@ -109,6 +109,13 @@ export const OPTIONS = {
     fallback: "50000",
     help: "Long-polls and SSE connections at once; more get 503",
   },
+  drainDelay: {
+    flag: "drain-delay",
+    environment: "PENSTOCK_DRAIN_DELAY",
+    value: "time",
+    fallback: "",
+    help: "How long to go on serving after SIGTERM, while /ready says 503; not at all by default",
+  },
   publicUrl: {
     flag: "public-url",
     environment: "PENSTOCK_PUBLIC_URL",

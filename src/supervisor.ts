@@ -102,7 +102,7 @@ export class Supervisor {
       this.#telemetry.report({ event: "stop_forced", reason: "workers did not end" });
       this.#code ||= 1;
       this.#signal("SIGKILL");
-    }, STOP_MS);
+    }, STOP_MS + this.#config.drainDelayMs);
     this.#endIfAlone();
   }
 

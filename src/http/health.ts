@@ -17,7 +17,7 @@ export async function health(
     ]);
   }
   if (path !== "/ready") return respondJson(200, { status: "ok" });
-  if (parts.streams.draining) {
+  if (parts.leaving()) {
     return respondError(503, { code: "draining", message: "this node is going away" });
   }
   await parts.ping();

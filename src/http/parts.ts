@@ -8,6 +8,8 @@ export interface RouterParts {
   readonly streams: Streams;
   readonly subscriptions: Subscriptions;
   readonly telemetry: Telemetry;
+  /** Whether the node has been told to stop: nobody new should come. */
+  readonly leaving: () => boolean;
   /** Resolves when the database answers. */
   readonly ping: () => Promise<void>;
 }

@@ -80,10 +80,6 @@ export class Streams {
     return this.#hub.followers;
   }
 
-  get draining(): boolean {
-    return this.#hub.draining;
-  }
-
   /** Ends every follower's wait: the node is going away. */
   drain(): void {
     this.#hub.drain();

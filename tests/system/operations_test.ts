@@ -8,6 +8,7 @@ import { RawConnection, request } from "./raw.ts";
 import {
   type Control,
   Events,
+  expectError,
   expectStatus,
   KINDS,
   nextOffset,
@@ -155,4 +156,21 @@ Deno.test("SIGINT stops as well as SIGTERM, and an idle server stops quickly", a
       assert.ok(server.logs.some((line) => line.includes(`"stopped"`)));
     });
   }
+});
+
+Deno.test("--drain-delay: serves on while /ready says that it is going away", async () => {
+  const options = { database: { url: node.databaseUrl }, args: ["--drain-delay", "2s"] };
+  await withServer(options, async (server) => {
+    const url = await createStream(server.url);
+    await expectStatus(await fetch(`${server.url}/ready`), 200);
+    const exited = once(server.process, "exit") as Promise<[number | null, string | null]>;
+    process.kill(server.process.pid!, "SIGTERM");
+    await within(5000, "the signal", server.logged((line) => line.event === "stopping"));
+    const ready = await fetch(`${server.url}/ready`);
+    assert.equal(await expectError(ready, 503), "draining");
+    await append(url, "served");
+    const [code] = await within(10_000, "the exit", exited);
+    assert.equal(code, 0);
+    assert.equal((await readAll(url.replace(server.url, node.url))).text, "served");
+  });
 });
