@@ -1195,4 +1195,158 @@ end\n\
 $$;\n\
 ",
   },
+  {
+    index: 5,
+    name: "0005_generic_plans",
+    hash: "33cb5015e6993a898cdddf3d3af622774daf00c651f59d8c006ee30a1117c0a0",
+    sql: "-- Plans that are made once. One for arrays that are not known yet is for ten elements, and one for\n\
+-- the arrays at hand looks cheaper, so PostgreSQL planned the hot statements anew at every call:\n\
+-- most of what they cost. There is one good plan, whatever the arrays hold and however large the\n\
+-- tables have become since a session first called: an index look-up for each element. So these\n\
+-- functions say that, with settings of their own: 2 µs a call, and the same behind a pooler.\n\
+\n\
+-- One group commit, as in 0004, for a fifth of the time: 56 µs instead of 290 for one stream, 180\n\
+-- instead of 385 for twenty, where inserting one row takes 11.\n\
+--\n\
+-- Streams are as they were decided against, as a rule: the update itself compares versions, and only\n\
+-- what it leaves out is looked at. Same answers and signature: nodes of an older version call it too.\n\
+create or replace function penstock.commit_appends(\n\
+  ids bigint[], versions bigint[], writes boolean[], floats_from bigint[], tails bigint[],\n\
+  closes boolean[], seqs text[],\n\
+  segment_streams bigint[], segment_positions bigint[], segment_starts integer[],\n\
+  segment_lengths integer[], bytes bytea,\n\
+  producer_streams bigint[], producer_ids text[], producer_epochs bigint[],\n\
+  producer_seqs bigint[], producer_closes boolean[]\n\
+) returns table (changed_id bigint, moved boolean, stream penstock.stream_states)\n\
+language plpgsql\n\
+set plan_cache_mode = force_generic_plan\n\
+set enable_seqscan = off\n\
+set enable_hashjoin = off\n\
+set enable_mergejoin = off\n\
+as $$\n\
+declare\n\
+  next_id bigint;\n\
+  written bigint[];\n\
+  refused bigint[];\n\
+  moved_ids bigint[];\n\
+  shifts bigint[];\n\
+begin\n\
+  foreach next_id in array ids loop\n\
+    perform pg_advisory_xact_lock(penstock.lock_key(next_id));\n\
+  end loop;\n\
+\n\
+  -- `expired` of stream_states, spelt out: the view would be planned as a join.\n\
+  with changed as (\n\
+    update penstock.streams s\n\
+    set tail = r.tail,\n\
+        version = s.version + 1,\n\
+        closed = s.closed or r.closes,\n\
+        last_seq = coalesce(r.seq, s.last_seq),\n\
+        last_access = case when s.ttl_seconds is null then s.last_access else clock_timestamp() end\n\
+    from unnest(ids, versions, writes, tails, closes, seqs)\n\
+      as r(id, version, writes, tail, closes, seq)\n\
+    where s.id = r.id and r.writes and s.version = r.version and s.state = 0\n\
+      and (s.expires_at is null or s.expires_at > statement_timestamp())\n\
+      and (s.ttl_seconds is null\n\
+        or s.last_access + make_interval(secs => s.ttl_seconds * 1.1) > statement_timestamp())\n\
+    returning s.id\n\
+  )\n\
+  select array_agg(c.id) into written from changed c;\n\
+\n\
+  if written is null or cardinality(written) < cardinality(ids) then\n\
+    select\n\
+      array_agg(c.id) filter (where not c.fits),\n\
+      array_agg(c.id) filter (where c.fits),\n\
+      array_agg(c.shift) filter (where c.fits)\n\
+    into refused, moved_ids, shifts\n\
+    from (\n\
+      select r.id, s.tail - r.floats_from as shift,\n\
+        coalesce(r.floats_from is not null and s.state = 0 and not s.closed and not s.expired, false)\n\
+          as fits\n\
+      from unnest(ids, versions, floats_from) as r(id, version, floats_from)\n\
+      left join penstock.stream_states s on s.id = r.id\n\
+      where r.id <> all (coalesce(written, '{}'))\n\
+        and (s.id is null or s.version <> r.version or s.state <> 0 or s.expired)\n\
+    ) c;\n\
+\n\
+    if moved_ids is not null then\n\
+      update penstock.streams s\n\
+      set tail = r.tail + m.shift,\n\
+          version = s.version + 1,\n\
+          last_access = case when s.ttl_seconds is null then s.last_access else clock_timestamp() end\n\
+      from unnest(ids, tails) as r(id, tail)\n\
+      join unnest(moved_ids, shifts) as m(id, shift) on m.id = r.id\n\
+      where s.id = r.id;\n\
+\n\
+      segment_positions := array(\n\
+        select r.position + coalesce(m.shift, 0)\n\
+        from unnest(segment_streams, segment_positions) with ordinality as r(id, position, place)\n\
+        left join unnest(moved_ids, shifts) as m(id, shift) on m.id = r.id\n\
+        order by r.place\n\
+      );\n\
+    end if;\n\
+  end if;\n\
+\n\
+  insert into penstock.segments (stream_id, position, data)\n\
+  select r.stream_id, r.position, substring(bytes from r.start + 1 for r.length)\n\
+  from unnest(segment_streams, segment_positions, segment_starts, segment_lengths)\n\
+    as r(stream_id, position, start, length)\n\
+  where refused is null or r.stream_id <> all (refused);\n\
+\n\
+  if cardinality(producer_streams) > 0 then\n\
+    insert into penstock.producers as p (stream_id, producer_id, epoch, last_seq, closed_stream)\n\
+    select * from unnest(producer_streams, producer_ids, producer_epochs, producer_seqs,\n\
+        producer_closes) as r(stream_id, producer_id, epoch, last_seq, closed_stream)\n\
+    where refused is null or r.stream_id <> all (refused)\n\
+    on conflict (stream_id, producer_id) do update\n\
+    set epoch = excluded.epoch,\n\
+        last_seq = excluded.last_seq,\n\
+        closed_stream = excluded.closed_stream;\n\
+  end if;\n\
+\n\
+  if moved_ids is not null or refused is not null then\n\
+    return query\n\
+      select r.id, false, s\n\
+      from unnest(refused) as r(id)\n\
+      left join penstock.stream_states s on s.id = r.id\n\
+      union all\n\
+      select r.id, true, s\n\
+      from unnest(moved_ids) as r(id)\n\
+      join penstock.stream_states s on s.id = r.id;\n\
+  end if;\n\
+end\n\
+$$;\n\
+--> statement-breakpoint\n\
+-- The streams that live at these paths, as they are.\n\
+create function penstock.look(paths text[]) returns setof penstock.stream_states\n\
+language plpgsql stable\n\
+set plan_cache_mode = force_generic_plan\n\
+set enable_seqscan = off\n\
+as $$\n\
+begin\n\
+  return query select * from penstock.stream_states s where s.path = any (paths) and s.state < 2;\n\
+end\n\
+$$;\n\
+--> statement-breakpoint\n\
+-- Of streams that are followed, those that are not as known or need something done: as a rule none,\n\
+-- so a look at 1,000 of them carries nothing back. Dead ones too; without a row when it was reaped.\n\
+create function penstock.changed_streams(ids bigint[], tails bigint[], closes boolean[])\n\
+returns table (followed_id bigint, stream penstock.stream_states)\n\
+language plpgsql stable\n\
+set plan_cache_mode = force_generic_plan\n\
+set enable_seqscan = off\n\
+set enable_hashjoin = off\n\
+set enable_mergejoin = off\n\
+as $$\n\
+begin\n\
+  return query\n\
+    select k.id, s\n\
+    from unnest(ids, tails, closes) as k(id, tail, closed)\n\
+    left join penstock.stream_states s on s.id = k.id\n\
+    where s.id is null or s.tail <> k.tail or s.closed <> k.closed or s.state <> 0\n\
+      or s.expired or s.slides;\n\
+end\n\
+$$;\n\
+",
+  },
 ];

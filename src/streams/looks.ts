@@ -7,16 +7,9 @@ import { Overloaded } from "../outcome.ts";
 import { type Database, numberArray, textArray } from "../storage/database.ts";
 import { stateOf, type StreamRow, type StreamState } from "./stream_state.ts";
 
-const BY_PATH = "select * from penstock.stream_states where path = any($1::text[]) and state < 2";
-/**
- * Of followed streams, those that are not as known or need something done: as a rule none, so a
- * look at 1,000 of them carries nothing back.
- */
-const CHANGED = `select k.id as followed_id, s.*
-  from unnest($1::bigint[], $2::bigint[], $3::boolean[]) as k(id, tail, closed)
-  left join penstock.stream_states s on s.id = k.id
-  where s.id is null or s.tail <> k.tail or s.closed <> k.closed or s.state <> 0
-    or s.expired or s.slides`;
+const BY_PATH = "select * from penstock.look($1::text[])";
+const CHANGED = `select followed_id, (stream).*
+  from penstock.changed_streams($1::bigint[], $2::bigint[], $3::boolean[])`;
 
 /** A path a query; more wait for the next. */
 const LARGEST_LOOK = 5000;

@@ -79,7 +79,7 @@ Deno.test("one append is one statement, and a thousand at once are a few", () =>
     for (let n = 0; n < 20; n++) await append(streams, "a");
     assert.equal(statements.get("commit_appends"), 20);
     // Nothing is asked before: the stream is known since the last commit.
-    assert.equal(statements.get("stream_states"), undefined);
+    assert.equal(statements.get("look"), undefined);
 
     statements.clear();
     await times(1000, () => append(streams, "a"));
@@ -91,8 +91,22 @@ Deno.test("a thousand streams share their commits, and their first looks", () =>
     await times(500, (n) => create(streams, `s/${n}`));
     statements.clear();
     await times(500, (n) => append(streams, `s/${n}`));
-    assert.ok(statements.get("stream_states")! <= 2, `${statements.get("stream_states")}`);
+    assert.ok(statements.get("look")! <= 2, `${statements.get("look")}`);
     assert.ok(statements.get("commit_appends")! <= 4, `${statements.get("commit_appends")}`);
+  }));
+
+Deno.test("hot statements are planned once a session, to go by an index however small a table was", () =>
+  onPostgres(async ({ database }) => {
+    // `create or replace` drops these settings when it does not repeat them.
+    const rows = await database.query<{ name: string; settings: string }>(
+      `select p.proname as name, array_to_string(p.proconfig, ' ') as settings
+       from pg_proc p where p.pronamespace = 'penstock'::regnamespace and p.pronargs in (1, 3, 17)
+         and p.proname in ('commit_appends', 'look', 'changed_streams')`,
+    );
+    assert.equal(rows.length, 3);
+    for (const { name, settings } of rows) {
+      assert.match(settings, /plan_cache_mode=force_generic_plan.* enable_seqscan=off/, name);
+    }
   }));
 
 Deno.test("a producer's state travels with its bytes", () =>
@@ -116,7 +130,7 @@ Deno.test("a thousand reads at once share their looks, and a recent page costs n
       const page = await streams.page(stream, 0, 1000);
       assert.equal(page.bytes.length, 100);
     });
-    const looks = statements.get("stream_states")!;
+    const looks = statements.get("look")!;
     assert.ok(looks <= 3, `${looks}`);
     assert.equal(statements.get("read_segments"), undefined);
   }));

@@ -12,8 +12,9 @@ export interface Counts {
 export function counted(database: Database): { database: Database; counts: Counts } {
   const counts: Counts = { statements: new Map(), rows: 0 };
   const count = (statement: string) => {
-    const name = /commit_appends|stream_states|pg_notify|read_segments|producers/.exec(statement)
-      ?.[0] ?? "other";
+    const name =
+      /commit_appends|changed_streams|look|pg_notify|read_segments|producers/.exec(statement)
+        ?.[0] ?? "other";
     counts.statements.set(name, (counts.statements.get(name) ?? 0) + 1);
   };
   const counting = new Proxy(database, {
