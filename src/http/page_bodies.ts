@@ -10,7 +10,7 @@ import { type Deadline, Deadlines } from "./deadlines.ts";
 import type { Body } from "./respond.ts";
 
 /** Pages up to this length are handed to the runtime whole, and it alone knows when they are gone. */
-export const SMALL_BYTES = 64 << 10;
+const SMALL_BYTES = 64 << 10;
 /** The part of the budget that large pages leave to small ones. */
 const LARGE_SHARE = 0.75;
 /** Bytes handed to the connection at a time. */

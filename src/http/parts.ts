@@ -2,6 +2,7 @@
 import type { Streams } from "../streams/streams.ts";
 import type { Subscriptions } from "../subscriptions/subscriptions.ts";
 import type { Telemetry } from "../telemetry.ts";
+import type { KeptAnswers } from "./kept_answers.ts";
 import type { PageBodies } from "./page_bodies.ts";
 
 export interface RouterParts {
@@ -18,6 +19,7 @@ export interface RouterParts {
 export interface ReadParts {
   readonly streams: Streams;
   readonly pages: PageBodies;
+  readonly answers: KeptAnswers;
   readonly longPollTimeoutMs: number;
   /** Followers at once, of this node. */
   readonly maxFollowers: number;

@@ -41,11 +41,6 @@ function respondEmpty(status: number, headers: HeaderList): Response {
   return response;
 }
 
-/** Status and headers to give to several answers: `new Response(body, head)`. */
-export function headOf(status: number, headers: HeaderList): Response {
-  return new Response(null, { status, headers: [...COMMON, ...headers] });
-}
-
 const templates = new Map<number, Response>();
 
 export interface ErrorBody {

@@ -37,6 +37,7 @@ export class Streams {
   readonly #appender: Appender;
   readonly #creator: Creator;
   readonly #sweeper: Sweeper;
+  #era = 0;
   #onWritten: (ids: readonly number[]) => void = () => {};
 
   constructor(database: Database, telemetry: Telemetry, given: Partial<StreamsOptions> = {}) {
@@ -73,6 +74,14 @@ export class Streams {
   /** Who is told which streams this node created or wrote. One listener: the subscriptions. */
   listenToWrites(listener: (ids: readonly number[]) => void): void {
     this.#onWritten = listener;
+  }
+
+  /**
+   * Grows when the database may have lost what was read before: positions and bytes that were known
+   * together in an earlier era may be others now.
+   */
+  get era(): number {
+    return this.#era;
   }
 
   /** Followers waiting now. */
@@ -157,6 +166,7 @@ export class Streams {
    * node remembers may be given anew, to others.
    */
   #forget(): void {
+    this.#era++;
     this.#appender.forgetStates();
     this.#reader.forget();
     this.#hub.forget();
