@@ -67,7 +67,7 @@ export class Looks {
       numberArray(known.map((stream) => stream.tail)),
       numberArray(known.map((stream) => stream.closed)),
     ]);
-    await this.#slide(rows.filter((row) => row.slides));
+    await this.#slide(rows.filter((row) => row.slides && !row.expired).map((row) => row.id));
     return new Map(
       rows.map((row) => [row.followed_id, row.id === null ? null : stateOf(row)] as const),
     );
@@ -106,17 +106,28 @@ export class Looks {
         paths.add(asker.path);
         if (asker.slides) slides.add(asker.path);
       }
-      const rows = await this.#database.query<StreamRow>(BY_PATH, [textArray([...paths])]);
-      await this.#slide(rows.filter((row) => row.slides && slides.has(row.path)));
-      const states = new Map(rows.map((row) => [row.path, stateOf(row)]));
+      const states = await this.lookAll([...paths]);
+      const slide = [...states.values()].filter((state) =>
+        state.slides && !state.expired && slides.has(state.path)
+      );
+      if (slide.length > 0) {
+        await this.#slide(slide.map((state) => state.id));
+        // One that expired in between has not been moved: whoever reads it must not be told that
+        // it lives on.
+        const slid = await this.lookAll(slide.map((state) => state.path));
+        for (const { path } of slide) {
+          const state = slid.get(path);
+          if (state === undefined) states.delete(path);
+          else states.set(path, state);
+        }
+      }
       for (const asker of askers) asker.resolve(states.get(asker.path) ?? null);
     } catch (error) {
       for (const asker of askers) asker.reject(error);
     }
   }
 
-  async #slide(rows: StreamRow[]): Promise<void> {
-    const ids = rows.filter((row) => !row.expired).map((row) => row.id);
+  async #slide(ids: number[]): Promise<void> {
     if (ids.length === 0) return;
     await this.#database.query("select penstock.slide($1::bigint[])", [
       numberArray(ids.sort((a, b) => a - b)),
