@@ -1,8 +1,8 @@
 /** What is measured before there is any harm: wake-ups across nodes, and who gets how much. */
-import type { StreamName } from "./client.ts";
 import { Follower } from "./follower.ts";
 import { Random } from "./random.ts";
 import { type RunState, sleep } from "./run_state.ts";
+import type { StreamName } from "./stream_name.ts";
 
 const APPENDS = 60;
 const GAP_MS = 37;

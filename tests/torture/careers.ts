@@ -2,23 +2,20 @@
  * The lives of streams. Each is created, written to, read and followed for a while, perhaps forked,
  * and then closed, deleted, created again or left as it is.
  */
-import type { Client, StreamName } from "./client.ts";
-import { isJson } from "./client.ts";
+import type { Client } from "./client.ts";
 import { Follower } from "./follower.ts";
+import { forkLater } from "./forks.ts";
+import { create, noteEnds, remove, type Survivor, tailOf } from "./owner.ts";
 import type { Random } from "./random.ts";
-import { placeIn, read } from "./readers.ts";
+import { read } from "./readers.ts";
 import { type RunState, sleep } from "./run_state.ts";
+import type { StreamName } from "./stream_name.ts";
 import { type OpenStream, WRITERS } from "./writers.ts";
 
 const CONTENT_TYPES = ["text/plain", "application/json", "application/octet-stream"];
 const MOST_INCARNATIONS = 4;
 
 type Ending = "close" | "leave" | "delete" | "recreate" | "expire";
-
-/** A stream that is still there when its career is over. */
-export interface Survivor {
-  readonly name: StreamName;
-}
 
 export interface CareerOptions {
   readonly path: string;
@@ -94,7 +91,7 @@ async function live(run: RunState, life: Life, random: Random): Promise<Lived> {
     follower.run(() => run.overdue || (ending === "leave" && follower.position >= end))
   );
   const forks = random.chance(0.4) && ending !== "recreate"
-    ? [forkLater(run, stream, life.duration, random.fork())]
+    ? [forkLater(run, stream, { duration: life.duration, depth: 1 }, random.fork())]
     : [];
   const until = performance.now() + life.duration * (0.5 + random.next());
   while (performance.now() < until && !run.ending) await sleep(100);
@@ -118,47 +115,6 @@ async function live(run: RunState, life: Life, random: Random): Promise<Lived> {
   return { forks: (await Promise.all(forks)).flat(), removed };
 }
 
-async function tailOf(
-  run: RunState,
-  client: Client,
-  name: StreamName,
-  random: Random,
-): Promise<number | null> {
-  return (await run.insist(random, (node) => client.head(node, name)))?.tail ?? null;
-}
-
-function noteEnds(
-  run: RunState,
-  { path }: StreamName,
-  followers: readonly Follower[],
-  tail: number,
-): void {
-  for (const { name: follower, position } of followers) {
-    run.history.followerEnds.push({ follower, path, position, tail });
-  }
-}
-
-interface Created {
-  readonly tail: number;
-  /** Every attempt was answered: none can take place later. */
-  readonly once: boolean;
-}
-
-async function create(
-  run: RunState,
-  client: Client,
-  name: StreamName,
-  random: Random,
-  options: Parameters<Client["create"]>[2],
-): Promise<Created | null> {
-  let attempts = 0;
-  const made = await run.insist(random, (node) => {
-    attempts++;
-    return client.create(node, name, options);
-  });
-  return made?.outcome === "ok" ? { tail: made.tail ?? 0, once: attempts === 1 } : null;
-}
-
 /** Closes, sometimes together with a last record. Returns the final tail. */
 async function close(
   run: RunState,
@@ -178,21 +134,6 @@ async function close(
   return closed?.outcome === "ok" ? closed.tail : null;
 }
 
-/** Returns whether it was the only attempt, and took place. */
-async function remove(
-  run: RunState,
-  client: Client,
-  name: StreamName,
-  random: Random,
-): Promise<boolean> {
-  let attempts = 0;
-  const removed = await run.insist(random, (node) => {
-    attempts++;
-    return client.delete(node, name);
-  });
-  return removed?.outcome === "ok" && attempts === 1;
-}
-
 async function lookForDeleted(
   run: RunState,
   client: Client,
@@ -204,43 +145,6 @@ async function lookForDeleted(
     await client.read(node, name, { start: 0 });
   }
   await client.append(run.node(random), name, { record: run.record(name.path, random) });
-}
-
-/** A fork from somewhere in the stream, some time into its life. */
-async function forkLater(
-  run: RunState,
-  source: OpenStream,
-  duration: number,
-  random: Random,
-): Promise<Survivor[]> {
-  const client = run.client("forker");
-  await sleep(duration * 0.6 * random.next());
-  const name: StreamName = { ...source.name, path: `${source.name.path}-fork`, incarnation: 1 };
-  const boundary = source.boundaries[random.between(0, source.boundaries.length - 1)]!;
-  const made = await create(run, client, name, random, {
-    fork: { source: source.name.path, position: boundary },
-  });
-  if (made === null) return [];
-  const fork: OpenStream = { name, boundaries: [boundary], done: false };
-  const writer = WRITERS[random.pick(["plain", "producer"] as const)](run, fork, random.fork());
-  const start = isJson(name) ? placeIn(source, random) : 0;
-  const follower = new Follower(run.client("follower"), name, Math.min(start, boundary), random);
-  let end = Infinity;
-  const following = follower.run(() => run.overdue || follower.position >= end);
-  const until = performance.now() + duration / 2;
-  while (performance.now() < until && !run.ending) await sleep(100);
-  fork.done = true;
-  await writer;
-  const tail = await tailOf(run, client, name, random);
-  end = tail ?? end;
-  if (follower.position >= end) follower.interrupt();
-  await following;
-  if (tail !== null) noteEnds(run, name, [follower], tail);
-  if (random.chance(0.3)) {
-    await remove(run, client, name, random);
-    return [];
-  }
-  return [{ name }];
 }
 
 /** A stream with a TTL: lives as long as it is used, and not much longer. */

@@ -1,26 +1,21 @@
 /** One client: sends one request at a time and writes down what it did and what came of it. */
 import { decodeOffset, encodeOffset } from "../../src/offset.ts";
-import type { Append, Create, Delete, Head, HistoryRecorder, Producer, Read } from "./history.ts";
-import type { Outcome } from "./history.ts";
+import type { Append, Create, Delete, Fork, Head, HistoryRecorder } from "./history.ts";
+import type { Outcome, Producer, Read } from "./history.ts";
 import { HttpClient, type HttpRequest, type HttpStream } from "./http.ts";
-import { bodyOf, decode, type RecordShape, storedOfJson } from "./records.ts";
+import { piecesOf } from "./pieces.ts";
+import { bodyOf, type RecordShape } from "./records.ts";
+import { isJson, type StreamName } from "./stream_name.ts";
 
 /** Longer than any answer may take: two statements that run into their bound. */
 const LIMIT_MS = 8000;
 /** Statuses after which a write may still have taken place. */
 const OPEN = [429, 503];
 
-/** A stream as clients know it. */
-export interface StreamName {
-  readonly path: string;
-  readonly contentType: string;
-  readonly incarnation: number;
-}
-
 export interface CreateOptions {
   readonly record?: RecordShape;
   readonly ttlSeconds?: number;
-  readonly fork?: { readonly source: string; readonly position: number };
+  readonly fork?: Fork;
 }
 
 export interface AppendOptions {
@@ -65,7 +60,9 @@ export class Client {
     if (ttlSeconds !== undefined) headers["stream-ttl"] = String(ttlSeconds);
     if (fork !== undefined) {
       headers["stream-forked-from"] = `/v1/stream/${fork.source}`;
-      headers["stream-fork-offset"] = encodeOffset(fork.position);
+      const { anchor, subOffset } = fork.by ?? { anchor: fork.position, subOffset: null };
+      headers["stream-fork-offset"] = encodeOffset(anchor);
+      if (subOffset !== null) headers["stream-fork-sub-offset"] = String(subOffset);
     }
     const body = record === undefined ? null : bodyOf(record, isJson(stream));
     const { answer, common } = await this.#ask(node, stream, { method: "PUT", headers, body });
@@ -126,23 +123,22 @@ export class Client {
     }) as Head;
   }
 
-  async read(node: number, stream: StreamName, options: ReadOptions): Promise<Read> {
+  /** Returns the pieces of the answer; the last one says how far it goes. */
+  async read(node: number, stream: StreamName, options: ReadOptions): Promise<Read[]> {
     const { start, mode = "catch-up", follower = null } = options;
     const live = mode === "catch-up" ? "" : `&live=${mode}`;
     const query = `?offset=${encodeOffset(start)}${live}`;
     const { answer, common } = await this.#ask(node, stream, { method: "GET" }, query);
     const given = common.outcome === "ok" ? answer.body : new Uint8Array(0);
-    return this.history.add({
-      ...common,
-      kind: "read",
-      mode,
-      follower,
+    const range = {
       start,
       end: offsetIn(answer),
       upToDate: answer.headers.get("stream-up-to-date") === "true",
       closed: answer.headers.get("stream-closed") === "true",
-      ...piece(stream, given),
-    }) as Read;
+    };
+    return piecesOf(stream, range, given).map((piece) =>
+      this.history.add({ ...common, kind: "read", mode, follower, ...piece }) as Read
+    );
   }
 
   async #ask(
@@ -182,21 +178,6 @@ export class Client {
 
 function targetOf({ path }: StreamName): string {
   return `/v1/stream/${path}`;
-}
-
-/** What a body, or the data of an SSE event, holds. */
-export function piece(
-  stream: StreamName,
-  body: Uint8Array,
-): Pick<Read, "records" | "head" | "rest" | "flaws"> {
-  if (!isJson(stream)) return decode(body);
-  const { bytes, flaws } = storedOfJson(new TextDecoder().decode(body));
-  const decoded = decode(bytes);
-  return { ...decoded, flaws: [...flaws, ...decoded.flaws] };
-}
-
-export function isJson({ contentType }: StreamName): boolean {
-  return contentType === "application/json";
 }
 
 function outcomeOf(status: number | null): Outcome {

@@ -3,10 +3,12 @@
  * and always goes on from the last offset it was given.
  */
 import { decodeOffset, encodeOffset } from "../../src/offset.ts";
-import { type Client, isJson, piece, type StreamName } from "./client.ts";
+import type { Client } from "./client.ts";
 import type { HttpStream } from "./http.ts";
 import type { Read } from "./history.ts";
+import { piecesOf } from "./pieces.ts";
 import type { Random } from "./random.ts";
+import { isJson, type StreamName } from "./stream_name.ts";
 
 /** A connection silent for so long may be dead; a client cannot tell. */
 const SILENCE_MS = 5000;
@@ -61,11 +63,12 @@ export class Follower {
   /** A few of them, on one node. Returns whether the last one was answered. */
   async #longPoll(node: number): Promise<boolean> {
     for (let left = this.#random.between(1, 20); left > 0 && !this.#enough(); left--) {
-      const read = await this.#client.read(node, this.#stream, {
+      const pieces = await this.#client.read(node, this.#stream, {
         start: this.position,
         mode: "long-poll",
         follower: this.name,
       });
+      const read = pieces.at(-1)!;
       if (read.outcome === "refused") this.ended = true;
       if (read.outcome !== "ok" || read.end === null) return false;
       this.position = read.end;
@@ -127,9 +130,7 @@ export class Follower {
     const end = control === null ? null : decodeOffset(control.streamNextOffset);
     const ok = response.status === 200;
     const refused = response.status < 500 && response.status !== 429;
-    const read = history.add({
-      kind: "read",
-      mode: "sse",
+    const common = {
       client: this.name,
       follower: this.name,
       node,
@@ -140,14 +141,17 @@ export class Follower {
       status: response.status,
       reason: ok ? null : String(response.status),
       retryAfter: response.headers.has("retry-after"),
+    } as const;
+    const range = {
       start: this.position,
       end,
       upToDate: control?.upToDate === true,
       closed: control?.streamClosed === true,
-      ...piece(this.#stream, data),
-    });
+    };
+    for (const piece of piecesOf(this.#stream, range, data)) {
+      this.onRead(history.add({ ...common, kind: "read", mode: "sse", ...piece }) as Read);
+    }
     if (end !== null) this.position = end;
-    this.onRead(read as Read);
   }
 
   #bytesOf(data: string): Uint8Array {

@@ -34,6 +34,18 @@ export interface Producer {
   readonly seq: number;
 }
 
+/** How a stream begins with another's bytes. */
+export interface Fork {
+  readonly source: string;
+  /** Where it leaves the source. */
+  readonly position: number;
+  /**
+   * How that was said: so many bytes, or JSON messages, after an offset that the source had given.
+   * Absent: by the position itself.
+   */
+  readonly by?: { readonly anchor: number; readonly subOffset: number };
+}
+
 export interface Create extends Invocation {
   readonly kind: "create";
   /** How often this path has been created, this time included: from 1. */
@@ -42,8 +54,7 @@ export interface Create extends Invocation {
   /** The first record, if the body has one. */
   readonly record: number | null;
   readonly ttlMs: number | null;
-  /** Position: where it leaves the source. */
-  readonly fork: { readonly source: string; readonly position: number } | null;
+  readonly fork: Fork | null;
   readonly tail: number | null;
 }
 
@@ -70,7 +81,11 @@ export interface Head extends Invocation {
   readonly closed: boolean;
 }
 
-/** One piece of a stream: an answer, or the events of an SSE connection up to one `control`. */
+/**
+ * One piece of a stream: an answer, or the events of an SSE connection up to one `control`. Where
+ * one goes across the place at which a fork left its source it is two pieces, with the same times:
+ * a record may end there, or be cut off, and what comes after it begins anew.
+ */
 export interface Read extends Invocation {
   readonly kind: "read";
   readonly mode: "catch-up" | "long-poll" | "sse";

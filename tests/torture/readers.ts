@@ -1,9 +1,9 @@
 /** Clients that read what is there, from anywhere, and look at where the end is. */
-import type { Client, StreamName } from "./client.ts";
-import { isJson } from "./client.ts";
+import type { Client } from "./client.ts";
 import type { Read } from "./history.ts";
 import type { Random } from "./random.ts";
 import type { RunState } from "./run_state.ts";
+import { isJson, type StreamName } from "./stream_name.ts";
 import type { OpenStream } from "./writers.ts";
 
 /** How far back reads begin, mostly; now and then one begins at the start. */
@@ -20,20 +20,21 @@ export async function read(run: RunState, stream: OpenStream, random: Random): P
   }
 }
 
-/** Reads to the tail, page by page, on one node. Returns the pages; null when one failed. */
+/** Reads to the tail, page by page, on one node. Returns the pieces; null when one failed. */
 export async function readOn(
   client: Client,
   stream: StreamName,
   start: number,
   node: number,
 ): Promise<Read[] | null> {
-  const pages: Read[] = [];
+  const pieces: Read[] = [];
   for (let at = start;;) {
     const page = await client.read(node, stream, { start: at });
-    if (page.outcome !== "ok" || page.end === null) return null;
-    pages.push(page);
-    if (page.upToDate) return pages;
-    at = page.end;
+    const { outcome, end, upToDate } = page.at(-1)!;
+    if (outcome !== "ok" || end === null) return null;
+    pieces.push(...page);
+    if (upToDate) return pieces;
+    at = end;
   }
 }
 

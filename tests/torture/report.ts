@@ -1,6 +1,6 @@
 /** What a run has to say, in text. */
 import type { Violation } from "./checker/violation.ts";
-import type { History, Operation } from "./history.ts";
+import type { Create, History, Operation } from "./history.ts";
 
 const OUTCOMES = ["ok", "refused", "unknown"] as const;
 const AROUND = 3;
@@ -80,7 +80,7 @@ function line(operation: Operation): string {
 function details(operation: Operation): string {
   switch (operation.kind) {
     case "create":
-      return `${operation.incarnation}${operation.fork === null ? "" : " fork"}` +
+      return `${operation.incarnation}${forkOf(operation)}` +
         ` record ${operation.record} tail ${operation.tail}`;
     case "append": {
       const { record, producer, closes, duplicate, tail } = operation;
@@ -101,6 +101,13 @@ function details(operation: Operation): string {
     case "delete":
       return String(operation.incarnation);
   }
+}
+
+function forkOf({ fork }: Create): string {
+  if (fork === null) return "";
+  const { source, position, by } = fork;
+  return ` fork of ${source} at ${position}` +
+    (by === undefined ? "" : ` by ${by.anchor} and ${by.subOffset}`);
 }
 
 function time(ms: number): string {

@@ -1,8 +1,9 @@
 /** What all clients of a run share. */
-import { Client, type StreamName } from "./client.ts";
+import { Client } from "./client.ts";
 import type { HistoryRecorder } from "./history.ts";
 import type { Random } from "./random.ts";
 import type { RecordShape } from "./records.ts";
+import type { StreamName } from "./stream_name.ts";
 
 /** How long after the last fault everybody must have got what they wait for. */
 const RECOVERY_MS = 30_000;

@@ -1,5 +1,5 @@
 /** When all is well again: every stream that is left is read in full, from every node. */
-import type { Survivor } from "./careers.ts";
+import type { Survivor } from "./owner.ts";
 import { readOn } from "./readers.ts";
 import { type RunState, sleep } from "./run_state.ts";
 
@@ -13,9 +13,9 @@ export async function settle(run: RunState, survivors: readonly Survivor[]): Pro
   const deadline = performance.now() + LIMIT_MS;
   for (const { name } of survivors) {
     for (let node = 0; node < client.nodes; node++) {
-      const pages = await persist(deadline, () => readOn(client, name, 0, node));
-      if (pages === null) failed.push(`${name.path} on node ${node}`);
-      else run.history.settled.push({ path: name.path, reads: pages.map((page) => page.id) });
+      const pieces = await persist(deadline, () => readOn(client, name, 0, node));
+      if (pieces === null) failed.push(`${name.path} on node ${node}`);
+      else run.history.settled.push({ path: name.path, reads: pieces.map((piece) => piece.id) });
     }
   }
   return failed;

@@ -1,5 +1,6 @@
 /** Streams that come and go: so many lives at once, a new one whenever one ends. */
-import { career, type Survivor } from "./careers.ts";
+import { career } from "./careers.ts";
+import type { Survivor } from "./owner.ts";
 import type { Random } from "./random.ts";
 import type { RunState } from "./run_state.ts";
 import { sleep } from "./run_state.ts";

@@ -1,8 +1,9 @@
 /** Clients that append: without a producer, with one, and with one that has several under way. */
-import type { Client, StreamName } from "./client.ts";
+import type { Client } from "./client.ts";
 import type { Append } from "./history.ts";
 import type { Random } from "./random.ts";
 import { type RunState, sleep } from "./run_state.ts";
+import type { StreamName } from "./stream_name.ts";
 
 /** A stream while it is written to. */
 export interface OpenStream {

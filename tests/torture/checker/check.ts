@@ -9,6 +9,7 @@ import { checkFollowers } from "./followers.ts";
 import { checkFreshness } from "./freshness.ts";
 import { Incarnations } from "./incarnations.ts";
 import { buildLogs } from "./logs.ts";
+import { checkForks } from "./forks.ts";
 import { checkProducers } from "./producers.ts";
 import { checkStored } from "./stored.ts";
 import type { Violation } from "./violation.ts";
@@ -19,6 +20,7 @@ export function check(history: History): Violation[] {
   return [
     ...checkAnswers(history),
     ...logs.violations,
+    ...checkForks(history, incarnations, logs),
     ...checkStored(history, incarnations),
     ...checkFreshness(history.operations, logs),
     ...checkExistence(history, incarnations),

@@ -22,6 +22,7 @@ export interface Incarnation {
 }
 
 export class Incarnations {
+  /** In the order of their creation: a source goes before its forks. */
   readonly all: readonly Incarnation[];
   readonly #byPath = new Map<string, Incarnation[]>();
 
@@ -55,6 +56,30 @@ export class Incarnations {
 
   at(path: string, from: number, to: number): readonly Incarnation[] {
     return this.of(path).filter((one) => one.mayExistFrom <= to && one.goneFrom >= from);
+  }
+
+  /** What a fork was made of, where there is only one stream it can have been. */
+  sourceOf(one: Incarnation): Incarnation | null {
+    const made = one.creates.find((create) => create.outcome === "ok");
+    if (one.fork === null || made === undefined) return null;
+    const sources = this.at(one.fork.source, made.invoked, made.completed);
+    return sources.length === 1 ? sources[0]! : null;
+  }
+
+  /** Positions at which a fork goes from the bytes of one stream to those of the next, in order. */
+  cutsOf(one: Incarnation): readonly number[] {
+    if (one.fork === null) return [];
+    const { position } = one.fork;
+    const source = this.sourceOf(one);
+    const inherited = source === null ? [] : this.cutsOf(source);
+    return [...inherited.filter((cut) => cut < position), position];
+  }
+
+  /** The path that the bytes at a position were written to; null where it cannot be told. */
+  homeOf(one: Incarnation, position: number): string | null {
+    if (one.fork === null || position >= one.fork.position) return one.path;
+    const source = this.sourceOf(one);
+    return source === null ? null : this.homeOf(source, position);
   }
 
   /** The incarnation that an operation met, where there is only one it can have been. */

@@ -7,7 +7,7 @@ import { bytesOf, storedBytes, storedLength } from "../records.ts";
 import { type Incarnation, Incarnations } from "./incarnations.ts";
 import type { Violation } from "./violation.ts";
 
-/** One record at its place. */
+/** One record at its place; the end of it is missing where a fork left its source inside it. */
 export interface Cell {
   readonly record: number;
   readonly start: number;
@@ -125,11 +125,11 @@ class LogBuilder {
       if (operation.kind === "append" || operation.kind === "create") this.#placeAcked(operation);
       else if (operation.kind === "read") reads.push(operation);
     }
-    // In the order of creation: what a fork inherits is known before the fork's own.
-    for (const one of this.#incarnations.all) if (one.fork !== null) this.#inherit(one);
+    // What a fork inherits is known before the fork's own.
+    this.#inherit();
     for (const read of reads) this.#identify(read);
     for (const read of reads) this.#placeRead(read);
-    for (const one of this.#incarnations.all) if (one.fork !== null) this.#inherit(one);
+    this.#inherit();
     for (const log of this.#logs.values()) log.checkOverlaps();
     for (const read of reads) this.#checkEdges(read);
     for (const log of this.#logs.values()) this.#violations.push(...log.violations);
@@ -166,18 +166,27 @@ class LogBuilder {
     }
   }
 
-  #inherit(one: Incarnation): void {
-    const { source, position } = one.fork!;
-    const made = one.creates.find((create) => create.outcome === "ok");
-    const sources = made === undefined
-      ? []
-      : this.#incarnations.at(source, made.invoked, made.completed);
-    if (sources.length !== 1) return;
-    const [fork, original] = [this.#logs.get(one)!, this.#logs.get(sources[0]!)!];
-    for (const [from, to] of [[original, fork], [fork, original]] as const) {
-      for (const cell of from.cells) {
-        if (cell.end > position) break;
-        to.place(cell.record, cell.start, cell.end - cell.start, cell.shownBy);
+  /**
+   * A stream and its forks hold the same up to where they part: what one has shown goes to all, up
+   * to the source first, and from there to its other forks and theirs.
+   */
+  #inherit(): void {
+    const forks = this.#incarnations.all.flatMap((one) => {
+      const source = this.#incarnations.sourceOf(one);
+      if (source === null) return [];
+      const [fork, original] = [this.#logs.get(one)!, this.#logs.get(source)!];
+      return [{ fork, original, position: one.fork!.position }];
+    });
+    for (const { fork, original, position } of forks.toReversed()) {
+      for (const { record, start, end, shownBy } of fork.cells) {
+        const whole = end - start === this.#lengthOf(record);
+        if (whole && end <= position) original.place(record, start, end - start, shownBy);
+      }
+    }
+    for (const { fork, original, position } of forks) {
+      for (const { record, start, end, shownBy } of original.cells) {
+        if (start >= position) break;
+        fork.place(record, start, Math.min(end, position) - start, shownBy);
       }
     }
   }
@@ -212,14 +221,16 @@ class LogBuilder {
     );
   }
 
-  /** A stream holds what was appended to it, and a fork also what it inherited. */
+  /** A stream holds what was appended to it, and a fork what it and its sources were. */
   #checkHome(one: Incarnation, record: number, at: number, read: Read): void {
     const { path } = this.#history.records.get(record)!;
     if (path === one.path && (this.#acked.get(record) ?? Infinity) < one.mayExistFrom) {
       this.#report("resurrected record", `record ${record} was of the stream before`, read);
     }
-    if (path === one.path || at < (one.fork?.position ?? 0)) return;
-    this.#report("misplaced record", `record ${record} was written to ${path}`, read);
+    const home = this.#incarnations.homeOf(one, at);
+    if (home === null || home === path) return;
+    const seen = `record ${record} was written to ${path}, and lies at ${at}, where ${home} is`;
+    this.#report("misplaced record", seen, read);
   }
 
   /** Pieces of records at both ends of what was read. */
@@ -228,14 +239,21 @@ class LogBuilder {
     if (log === undefined || read.end === null) return;
     if (read.head !== "") this.#checkPiece(log, read, read.start, read.head);
     if (read.rest !== "") this.#checkPiece(log, read, read.end - read.rest.length, read.rest);
+    // A fork may have left its source inside a record.
+    const cuts = this.#incarnations.cutsOf(log.incarnation);
+    const whole = read.upToDate && !cuts.includes(read.end);
+    if (cuts.includes(read.start) && read.head !== "" && (whole || read.records.length > 0)) {
+      const seen = `at ${read.start}, where it parts from its source, no record begins`;
+      this.#report("wrong fork point", seen, read);
+    }
     const across = log.covering(read.end);
-    if (read.upToDate && across !== undefined && across.start < read.end) {
+    if (whole && across !== undefined && across.start < read.end) {
       this.#report(
         "torn record",
         `up to date at ${read.end}, inside record ${across.record}`,
         read,
       );
-    } else if (read.upToDate && read.rest !== "") {
+    } else if (whole && read.rest !== "") {
       this.#report("torn record", `up to date after a part of a record`, read);
     }
   }
@@ -247,7 +265,7 @@ class LogBuilder {
       // Nobody may ever have read this record in full: then nothing is known of it.
       if (cell === undefined) return;
       const stored = storedBytes(this.#history.records.get(cell.record)!);
-      const expected = stored.subarray(start + at - cell.start);
+      const expected = stored.subarray(start + at - cell.start, cell.end - cell.start);
       const given = bytesOf(text.slice(at, at + expected.length));
       if (!given.every((byte, offset) => byte === expected[offset])) {
         return this.#report(

@@ -49,7 +49,9 @@ function checkSettled(
     else same.push([record, own]);
   }
   for (const { path, reads } of history.settled) {
-    const records = recordsIn(reads.map((id) => history.operations[id] as Read));
+    const incarnation = incarnations.of(path).at(-1);
+    const cuts = incarnation === undefined ? [] : incarnations.cutsOf(incarnation);
+    const records = recordsIn(reads.map((id) => history.operations[id] as Read), cuts);
     const report = (rule: Rule, seen: string, operations: number[]) =>
       violations.push({ rule, path, seen, operations });
     const before = whole.get(path);
@@ -59,7 +61,6 @@ function checkSettled(
     }
     const held = new Set(records);
     if (held.size < records.length) report("doubled append", "a record is held twice", [...reads]);
-    const incarnation = incarnations.of(path).at(-1);
     for (const [record, { acked }] of byPath.get(path) ?? []) {
       if (acked === null || held.has(record) || !belongs(acked, incarnation)) continue;
       report("lost append", `record ${record} was acked and is not there`, [acked.id, ...reads]);
@@ -68,15 +69,20 @@ function checkSettled(
   return violations;
 }
 
-/** The records of successive pages, those across two or more of them included. */
-function recordsIn(pages: readonly Read[]): number[] {
+/** The records of successive pieces, those across two or more of them included. */
+function recordsIn(pieces: readonly Read[], cuts: readonly number[]): number[] {
   const records: number[] = [];
   let across = "";
-  for (const page of pages) {
-    across += page.head;
-    if (page.records.length === 0 && page.rest === "") continue;
-    records.push(...decode(bytesOf(across)).records, ...page.records);
-    across = page.rest;
+  for (const piece of pieces) {
+    // What a fork cut off goes no further.
+    if (cuts.includes(piece.start)) {
+      records.push(...decode(bytesOf(across)).records);
+      across = "";
+    }
+    across += piece.head;
+    if (piece.records.length === 0 && piece.rest === "") continue;
+    records.push(...decode(bytesOf(across)).records, ...piece.records);
+    across = piece.rest;
   }
   return [...records, ...decode(bytesOf(across)).records];
 }

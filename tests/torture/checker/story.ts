@@ -14,15 +14,27 @@ import {
   type Read,
   type Unnumbered,
 } from "../history.ts";
-import { storedLength } from "../records.ts";
+import { cutUp } from "../pieces.ts";
+import { storedBytes, storedLength } from "../records.ts";
 
 /** A stream as the server of the story holds it. */
 export interface ToldStream {
   records: number[];
+  /** Where it goes from the bytes of one stream to those of the next, if it is a fork. */
+  readonly cuts: readonly number[];
+  /** Records that a fork cut off, and how many bytes of each there are. */
+  readonly cutOff: Map<number, number>;
   closed: boolean;
   /** How often its path was created. */
   readonly incarnation: number;
   readonly producers: Map<string, { epoch: number; seq: number }>;
+}
+
+export interface AppendOptions {
+  readonly producer?: Producer;
+  readonly closes?: boolean;
+  /** One that was sent before. */
+  readonly record?: number | null;
 }
 
 /** What is other than it should be. */
@@ -33,6 +45,8 @@ export class Story {
   readonly streams = new Map<string, ToldStream>();
   /** Milliseconds; every request takes one, and there is one between two. */
   clock = 0;
+  /** Of what was read last. */
+  #pieces: number[] = [];
   readonly #created = new Map<string, number>();
 
   create(
@@ -43,8 +57,12 @@ export class Story {
     const incarnation = (this.#created.get(path) ?? 0) + 1;
     this.#created.set(path, incarnation);
     const { ttlMs = null, fork = null } = options;
-    const records = fork === null ? [] : this.#upTo(fork.source, fork.position);
-    this.streams.set(path, { records, closed: false, incarnation, producers: new Map() });
+    this.streams.set(path, {
+      ...this.#inherited(fork),
+      closed: false,
+      incarnation,
+      producers: new Map(),
+    });
     return this.#tell<Create>({
       ...this.#common(path, 201),
       kind: "create",
@@ -60,7 +78,7 @@ export class Story {
 
   append(
     path: string,
-    options: { producer?: Producer; closes?: boolean; record?: number | null } = {},
+    options: AppendOptions = {},
     twist: Twist<Append> = {},
   ): Append {
     const { producer = null, closes = false } = options;
@@ -95,28 +113,15 @@ export class Story {
     twist: Twist<Read> = {},
   ): Read {
     const { start = 0, mode = "catch-up", follower = null } = options;
-    const stream = this.streams.get(path)!;
-    let at = 0;
-    const records = stream.records.filter((record) => {
-      const from = at;
-      at += this.lengthOf(record);
-      return from >= start;
-    });
-    return this.#tell<Read>({
-      ...this.#common(path, 200),
-      kind: "read",
-      mode,
-      follower,
-      start,
-      end: at,
-      upToDate: true,
-      closed: stream.closed,
-      records,
-      head: "",
-      rest: "",
-      flaws: [],
-      ...twist,
-    });
+    const { cuts, closed } = this.streams.get(path)!;
+    const common = { ...this.#common(path, 200), kind: "read", mode, follower } as const;
+    const range = { start, end: this.tailOf(path), upToDate: true, closed };
+    const stored = this.#bytesOf(path).subarray(start);
+    const reads = cutUp(cuts, range, stored).map((piece, at, pieces) =>
+      this.#tell<Read>({ ...common, ...piece, ...at === pieces.length - 1 ? twist : {} })
+    );
+    this.#pieces = reads.map((read) => read.id);
+    return reads.at(-1)!;
   }
 
   head(path: string, twist: Twist<Head> = {}): Head {
@@ -142,25 +147,40 @@ export class Story {
   /** Reads it in full, from two nodes. */
   settle(path: string): void {
     for (const node of [0, 1]) {
-      const { id } = this.read(path, {}, { node });
-      this.history.settled.push({ path, reads: [id] });
+      this.read(path, {}, { node });
+      this.history.settled.push({ path, reads: this.#pieces });
     }
   }
 
   tailOf(path: string): number {
-    return this.streams.get(path)?.records
-      .reduce((sum, record) => sum + this.lengthOf(record), 0) ?? 0;
+    return this.#bytesOf(path).length;
   }
 
   lengthOf(record: number): number {
     return storedLength(this.history.records.get(record)!);
   }
 
-  #upTo(path: string, position: number): number[] {
-    let at = 0;
-    return this.streams.get(path)!.records.filter((record) =>
-      (at += this.lengthOf(record)) <= position
+  #bytesOf(path: string): Uint8Array {
+    const { records, cutOff } = this.streams.get(path) ?? { records: [], cutOff: new Map() };
+    const parts = records.map((record) =>
+      storedBytes(this.history.records.get(record)!).subarray(0, cutOff.get(record))
     );
+    return Uint8Array.from(parts.flatMap((part) => [...part]));
+  }
+
+  #inherited(fork: Create["fork"]): Pick<ToldStream, "records" | "cuts" | "cutOff"> {
+    if (fork === null) return { records: [], cuts: [], cutOff: new Map() };
+    const { position } = fork;
+    const source = this.streams.get(fork.source)!;
+    const cutOff = new Map(source.cutOff);
+    let at = 0;
+    const records = source.records.filter((record) => {
+      const start = at;
+      at += source.cutOff.get(record) ?? this.lengthOf(record);
+      if (start < position && position < at) cutOff.set(record, position - start);
+      return start < position;
+    });
+    return { records, cuts: [...source.cuts.filter((cut) => cut < position), position], cutOff };
   }
 
   #common(path: string, status: number): Omit<Invocation, "id"> {

@@ -22,8 +22,12 @@ export function findsNothing(story: Story): void {
 }
 
 export function finds(story: Story, rule: Rule): void {
-  const rules = [...new Set(check(story.history).map((violation) => violation.rule))];
+  const rules = rulesFound(story);
   assert.ok(rules.includes(rule), `${rule} is not among: ${rules.join(", ")}`);
+}
+
+export function rulesFound(story: Story): Rule[] {
+  return [...new Set(check(story.history).map((violation) => violation.rule))];
 }
 
 /** An answer that leaves it open. */

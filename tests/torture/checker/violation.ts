@@ -25,6 +25,7 @@ export type Rule =
   | "refused yet stored"
   | "changed bytes"
   | "misplaced record"
+  | "wrong fork point"
   | "torn record"
   | "wrong range"
   | "read before it was written"
