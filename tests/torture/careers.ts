@@ -9,6 +9,7 @@ import { create, noteEnds, remove, type Survivor, tailOf } from "./owner.ts";
 import type { Random } from "./random.ts";
 import { read } from "./readers.ts";
 import { type RunState, sleep } from "./run_state.ts";
+import { Sequence } from "./sequence.ts";
 import type { StreamName } from "./stream_name.ts";
 import { type OpenStream, WRITERS } from "./writers.ts";
 
@@ -47,7 +48,12 @@ export async function career(
       },
     );
     if (sure === null) return survivors;
-    const stream: OpenStream = { name, boundaries: [0, sure.tail], done: false };
+    const stream: OpenStream = {
+      name,
+      boundaries: [0, sure.tail],
+      sequence: new Sequence(),
+      done: false,
+    };
     const recreates = ending === "recreate" && sure.once;
     const duration = recreates ? options.duration / 3 : options.duration;
     const lived = await live(run, { stream, client, duration, ending }, random);
@@ -78,7 +84,7 @@ async function live(run: RunState, life: Life, random: Random): Promise<Lived> {
   const { name } = stream;
   run.open.add(name);
   const writers = Array.from({ length: random.between(1, 3) }, () => {
-    const kind = random.weighted({ plain: 2, producer: 3, pipelined: 1 });
+    const kind = random.weighted({ plain: 2, producer: 3, pipelined: 1, sequenced: 2 });
     return WRITERS[kind](run, stream, random.fork());
   });
   const readers = [read(run, stream, random.fork())];

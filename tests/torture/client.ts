@@ -21,6 +21,7 @@ export interface CreateOptions {
 export interface AppendOptions {
   readonly record: RecordShape | null;
   readonly producer?: Producer;
+  readonly streamSeq?: string;
   readonly closes?: boolean;
 }
 
@@ -79,7 +80,7 @@ export class Client {
   }
 
   async append(node: number, stream: StreamName, options: AppendOptions): Promise<Append> {
-    const { record, producer, closes = false } = options;
+    const { record, producer, streamSeq, closes = false } = options;
     const headers: Record<string, string> = {};
     if (record !== null) headers["content-type"] = stream.contentType;
     if (closes) headers["stream-closed"] = "true";
@@ -88,6 +89,7 @@ export class Client {
       headers["producer-epoch"] = String(producer.epoch);
       headers["producer-seq"] = String(producer.seq);
     }
+    if (streamSeq !== undefined) headers["stream-seq"] = streamSeq;
     const body = record === null ? null : bodyOf(record, isJson(stream));
     const { answer, common } = await this.#ask(node, stream, { method: "POST", headers, body });
     // Closing adds no data, and is answered 204 the first time too.
@@ -97,6 +99,7 @@ export class Client {
       kind: "append",
       record: record?.id ?? null,
       producer: producer ?? null,
+      ...streamSeq === undefined ? {} : { streamSeq },
       closes,
       duplicate,
       tail: offsetIn(answer),

@@ -7,6 +7,7 @@ import { storedIn } from "./pieces.ts";
 import type { Random } from "./random.ts";
 import { placeIn, read } from "./readers.ts";
 import { type RunState, sleep } from "./run_state.ts";
+import { Sequence } from "./sequence.ts";
 import { isJson, type StreamName } from "./stream_name.ts";
 import { type OpenStream, WRITERS } from "./writers.ts";
 
@@ -48,6 +49,7 @@ export async function forkLater(
   const stream: OpenStream = {
     name,
     boundaries: [...inherited, position, made.tail],
+    sequence: new Sequence(),
     done: false,
   };
   const deeper = depth < DEEPEST && random.chance(0.6)
@@ -67,7 +69,7 @@ async function live(
   random: Random,
 ): Promise<boolean> {
   const { name } = stream;
-  const kind = random.pick(["plain", "producer"] as const);
+  const kind = random.pick(["plain", "producer", "sequenced"] as const);
   const users = [WRITERS[kind](run, stream, random.fork()), read(run, stream, random.fork())];
   // SSE cannot begin inside a character.
   const start = isText(name) ? random.pick(stream.boundaries) : placeIn(stream, random);

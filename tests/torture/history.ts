@@ -63,6 +63,8 @@ export interface Append extends Invocation {
   /** Null: closes, and appends nothing. */
   readonly record: number | null;
   readonly producer: Producer | null;
+  /** `Stream-Seq`, of ASCII; absent: none was sent. */
+  readonly streamSeq?: string;
   readonly closes: boolean;
   /** The answer says that this had taken place before. */
   readonly duplicate: boolean;

@@ -83,8 +83,9 @@ function details(operation: Operation): string {
       return `${operation.incarnation}${forkOf(operation)}` +
         ` record ${operation.record} tail ${operation.tail}`;
     case "append": {
-      const { record, producer, closes, duplicate, tail } = operation;
-      const claim = producer === null ? "" : ` (${producer.epoch}, ${producer.seq})`;
+      const { record, producer, streamSeq, closes, duplicate, tail } = operation;
+      const seq = streamSeq === undefined ? "" : ` seq ${streamSeq.slice(0, 20)}`;
+      const claim = (producer === null ? "" : ` (${producer.epoch}, ${producer.seq})`) + seq;
       return `record ${record}${claim}${closes ? " closes" : ""}${duplicate ? " again" : ""}` +
         ` tail ${tail}`;
     }

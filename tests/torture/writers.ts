@@ -1,8 +1,10 @@
-/** Clients that append: without a producer, with one, and with one that has several under way. */
+/** Clients that append: with and without a producer, one or several at once, and in a sequence. */
 import type { Client } from "./client.ts";
 import type { Append } from "./history.ts";
 import type { Random } from "./random.ts";
+import type { RecordShape } from "./records.ts";
 import { type RunState, sleep } from "./run_state.ts";
+import { notAfter, type Sequence } from "./sequence.ts";
 import type { StreamName } from "./stream_name.ts";
 
 /** A stream while it is written to. */
@@ -10,13 +12,15 @@ export interface OpenStream {
   readonly name: StreamName;
   /** Positions where a record ended, as answers said. */
   readonly boundaries: number[];
+  /** What all who write with `Stream-Seq` draw from. */
+  readonly sequence: Sequence;
   /** Writers are to stop. */
   done: boolean;
 }
 
 export type Writer = (run: RunState, stream: OpenStream, random: Random) => Promise<void>;
 
-export const WRITERS = { plain, producer, pipelined } as const;
+export const WRITERS = { plain, producer, pipelined, sequenced } as const;
 
 /** No producer: what has no answer is not sent again, for it might be there twice then. */
 async function plain(run: RunState, stream: OpenStream, random: Random): Promise<void> {
@@ -95,6 +99,28 @@ async function pipelined(run: RunState, stream: OpenStream, random: Random): Pro
     }
   };
   await Promise.all([1, 2, 3].map(() => lane(random.fork())));
+}
+
+/** With `Stream-Seq`, two under way at once: whichever comes second and is less is refused. */
+async function sequenced(run: RunState, stream: OpenStream, random: Random): Promise<void> {
+  const lane = async (own: Random) => {
+    const client = run.client("sequenced");
+    const send = (streamSeq: string, node: number, record: RecordShape) =>
+      client.append(node, stream.name, { record, streamSeq });
+    while (!stream.done) {
+      const record = run.record(stream.name.path, own);
+      const streamSeq = stream.sequence.next(own);
+      // Sent again for want of an answer it cannot be there twice: it is not greater than itself.
+      const done = await run.insist(own, (node) => send(streamSeq, node, record));
+      if (done === null || ended(stream, done)) return;
+      if (done.outcome === "ok" && own.chance(0.2)) {
+        const late = run.record(stream.name.path, own);
+        await send(notAfter(streamSeq, own), run.node(own), late);
+      }
+      await run.think(own);
+    }
+  };
+  await Promise.all([1, 2].map(() => lane(random.fork())));
 }
 
 /** Notes what the answer showed. Returns whether the stream takes no more. */

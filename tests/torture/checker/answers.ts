@@ -16,8 +16,8 @@ const EXPLAINED: Record<Operation["kind"], readonly number[]> = {
   read: [200, 204, 404, 410, 429, 503],
 };
 
-/** What an append's 409 may be for: theirs is the right content type, and no Stream-Seq. */
-const EXPLAINED_409 = ["stream_closed", "sequence_gap"];
+/** What an append's 409 may be for: theirs is the right content type. */
+const EXPLAINED_409 = ["stream_closed", "sequence_gap", "sequence_regression"];
 
 export function checkAnswers(history: History): Violation[] {
   return [...unexpected(history), ...unanswered(history), ...unserved(history)];

@@ -11,6 +11,7 @@ import { Incarnations } from "./incarnations.ts";
 import { buildLogs } from "./logs.ts";
 import { checkForks } from "./forks.ts";
 import { checkProducers } from "./producers.ts";
+import { checkSequences } from "./sequences.ts";
 import { checkStored } from "./stored.ts";
 import type { Violation } from "./violation.ts";
 
@@ -25,6 +26,7 @@ export function check(history: History): Violation[] {
     ...checkFreshness(history.operations, logs),
     ...checkExistence(history, incarnations),
     ...checkProducers(history, logs),
+    ...checkSequences(history, incarnations, logs),
     ...checkFollowers(history),
   ];
 }

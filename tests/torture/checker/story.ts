@@ -32,6 +32,7 @@ export interface ToldStream {
 
 export interface AppendOptions {
   readonly producer?: Producer;
+  readonly streamSeq?: string;
   readonly closes?: boolean;
   /** One that was sent before. */
   readonly record?: number | null;
@@ -81,7 +82,7 @@ export class Story {
     options: AppendOptions = {},
     twist: Twist<Append> = {},
   ): Append {
-    const { producer = null, closes = false } = options;
+    const { producer = null, streamSeq, closes = false } = options;
     const stream = this.streams.get(path)!;
     const record = options.record === undefined
       ? this.history.newRecord(path, 1, 20).id
@@ -99,6 +100,7 @@ export class Story {
       kind: "append",
       record,
       producer,
+      ...streamSeq === undefined ? {} : { streamSeq },
       closes,
       duplicate,
       tail: this.tailOf(path),

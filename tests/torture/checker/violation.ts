@@ -37,6 +37,8 @@ export type Rule =
   | "fenced producer wrote"
   | "duplicate taken twice"
   | "producer out of order"
+  | "took a regression"
+  | "stored out of Stream-Seq"
   | "follower's gap"
   | "follower's duplicate"
   | "follower left behind";
