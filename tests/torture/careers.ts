@@ -96,7 +96,7 @@ async function live(run: RunState, life: Life, random: Random): Promise<Lived> {
   const following = followers.map((follower) =>
     follower.run(() => run.overdue || (ending === "leave" && follower.position >= end))
   );
-  const forks = random.chance(0.4) && ending !== "recreate"
+  const forks = random.chance(0.6) && ending !== "recreate"
     ? [forkLater(run, stream, { duration: life.duration, depth: 1 }, random.fork())]
     : [];
   const until = performance.now() + life.duration * (0.5 + random.next());
