@@ -20,6 +20,8 @@ export interface Listening {
 export interface ListenerEvents {
   /** A NOTIFY arrived. */
   onPayload(payload: string): void;
+  /** Somebody else listens to the same channel: told every few seconds for as long as they do. */
+  onNeighbour(): void;
   /**
    * LISTEN is (again) in force. What was sent before is lost, so whoever waits for a wake-up
    * must look for itself now.

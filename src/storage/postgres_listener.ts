@@ -1,14 +1,15 @@
 /**
  * LISTEN on a connection of its own, watched. A connection that was closed is opened again by
  * postgres.js; one that died without a word (a firewall, a pooler, a host that vanished) looks
- * alive for ever, so the listener sends itself a NOTIFY now and then and expects to hear it.
+ * alive for ever, so the listener sends itself a NOTIFY now and then and expects to hear it. Other
+ * listeners learn from it that this one is there.
  */
 import type postgres from "postgres";
 import { DatabaseUnavailable, type ListenerEvents, type Listening } from "./database.ts";
 import { DatabaseRefused } from "./postgres_checks.ts";
 
 /** Milliseconds between two probes, and how long one may take to arrive. */
-const PROBE_MS = 2000;
+export const PROBE_MS = 2000;
 const PROBE = "probe";
 
 export interface ListenerParts {
@@ -83,7 +84,7 @@ export class PostgresListener implements Listening {
   #hear(payload: string): void {
     if (!payload.startsWith(PROBE)) return this.#events.onPayload(payload);
     const [, name, number] = payload.split(" ");
-    if (name !== this.#name) return;
+    if (name !== this.#name) return this.#events.onNeighbour();
     this.#heard = Math.max(this.#heard, Number(number));
     this.#onHeard();
   }

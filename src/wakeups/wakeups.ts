@@ -4,10 +4,13 @@
  * milliseconds, and many streams travel in one payload. Lossy by design; see `FollowedStreams`.
  */
 import type { Database, Listening } from "../storage/database.ts";
+import { PROBE_MS } from "../storage/postgres_listener.ts";
 
 const CHANNEL = "penstock_wakeups";
 /** How long changes are gathered, milliseconds. */
 const GATHER_MS = 3;
+/** Three probes unheard: nobody else listens. Milliseconds. */
+const SILENCE_MS = 3 * PROBE_MS + 500;
 /** Postgres refuses payloads of 8000 bytes. */
 const LARGEST_PAYLOAD = 7900;
 
@@ -25,25 +28,40 @@ export class Wakeups {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #sending: Promise<void> = Promise.resolve();
   #listening: Listening | undefined;
+  readonly #silenceMs: number;
+  /** When another node was last heard, or may have gone unheard. As `performance.now()`. */
+  #neighbourAt = performance.now();
 
-  constructor(database: Database) {
+  constructor(database: Database, silenceMs = SILENCE_MS) {
     this.#database = database;
+    this.#silenceMs = silenceMs;
   }
 
-  /** An embedded database has this one node: there is nobody to wake. */
+  /**
+   * There is nobody to wake: an embedded database has this one node, and a node that listens hears
+   * the others. One alone would send 300 hints a second to itself, a twentieth of what it does.
+   * Should it be deaf without knowing it, its hints are lost hints, as below.
+   */
   get #alone(): boolean {
-    return this.#database.kind === "embedded";
+    if (this.#database.kind === "embedded") return true;
+    return this.#listening !== undefined &&
+      performance.now() - this.#neighbourAt > this.#silenceMs;
   }
 
   async start(events: WakeupEvents): Promise<void> {
-    if (this.#alone || !this.#database.listens) return;
+    if (this.#database.kind === "embedded" || !this.#database.listens) return;
     this.#listening = await this.#database.listen(CHANNEL, {
       onPayload: (payload) => {
         const [node, ids] = payload.split(":");
         if (node === this.#node || ids === undefined) return;
+        this.#neighbourAt = performance.now();
         events.onHint(ids.split(",").map(Number).filter(Number.isSafeInteger));
       },
-      onListening: () => events.onGap(),
+      onNeighbour: () => this.#neighbourAt = performance.now(),
+      onListening: () => {
+        this.#neighbourAt = performance.now();
+        events.onGap();
+      },
     });
   }
 

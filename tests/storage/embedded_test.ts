@@ -180,6 +180,7 @@ Deno.test("NOTIFY reaches those who listen until they stop", async () => {
     const heard: string[] = [];
     const listening = await database.listen('Odd "channel"', {
       onPayload: (payload) => heard.push(payload),
+      onNeighbour: () => {},
       onListening: () => heard.push("listening"),
     });
     await database.query("select pg_notify($1, $2)", ['Odd "channel"', "by query"]);
@@ -223,6 +224,7 @@ Deno.test("a commit that could not be forced to the disk is never acknowledged",
     const heard: string[] = [];
     await database.listen("c", {
       onPayload: (payload) => heard.push(payload),
+      onNeighbour: () => {},
       onListening: () => heard.push("listening"),
     });
     await database.query(INSERT, [1, null]);
