@@ -85,6 +85,13 @@ export class TortureNode {
     if (pid !== undefined) process.kill(pid, signal);
   }
 
+  readonly #logs: (readonly string[])[] = [];
+
+  /** All that it has logged, over all its starts. */
+  get log(): string {
+    return this.#logs.flat().join("\n");
+  }
+
   /** What it logged last, each time it ended without being asked to. */
   readonly crashes: string[] = [];
 
@@ -104,6 +111,7 @@ export class TortureNode {
     }
     if (this.#server === null) return;
     this.starts++;
+    this.#logs.push(this.#server.logs);
     this.#watch(this.#server);
     const { port } = new URL(this.#server.url);
     this.front.point({ host: "127.0.0.1", port: Number(port) });

@@ -61,12 +61,16 @@ const NODE_FAULTS: readonly FaultKind[] = [
     name: "set a node's clock back",
     part: "clock",
     weight: 1,
-    applies: (cluster) => cluster.nodes.every((node) => node.skewed),
-    inflict({ cluster, random }) {
-      const node = pickNode(cluster, random);
-      node.signal("SIGUSR2");
-      return Promise.resolve(nameOf(node));
-    },
+    applies: (cluster) => cluster.database !== null && haveOwnClocks(cluster),
+    inflict: setClockBack,
+  },
+  {
+    // One process, one clock: TTLs go by it.
+    name: "set the embedded database's clock back",
+    part: "database clock",
+    weight: 1,
+    applies: (cluster) => cluster.database === null && haveOwnClocks(cluster),
+    inflict: setClockBack,
   },
   {
     name: "restart all nodes in turn",
@@ -156,4 +160,14 @@ function pickNode(cluster: Cluster, random: Random): TortureNode {
 
 function nameOf(node: TortureNode): string {
   return `node ${node.index}`;
+}
+
+function haveOwnClocks(cluster: Cluster): boolean {
+  return cluster.nodes.every((node) => node.skewed);
+}
+
+function setClockBack({ cluster, random }: Parameters<FaultKind["inflict"]>[0]): Promise<string> {
+  const node = pickNode(cluster, random);
+  node.signal("SIGUSR2");
+  return Promise.resolve(nameOf(node));
 }

@@ -124,7 +124,7 @@ export interface FollowerEnd {
 
 export interface Fault {
   readonly kind: string;
-  readonly part: "node" | "clock" | "clients" | "database" | "connections";
+  readonly part: "node" | "clock" | "database clock" | "clients" | "database" | "connections";
   readonly target: string;
   readonly from: number;
   to: number;

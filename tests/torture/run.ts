@@ -78,7 +78,7 @@ process.exit(failed ? 1 : 0);
 
 /** Returns whether there is something to be ashamed of. */
 function report(topology: Topology, result: TortureResult): boolean {
-  const { history, calm, violations, troubles } = result;
+  const { history, calm, violations, troubles, logs } = result;
   if (calm !== null) console.log(describe(calm));
   console.log(summary(history));
   const { operations, faults } = history;
@@ -90,9 +90,10 @@ function report(topology: Topology, result: TortureResult): boolean {
   const broken = violations.length > 0 || troubles.length > 0;
   if (!broken && !values.keep) return false;
   console.log(explain(history, violations));
-  const file = join(mkdtempSync(join(tmpdir(), "penstock-torture-history-")), "history.json");
-  writeFileSync(file, serialise(history));
-  console.log(`\nseed ${seed}, topology ${topology}; the whole history is in ${file}`);
+  const folder = mkdtempSync(join(tmpdir(), "penstock-torture-history-"));
+  writeFileSync(join(folder, "history.json"), serialise(history));
+  logs.forEach((log, at) => writeFileSync(join(folder, `node-${at}.log`), log));
+  console.log(`\nseed ${seed}, topology ${topology}; history and logs are in ${folder}`);
   return broken;
 }
 

@@ -34,6 +34,8 @@ export interface TortureResult {
   readonly violations: readonly Violation[];
   /** What went wrong beside the history: nodes that ended, streams that could not be read. */
   readonly troubles: readonly string[];
+  /** What each node logged. */
+  readonly logs: readonly string[];
 }
 
 /** Of a stream, about: what is read in full over and over should not be large. */
@@ -76,6 +78,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
       history,
       calm,
       violations: check(history),
+      logs: cluster.nodes.map((node) => node.log),
       troubles: [...crashes, ...unread.map((what) => `could not be read in the end: ${what}`)],
     };
   } finally {

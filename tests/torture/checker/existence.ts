@@ -2,7 +2,7 @@
  * Whether a stream was there: what exists is found, what was deleted stays away until it is created
  * again, and a TTL ends a stream neither early nor much too late.
  */
-import type { History, Operation } from "../history.ts";
+import type { Fault, History, Operation } from "../history.ts";
 import type { Incarnation, Incarnations } from "./incarnations.ts";
 import type { Rule, Violation } from "./violation.ts";
 
@@ -13,6 +13,7 @@ const GRACE_MS = 1500;
 export function checkExistence(history: History, incarnations: Incarnations): Violation[] {
   const violations: Violation[] = [];
   const uses = usesByPath(history.operations);
+  const setBack = history.faults.filter(({ part }) => part === "database clock");
   const report = (rule: Rule, seen: string, operation: Operation) =>
     violations.push({ rule, path: operation.path, seen, operations: [operation.id] });
 
@@ -33,7 +34,7 @@ export function checkExistence(history: History, incarnations: Incarnations): Vi
       const met = incarnations.metBy(operation);
       if (met.length === 0) {
         report("undead stream", `answered ${operation.status} though deleted`, operation);
-      } else if (met.every((one) => mustHaveExpired(one, uses, operation))) {
+      } else if (met.every((one) => mustHaveExpired(one, uses, operation, setBack))) {
         report("outlived its TTL", `answered ${operation.status} though expired`, operation);
       }
     }
@@ -95,11 +96,15 @@ function mayHaveExpired(
   return operation.completed >= last + one.ttlMs!;
 }
 
-/** Whether the TTL must have passed since the last use that can have taken place. */
+/**
+ * Whether the TTL must have passed since the last use that can have taken place.
+ * @param setBack when the database's clock was: what had been used before lives longer
+ */
 function mustHaveExpired(
   one: Incarnation,
   uses: Map<string, Operation[]>,
   operation: Operation,
+  setBack: readonly Fault[],
 ): boolean {
   if (one.ttlMs === null) return false;
   const before = (uses.get(one.path) ?? []).filter((use) =>
@@ -107,5 +112,6 @@ function mustHaveExpired(
   );
   if (before.some((use) => use.outcome === "unknown")) return false;
   const last = Math.max(...before.filter((use) => !saysMissing(use)).map((use) => use.completed));
+  if (setBack.some(({ from, to }) => from <= operation.completed && to >= last)) return false;
   return operation.invoked > last + one.ttlMs * LATE + GRACE_MS;
 }

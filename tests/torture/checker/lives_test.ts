@@ -68,6 +68,20 @@ Deno.test("TTL: there although nobody has used it for long", () => {
   finds(story, "outlived its TTL");
 });
 
+Deno.test("TTL: nothing is said of one that ran by a clock that was set back", () => {
+  const story = new Story();
+  story.create("s", { ttlMs: 1000 });
+  const { clock } = story;
+  const fault = { kind: "set back", target: "", from: clock + 10, to: clock + 10 };
+  story.history.faults.push({ ...fault, part: "database clock" });
+  story.clock += 4000;
+  story.read("s");
+  findsNothing(story);
+  story.clock += 4000;
+  story.read("s");
+  finds(story, "outlived its TTL");
+});
+
 Deno.test("409: a gap where there is none", () => {
   const story = begun();
   story.append("s", { producer: { id: "p", epoch: 0, seq: 0 } });
