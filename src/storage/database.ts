@@ -53,6 +53,12 @@ export interface Database {
    */
   query<Row>(statement: string, parameters?: readonly Parameter[]): Promise<Row[]>;
   /**
+   * As `query`, of a statement that does no harm when it runs twice. On PostgreSQL it is asked again
+   * on another connection when the answer does not come at once, for a connection may be dead
+   * without a word; so whoever waits here does not wait out the limit of a statement.
+   */
+  hedged<Row>(statement: string, parameters?: readonly Parameter[]): Promise<Row[]>;
+  /**
    * Rows of a query that yields `position bigint, data bytea`, neither of them null, for many bytes
    * at once: on PostgreSQL it is planned anew each time, but its bytes come as they are.
    * @param parameters whole numbers, for `$1` and so on

@@ -121,6 +121,11 @@ class EmbeddedDatabase implements Database {
     return rows.map((row) => asObject(row, columns)) as Row[];
   }
 
+  /** There is no connection to be dead. */
+  hedged<Row>(statement: string, parameters: readonly Parameter[] = []): Promise<Row[]> {
+    return this.query(statement, parameters);
+  }
+
   scan(query: string, parameters: readonly number[]): Promise<ScannedRow[]> {
     return this.query<ScannedRow>(query, parameters);
   }

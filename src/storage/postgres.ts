@@ -1,7 +1,6 @@
 /** PostgreSQL over postgres.js. */
 import { DrizzleQueryError } from "drizzle-orm/errors";
 import { drizzle } from "drizzle-orm/postgres-js";
-import postgres from "postgres";
 import { Readable } from "node:stream";
 import { setImmediate } from "node:timers";
 import {
@@ -14,24 +13,12 @@ import {
   type ScannedRow,
 } from "./database.ts";
 import { CopyRows, withNumbers } from "./copy_rows.ts";
-import type { TelemetryEvent } from "../telemetry.ts";
-import { parsePostgresUrl, type PostgresHost } from "../postgres_url.ts";
-import { PostgresListener, wakeupMode, type WakeupOptions } from "./postgres_listener.ts";
-import { NoPrimary, PrimaryFinder } from "./postgres_primary.ts";
-import { askRole } from "./postgres_facts.ts";
-import { failedSocket, openSocket, unstick } from "./postgres_socket.ts";
-import { surviveLostConnections } from "./postgres_transactions.ts";
+import { parsePostgresUrl } from "../postgres_url.ts";
+import { type Client, finderOf, openClient, type PostgresOptions } from "./postgres_client.ts";
+import { Hedge } from "./postgres_hedge.ts";
+import { PostgresListener, wakeupMode } from "./postgres_listener.ts";
+import { NoPrimary, type PrimaryFinder } from "./postgres_primary.ts";
 import { PLAIN, type Session, startUp } from "./postgres_startup.ts";
-
-export interface PostgresOptions extends Partial<WakeupOptions> {
-  readonly url: string;
-  /** Connections for statements; LISTEN has one more of its own. */
-  readonly connections: number;
-  /** How long a statement may take, connecting included, before it counts as unanswered. */
-  readonly timeoutMs: number;
-  /** Told what the start finds out about the server. */
-  readonly report?: (event: TelemetryEvent) => void;
-}
 
 /** SQLSTATE classes and codes that say "not now", not "never". */
 const UNAVAILABLE = /^(08|28|3D000|53|57P|25006|25P0[34]|58|40P01|55P03|57014)/;
@@ -78,98 +65,20 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
   });
 }
 
-function finderOf(options: PostgresOptions): PrimaryFinder {
-  const { hosts } = parsePostgresUrl(options.url);
-  return new PrimaryFinder({
-    hosts,
-    ask: (host) =>
-      askRole(
-        openClient(options, { connections: 1, session: PLAIN, host }).sql,
-        options.timeoutMs,
-      ),
-  });
-}
-
-interface ClientOptions {
-  readonly connections: number;
-  readonly session: Session;
-  /** Finds the server for each connection, unless there is a `host` to ask whether it is one. */
-  readonly finder?: PrimaryFinder;
-  readonly host?: PostgresHost;
-}
-
-/** Clients that are ended open no more connections, those under way included. */
-function openClient(options: PostgresOptions, { connections, session, ...to }: ClientOptions) {
-  const { driverUrl, hosts } = parsePostgresUrl(options.url);
-  const ended = new AbortController();
-  const socket = async () => {
-    try {
-      const host = to.host ?? (await to.finder?.find())?.host ?? hosts[0]!;
-      const { timeoutMs } = options;
-      return unstick(await openSocket(host, { timeoutMs, signal: ended.signal }));
-    } catch (error) {
-      to.finder?.suspect();
-      return failedSocket(error);
-    }
-  };
-  const client = postgres(driverUrl, {
-    // Its types do not know this option.
-    ...({ socket } as object),
-    onclose: () => to.finder?.suspect(),
-    ...(to.finder !== undefined && !session.pooled ? { target_session_attrs: "primary" } : {}),
-    max: connections,
-    connect_timeout: Math.max(1, Math.ceil(options.timeoutMs / 1000)),
-    // Retried quickly: a request waits for its own bound, not for a back-off that has grown.
-    backoff: (attempt: number) => Math.min(0.1 * attempt, 1),
-    // Arrays are sent as text; asking for the types of every array would cost a round trip.
-    fetch_types: false,
-    // A statement prepared in one session of a pooler's is unknown in the next.
-    ...(session.pooled && !/[?&]prepare=/.test(driverUrl) ? { prepare: false } : {}),
-    onnotice: () => {},
-    connection: {
-      application_name: "penstock",
-      // Behind a pooler a session is nobody's own, and most refuse what follows.
-      ...(session.pooled ? {} : {
-        // The server gives up a little before we do, and frees its locks.
-        statement_timeout: options.timeoutMs,
-        idle_in_transaction_session_timeout: options.timeoutMs,
-      }),
-      ...(session.synchronousCommit === null
-        ? {}
-        : { synchronous_commit: session.synchronousCommit }),
-    },
-    types: {
-      int8: { to: 20, from: [20], serialize: String, parse: Number },
-      bytea: {
-        to: 17,
-        from: [17],
-        serialize: (bytes: Uint8Array) => "\\x" + bytes.toHex(),
-        parse: (text: string) => Uint8Array.fromHex(text.slice(2)),
-      },
-      timestamp: {
-        to: 1184,
-        from: [1082, 1083, 1114, 1184],
-        serialize: String,
-        parse: (text: string) => text,
-      },
-    },
-  });
-  surviveLostConnections(client);
-  const { end } = client;
-  client.end = (given) => {
-    ended.abort();
-    return end.call(client, given);
-  };
-  return { client, sql: client as unknown as postgres.Sql };
-}
-
 /** What postgres.js makes of a COPY, as far as it is used here. */
 interface CopyQuery extends Promise<unknown> {
   /** Called with the stream when it begins, and with what else there is at the end. */
   resolve: (result: unknown) => void;
 }
 
-type Client = ReturnType<typeof openClient>["client"];
+interface Bounds {
+  /** How many times the limit of one statement it has. */
+  readonly times?: number;
+  /** It may run twice: it is asked again when connections turn out to be dead. */
+  readonly repeats?: boolean;
+  /** It is not waited for long before that is found out. */
+  readonly hedged?: boolean;
+}
 
 class PostgresDatabase implements Database {
   readonly kind = "postgres";
@@ -181,8 +90,13 @@ class PostgresDatabase implements Database {
   readonly #finder: PrimaryFinder;
   readonly #heartbeat: ReturnType<typeof setInterval> | undefined;
   #onNewTimeline: () => void = () => {};
+  readonly #hedge: Hedge;
   #client: Client;
   #drizzle: Drizzle;
+  /** Clients that get no more statements, and still wait for answers. */
+  readonly #retired = new Map<Client, ReturnType<typeof setTimeout>>();
+  /** How to ask again what waits for an answer and may run twice. */
+  readonly #repeats = new Set<() => void>();
 
   constructor(
     options: PostgresOptions,
@@ -199,7 +113,8 @@ class PostgresDatabase implements Database {
     this.description = description;
     this.listens = listens;
     this.concurrency = options.connections;
-    this.#client = this.#openPool();
+    this.#hedge = new Hedge(() => this.#openClient(1));
+    this.#client = this.#openClient(options.connections);
     this.#drizzle = drizzle(this.#client) as unknown as Drizzle;
     finder.onNewTimeline = ({ host, port }, timeline) => {
       options.report?.({ event: "database_promoted", host: `${host}:${port}`, timeline });
@@ -223,50 +138,24 @@ class PostgresDatabase implements Database {
   }
 
   query<Row>(statement: string, parameters: readonly Parameter[] = []): Promise<Row[]> {
-    return this.#bounded(() =>
-      this.#client.unsafe(statement, parameters as never[], {
-        prepare: true,
-      }) as unknown as Promise<Row[]>
-    );
+    return this.#bounded(prepared<Row>(statement, parameters));
+  }
+
+  hedged<Row>(statement: string, parameters: readonly Parameter[] = []): Promise<Row[]> {
+    return this.#bounded(prepared<Row>(statement, parameters), { repeats: true, hedged: true });
   }
 
   scan(query: string, parameters: readonly number[]): Promise<ScannedRow[]> {
     const statement = `copy (${withNumbers(query, parameters)}) to stdout (format binary)`;
-    return this.#bounded(() => this.#copy(statement));
-  }
-
-  /**
-   * postgres.js hands out a stream and pauses its socket until that is read; on Deno the socket does
-   * not always wake again. All of it is wanted at once anyway, so it is taken before it is a stream:
-   * `resolve` is called with the stream ahead of its first piece.
-   */
-  #copy(statement: string): Promise<ScannedRow[]> {
-    const rows = new CopyRows();
-    // postgres.js sends further statements down a busy connection, and then refuses them because of
-    // the COPY. False says that the connection takes no more until this one is done.
-    const alone = { onexecute: () => false } as object;
-    const query = this.#client.unsafe(statement, [], alone) as unknown as CopyQuery;
-    return new Promise((resolve, reject) => {
-      const settle = query.resolve;
-      query.resolve = (result) => {
-        if (!(result instanceof Readable)) return settle(result);
-        result.on("error", reject);
-        result.push = (piece) => {
-          if (piece === null) resolve(rows.rows());
-          else rows.add(piece);
-          return true;
-        };
-      };
-      query.catch(reject);
-    });
+    return this.#bounded((client) => copied(client, statement), { repeats: true });
   }
 
   async execute(script: string): Promise<void> {
-    await this.#bounded(() => this.#client.unsafe(script));
+    await this.#bounded((client) => client.unsafe(script));
   }
 
   transaction<T>(work: (transaction: Drizzle) => Promise<T>): Promise<T> {
-    return this.#bounded(() => this.#drizzle.transaction(work), TRANSACTION);
+    return this.#bounded(() => this.#drizzle.transaction(work), { times: TRANSACTION });
   }
 
   async listen(channel: string, events: ListenerEvents): Promise<Listening> {
@@ -297,6 +186,7 @@ class PostgresDatabase implements Database {
 
   async close(): Promise<void> {
     clearInterval(this.#heartbeat);
+    this.#endRetired();
     // Nobody waits for a statement any more. postgres.js waits even for those whose connection is gone.
     await this.#client.end({ timeout: 1 });
   }
@@ -305,15 +195,28 @@ class PostgresDatabase implements Database {
    * A statement that is never answered must not hold its request for ever. The server ends its own
    * statements before that, so no answer means that the connection is dead and does not know it.
    */
-  #bounded<T>(send: () => Promise<T>, times = 1): Promise<T> {
-    const client = this.#client;
+  #bounded<T>(
+    send: (client: Client) => Promise<T>,
+    { times = 1, repeats = false, hedged = false }: Bounds = {},
+  ): Promise<T> {
+    let client = this.#client;
     const limit = this.#options.timeoutMs * times;
     const deadline = performance.now() + this.#options.timeoutMs;
     return new Promise((resolve, reject) => {
+      const settled = () => {
+        clearTimeout(timer);
+        stopHedge?.();
+        if (repeats) this.#repeats.delete(repeat);
+      };
       const timer = setTimeout(() => {
         this.#replace(client);
+        settled();
         reject(new DatabaseUnavailable(`no answer within ${limit} ms`));
       }, limit + 500);
+      const succeed = (value: T) => {
+        settled();
+        resolve(value);
+      };
       const fail = (error: unknown) => {
         const code = codeOf(error);
         // Others of the pool may be connected, or soon be: it is no reason to turn a request away.
@@ -323,16 +226,28 @@ class PostgresDatabase implements Database {
           setTimeout(() => client === this.#client ? attempt() : fail(error), RETRY_MS);
           return;
         }
-        clearTimeout(timer);
+        settled();
         if (code === READ_ONLY) this.#replace(client);
         reject(unavailableOr(error));
       };
       const attempt = () => {
-        send().then((value) => {
-          clearTimeout(timer);
-          resolve(value);
-        }, fail);
+        const asked = client;
+        // What a pool says that another has taken the place of no longer matters, unless it answers.
+        send(asked).then(succeed, (error) => asked === client && fail(error));
       };
+      const repeat = () => {
+        client = this.#client;
+        attempt();
+      };
+      const stopHedge = hedged
+        ? this.#hedge.start(send, (value) => {
+          // Not when the pool has been replaced meanwhile, perhaps by that of another server.
+          if (client !== this.#client) return;
+          succeed(value);
+          this.#retire(client);
+        })
+        : undefined;
+      if (repeats) this.#repeats.add(repeat);
       attempt();
     });
   }
@@ -341,17 +256,41 @@ class PostgresDatabase implements Database {
   #replace(client: Client): void {
     if (client !== this.#client) return;
     this.#finder.suspect();
-    this.#client = this.#openPool();
-    this.#drizzle = drizzle(this.#client) as unknown as Drizzle;
+    this.#openPool();
     client.end({ timeout: 0 }).catch(() => {});
+    this.#endRetired();
   }
 
-  #openPool(): Client {
-    return openClient(this.#options, {
-      connections: this.#options.connections,
-      session: this.#session,
-      finder: this.#finder,
-    }).client;
+  /**
+   * The same without losing what is still answered: no connection is closed that waits for an
+   * answer, and what may run twice is asked again.
+   */
+  #retire(client: Client): void {
+    if (client !== this.#client) return;
+    this.#openPool();
+    this.#options.report?.({ event: "database_silent" });
+    client.close().catch(() => {});
+    const limit = this.#options.timeoutMs + 500;
+    this.#retired.set(client, setTimeout(() => this.#endRetired([client]), limit));
+    for (const repeat of [...this.#repeats]) repeat();
+  }
+
+  #endRetired(clients: Iterable<Client> = this.#retired.keys()): void {
+    for (const client of [...clients]) {
+      clearTimeout(this.#retired.get(client));
+      this.#retired.delete(client);
+      client.end({ timeout: 0 }).catch(() => {});
+    }
+  }
+
+  #openPool(): void {
+    this.#client = this.#openClient(this.concurrency);
+    this.#drizzle = drizzle(this.#client) as unknown as Drizzle;
+  }
+
+  #openClient(connections: number): Client {
+    const [session, finder] = [this.#session, this.#finder];
+    return openClient(this.#options, { connections, session, finder }).client;
   }
 
   #lookForPrimary(): void {
@@ -361,6 +300,38 @@ class PostgresDatabase implements Database {
       if (error instanceof NoPrimary && this.#session.pooled) this.#replace(this.#client);
     });
   }
+}
+
+/** A statement as most are sent. */
+function prepared<Row>(statement: string, parameters: readonly Parameter[]) {
+  return (client: Client) =>
+    client.unsafe(statement, parameters as never[], { prepare: true }) as unknown as Promise<Row[]>;
+}
+
+/**
+ * postgres.js hands out a stream and pauses its socket until that is read; on Deno the socket does
+ * not always wake again. All of it is wanted at once anyway, so it is taken before it is a stream:
+ * `resolve` is called with the stream ahead of its first piece.
+ */
+function copied(client: Client, statement: string): Promise<ScannedRow[]> {
+  const rows = new CopyRows();
+  // postgres.js sends further statements down a busy connection, and then refuses them because of
+  // the COPY. False says that the connection takes no more until this one is done.
+  const alone = { onexecute: () => false } as object;
+  const query = client.unsafe(statement, [], alone) as unknown as CopyQuery;
+  return new Promise((resolve, reject) => {
+    const settle = query.resolve;
+    query.resolve = (result) => {
+      if (!(result instanceof Readable)) return settle(result);
+      result.on("error", reject);
+      result.push = (piece) => {
+        if (piece === null) resolve(rows.rows());
+        else rows.add(piece);
+        return true;
+      };
+    };
+    query.catch(reject);
+  });
 }
 
 /** postgres.js speaks of broken connections by codes of its own; Postgres by SQLSTATE. */

@@ -7,10 +7,11 @@ import type { Hub, Watch } from "../wakeups/hub.ts";
 import type { Looks } from "./looks.ts";
 import { unusable } from "./stream_state.ts";
 
-/** Milliseconds between coarse looks: what remains of the second is for looking and delivering. */
-const COARSE_MS = 750;
-/** ... where no hints come at all. */
-const POLL_MS = 500;
+/**
+ * Milliseconds between coarse looks. What remains of the second is for looking and delivering, and
+ * for finding out that the connection which was asked is dead (`Database.hedged`).
+ */
+const COARSE_MS = 500;
 const LARGEST_LOOK = 5000;
 
 export class FollowedStreams {
@@ -26,9 +27,8 @@ export class FollowedStreams {
     this.#looks = looks;
   }
 
-  /** @param hinted whether hints are to be expected */
-  start(hinted: boolean): void {
-    this.#timer = setInterval(() => this.lookAtAll(), hinted ? COARSE_MS : POLL_MS);
+  start(): void {
+    this.#timer = setInterval(() => this.lookAtAll(), COARSE_MS);
   }
 
   stop(): Promise<void> {

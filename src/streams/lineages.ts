@@ -41,7 +41,7 @@ export class Lineages {
   async #chain(id: number): Promise<readonly Ancestor[]> {
     const known = this.#chains.get(id);
     if (known !== undefined) return known;
-    const rows = await this.#database.query<{ id: number; fork_position: number | null }>(
+    const rows = await this.#database.hedged<{ id: number; fork_position: number | null }>(
       "select id, fork_position from penstock.lineage($1)",
       [id],
     );

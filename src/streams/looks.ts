@@ -53,7 +53,7 @@ export class Looks {
 
   /** One query of its own for many paths, as they are now. */
   async lookAll(paths: readonly string[]): Promise<Map<string, StreamState>> {
-    const rows = await this.#database.query<StreamRow>(BY_PATH, [textArray(paths)]);
+    const rows = await this.#database.hedged<StreamRow>(BY_PATH, [textArray(paths)]);
     return new Map(rows.map((row) => [row.path, stateOf(row)]));
   }
 
@@ -62,7 +62,7 @@ export class Looks {
    * one that has been reaped. Followed streams slide.
    */
   async changed(known: readonly KnownStream[]): Promise<Map<number, StreamState | null>> {
-    const rows = await this.#database.query<StreamRow & { followed_id: number }>(CHANGED, [
+    const rows = await this.#database.hedged<StreamRow & { followed_id: number }>(CHANGED, [
       numberArray(known.map((stream) => stream.id)),
       numberArray(known.map((stream) => stream.tail)),
       numberArray(known.map((stream) => stream.closed)),
@@ -129,7 +129,7 @@ export class Looks {
 
   async #slide(ids: number[]): Promise<void> {
     if (ids.length === 0) return;
-    await this.#database.query("select penstock.slide($1::bigint[])", [
+    await this.#database.hedged("select penstock.slide($1::bigint[])", [
       numberArray(ids.sort((a, b) => a - b)),
     ]);
   }

@@ -28,7 +28,7 @@ export async function readSegments(
   start: number,
   stop: number,
 ): Promise<StoredRange> {
-  const [row] = await database.query<{ first: number; data: Uint8Array; whole: boolean }>(
+  const [row] = await database.hedged<{ first: number; data: Uint8Array; whole: boolean }>(
     "select first, data, whole from penstock.read_segments($1, $2, $3, $4)",
     [id, start, stop, MOST_SEGMENTS],
   );

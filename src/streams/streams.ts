@@ -67,7 +67,7 @@ export class Streams {
       onHint: (ids) => this.#followed.hint(ids),
       onGap: () => this.#followed.lookAtAll(),
     });
-    this.#followed.start(this.#database.listens);
+    this.#followed.start();
     this.#sweeper.start();
   }
 

@@ -88,7 +88,7 @@ export class Wakeups {
     this.#changed.clear();
     for (const payload of payloads(this.#node, ids)) {
       // A lost hint costs a follower on another node a second, and nothing else.
-      await this.#database.query("select pg_notify($1, $2)", [CHANNEL, payload]).catch(() => {});
+      await this.#database.hedged("select pg_notify($1, $2)", [CHANNEL, payload]).catch(() => {});
     }
   }
 }

@@ -19,10 +19,10 @@ export function counted(database: Database): { database: Database; counts: Count
   };
   const counting = new Proxy(database, {
     get(target, name) {
-      if (name === "query") {
+      if (name === "query" || name === "hedged") {
         return (statement: string, parameters: never) => {
           count(statement);
-          return target.query(statement, parameters);
+          return target[name](statement, parameters);
         };
       }
       if (name === "scan") {

@@ -17,12 +17,15 @@ interface Pair {
 }
 
 export class Proxy {
-  /** Connections turned away so far. */
+  /** Connections taken, and turned away, so far. */
+  opened = 0;
   refused = 0;
   readonly url: string;
   readonly #server: Server;
   #target: { host: string; port: number };
   readonly #pairs = new Set<Pair>();
+  /** The server's ends of stalled pairs that clients have left: nobody tells it. */
+  readonly #forgotten = new Set<Socket>();
   #mode: Mode = "open";
 
   private constructor(server: Server, target: URL) {
@@ -43,9 +46,9 @@ export class Proxy {
     return new Proxy(server, new URL(databaseUrl));
   }
 
-  /** Connections that stand now. */
+  /** Connections that stand now, and lead somewhere. */
   get connections(): number {
-    return this.#pairs.size;
+    return [...this.#pairs].filter(({ stalled }) => !stalled).length;
   }
 
   set(mode: Mode): void {
@@ -67,13 +70,14 @@ export class Proxy {
     this.#pairs.clear();
   }
 
-  /** Whatever stands now goes nowhere any more, as behind a firewall that forgot it. */
-  stall(): void {
-    for (const pair of this.#pairs) pair.stalled = true;
+  /** What stands now goes nowhere any more, the last `count`, as behind a firewall that forgot it. */
+  stall(count = Infinity): void {
+    for (const pair of [...this.#pairs].slice(-count)) pair.stalled = true;
   }
 
   stop(): void {
     this.cut();
+    for (const server of this.#forgotten) server.destroy();
     this.#server.close();
   }
 
@@ -84,6 +88,7 @@ export class Proxy {
       client.destroy();
       return;
     }
+    this.opened++;
     const server = this.#mode === "silent" ? undefined : connect(this.#target);
     const pair: Pair = { client, server, stalled: server === undefined };
     this.#pairs.add(pair);
@@ -99,6 +104,7 @@ export class Proxy {
     client.on("close", () => {
       this.#pairs.delete(pair);
       if (!lost()) server?.destroy();
+      else if (server !== undefined) this.#forgotten.add(server);
     });
     server?.on("close", () => {
       if (!lost()) client.destroy();

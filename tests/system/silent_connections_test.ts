@@ -1,0 +1,153 @@
+/**
+ * Connections to the database that died without a word, as behind a firewall that forgot them: a
+ * follower waits no longer for its data than when a NOTIFY is lost.
+ */
+import assert from "node:assert/strict";
+import postgres from "postgres";
+import { append, createStream } from "../support/http.ts";
+import type { RunningServer } from "../support/server.ts";
+import { promptly } from "./promptness.ts";
+import { Proxy } from "./proxy.ts";
+import {
+  Events,
+  eventually,
+  expectStatus,
+  pause,
+  serverForThisFile,
+  withServer,
+} from "./support.ts";
+
+/** What the README says a follower waits at most. */
+const LATEST_MS = 1000;
+/** Connections of a node, the one that listens included. */
+const ALL = 9;
+
+/** Reaches the database directly. */
+const a = serverForThisFile("postgres");
+
+/** A node that reaches the database through a proxy, with the time limits that it has by default. */
+interface Behind {
+  readonly node: RunningServer;
+  readonly proxy: Proxy;
+  /** A stream, as A has it. */
+  readonly url: string;
+  /** Follows it at the node. */
+  readonly events: Events;
+}
+
+/** Such a node, with all the connections it may have. */
+async function withNode<T>(use: (behind: Behind) => Promise<T>): Promise<T> {
+  const proxy = await Proxy.start(a.databaseUrl);
+  try {
+    return await withServer({ database: { url: proxy.url } }, async (node) => {
+      await eventually(15_000, "a full pool", async () => {
+        // A DELETE is a statement of its own, and these come at once.
+        const urls = await Promise.all(Array.from({ length: 40 }, () => createStream(node.url)));
+        const gone = urls.map((url) => fetch(url, { method: "DELETE" }));
+        for (const response of await Promise.all(gone)) await expectStatus(response, 204);
+        return proxy.connections >= ALL || undefined;
+      });
+      const url = await createStream(a.url);
+      const events = await Events.open(at(node, url), "-1");
+      await events.control();
+      const result = await use({ node, proxy, url, events });
+      await events.close();
+      return result;
+    });
+  } finally {
+    proxy.stop();
+  }
+}
+
+const at = (node: RunningServer, url: string) => node.url + new URL(url).pathname;
+
+/** Milliseconds from the ack of an append at A to its event at the node. */
+async function delay({ url, events }: Behind, body: string, expected = body): Promise<number> {
+  const end = await append(url, body);
+  const acked = performance.now();
+  assert.equal(await events.textUntil(end, 15_000), expected);
+  return performance.now() - acked;
+}
+
+Deno.test("all connections die without a word, LISTEN too: a follower waits a second at most", async () => {
+  const took = await promptly(a.server, 5, (round) =>
+    withNode(async (behind) => {
+      await pause((round * 170) % 500); // out of step with the looks
+      behind.proxy.stall();
+      return await delay(behind, "x");
+    }));
+  assert.ok(took.at(-1)! < LATEST_MS, `${took} ms`);
+});
+
+Deno.test("one connection of several dies without a word: a follower waits a second at most", async () => {
+  await withNode(async (behind) => {
+    // Not the one that listens: NOTIFY comes, and what it tells of is asked for on all others.
+    behind.proxy.stall(1);
+    const took = await promptly(behind.node, 20, (round) => delay(behind, `${round};`));
+    assert.ok(took.at(-1)! < LATEST_MS, `${took} ms`);
+  });
+});
+
+Deno.test("reads that wait on dead connections are answered, and not with 503", async () => {
+  await withNode(async ({ node, proxy, url }) => {
+    proxy.stall();
+    const began = performance.now();
+    await Promise.all(Array.from({ length: 20 }, async (_, turn) => {
+      const method = turn % 2 === 0 ? "GET" : "HEAD";
+      await expectStatus(await fetch(at(node, url), { method }), 200);
+    }));
+    const took = performance.now() - began;
+    assert.ok(took < 3000, `${took} ms`);
+  });
+});
+
+Deno.test("what may not run twice is not asked again: it is waited for, or answered 503", async () => {
+  await withNode(async (behind) => {
+    const { node, proxy, url } = behind;
+    await append(at(node, url), "0"); // what is known of the stream need not be asked for
+    proxy.stall();
+    const post = fetch(at(node, url), {
+      method: "POST",
+      headers: { "content-type": "text/plain" },
+      body: "lost?",
+    });
+    await delay(behind, "x", "0x"); // by now there are other connections
+    assert.equal(node.logs.filter((line) => line.includes("database_silent")).length, 1);
+    const response = await post;
+    await response.body?.cancel();
+    assert.equal(response.status, 503);
+    await append(at(node, url), "y");
+    assert.equal(await expectStatus(await fetch(url), 200), "0xy");
+  });
+});
+
+Deno.test("a database that is slow is not taken for one that is dead", async () => {
+  await withNode(async (behind) => {
+    const { proxy, node } = behind;
+    const opened = proxy.opened;
+    const sql = postgres(a.databaseUrl, { max: 1 });
+    await sql.begin(async (transaction) => {
+      await transaction`lock table penstock.streams in access exclusive mode`;
+      await pause(2500);
+    });
+    await sql.end();
+    await delay(behind, "x");
+    assert.deepEqual(node.logs.filter((line) => line.includes("database_silent")), []);
+    // One to learn who the primary is, and one to ask again what was not answered.
+    const more = proxy.opened - opened;
+    assert.ok(more > 0 && more <= 3, `${more} connections were opened`);
+  });
+});
+
+Deno.test("a database that says nothing is not flooded with connections", async () => {
+  await withNode(async (behind) => {
+    const { proxy } = behind;
+    const opened = proxy.opened;
+    proxy.set("silent");
+    await pause(11_500); // twice the time limit
+    const more = proxy.opened - opened;
+    assert.ok(more > 0 && more < 12, `${more} connections were opened`);
+    proxy.set("open");
+    await delay(behind, "x");
+  });
+});
