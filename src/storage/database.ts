@@ -95,6 +95,14 @@ export class DatabaseUnavailable extends Error {
   override name = "DatabaseUnavailable";
 }
 
+/**
+ * A statement had its whole time and was not done. Whoever has waited behind it has waited as long,
+ * and is answered the same.
+ */
+export class NoAnswer extends DatabaseUnavailable {
+  override name = "NoAnswer";
+}
+
 /** Postgres's array input syntax for numbers, bigints and booleans: `{1,2}`. */
 export function numberArray(values: readonly (number | bigint | boolean | null)[]): string {
   return "{" + values.map((value) => value === null ? "NULL" : String(value)).join(",") + "}";

@@ -9,6 +9,7 @@ import {
   type Drizzle,
   type ListenerEvents,
   type Listening,
+  NoAnswer,
   type Parameter,
   type ScannedRow,
 } from "./database.ts";
@@ -32,6 +33,8 @@ const RETRY_MS = 50;
 /** A transaction of several statements may take this many times as long as one statement. */
 const TRANSACTION = 10;
 
+/** The server's own limit, a little before ours. */
+const TOO_LONG = "57014";
 /** The server is no primary any more: none of its connections is worth keeping. */
 const READ_ONLY = "25006";
 
@@ -211,7 +214,7 @@ class PostgresDatabase implements Database {
       const timer = setTimeout(() => {
         this.#replace(client);
         settled();
-        reject(new DatabaseUnavailable(`no answer within ${limit} ms`));
+        reject(new NoAnswer(`no answer within ${limit} ms`));
       }, limit + 500);
       const succeed = (value: T) => {
         settled();
@@ -340,6 +343,7 @@ function unavailableOr(error: unknown): unknown {
   const code = codeOf(error);
   if (code === undefined) return error;
   const connection = /^(CONNECT|CONNECTION_|E[A-Z]+$|EAI_)/.test(code);
+  if (code === TOO_LONG) return new NoAnswer(deepest(error).message, { cause: error });
   return connection || UNAVAILABLE.test(code)
     ? new DatabaseUnavailable(`${code}: ${deepest(error).message}`, { cause: error })
     : error;

@@ -4,7 +4,7 @@
  */
 import { Budget } from "../budget.ts";
 import { Overloaded, type Refusal } from "../outcome.ts";
-import { type Database, numberArray, textArray } from "../storage/database.ts";
+import { type Database, NoAnswer, numberArray, textArray } from "../storage/database.ts";
 import { STATE_LIVE } from "../storage/schema.ts";
 import { sameContentType, segmentsOf, storedBody } from "./stored_body.ts";
 import { stateOf, type StreamRow, type StreamState } from "./stream_state.ts";
@@ -87,6 +87,8 @@ export class Creator {
       try {
         await this.#send(batch);
       } catch (error) {
+        // As with looks: nobody waits for two.
+        if (error instanceof NoAnswer) batch.push(...this.#waiting.splice(0));
         for (const create of batch) create.reject(error);
       }
       this.#underWay = false;

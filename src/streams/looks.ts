@@ -4,7 +4,7 @@
  * any node, and a thousand readers cost one query.
  */
 import { Overloaded } from "../outcome.ts";
-import { type Database, numberArray, textArray } from "../storage/database.ts";
+import { type Database, NoAnswer, numberArray, textArray } from "../storage/database.ts";
 import { stateOf, type StreamRow, type StreamState } from "./stream_state.ts";
 
 const BY_PATH = "select * from penstock.look($1::text[])";
@@ -106,7 +106,11 @@ export class Looks {
         paths.add(asker.path);
         if (asker.slides) slides.add(asker.path);
       }
-      const states = await this.lookAll([...paths]);
+      const states = await this.lookAll([...paths]).catch((error) => {
+        // Those who wait for the next look have waited for this one: nobody waits for two.
+        if (error instanceof NoAnswer) askers.push(...this.#waiting.splice(0));
+        throw error;
+      });
       const slide = [...states.values()].filter((state) =>
         state.slides && !state.expired && slides.has(state.path)
       );

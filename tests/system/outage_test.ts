@@ -10,6 +10,7 @@ import {
   expectError,
   expectStatus,
   nextOffset,
+  pause,
   produce,
   serverForThisFile,
   within,
@@ -313,5 +314,44 @@ Deno.test("connections that are cut at any moment come back at once, each of the
   } finally {
     await node.kill();
     own.stop();
+  }
+});
+
+Deno.test("who waits behind a statement that takes its whole time waits for no second one", async () => {
+  const sql = postgres(a.databaseUrl, { max: 1 });
+  const args = ["--database-timeout", "3s"];
+  const node = await startServer({ database: { url: a.databaseUrl }, args });
+  try {
+    const url = await createStream(node.url);
+    const headers = { "content-type": "text/plain" };
+    const wave = () => [
+      fetch(url),
+      fetch(url, { method: "HEAD" }),
+      fetch(url, { method: "DELETE" }),
+      fetch(`${url}-${crypto.randomUUID()}`, { method: "PUT", headers }),
+    ];
+    await sql.begin(async (transaction) => {
+      await transaction`lock table penstock.streams in access exclusive mode`;
+      const before = wave();
+      await pause(250);
+      before.push(...wave()); // now all lanes of looks are taken
+      await pause(450);
+      const took = await Promise.all(
+        wave().map(async (answer) => {
+          const began = performance.now();
+          const response = await within(9000, "an answer", answer);
+          await response.body?.cancel();
+          assert.equal(response.status, 503);
+          return performance.now() - began;
+        }),
+      );
+      // 3000 less the 700 that have gone by; whoever asked after that took 3000 more.
+      assert.ok(Math.max(...took) < 3600, `${took} ms`);
+      for (const answer of before) await (await answer).body?.cancel();
+    });
+    await expectStatus(await fetch(url), 200);
+  } finally {
+    await sql.end();
+    await node.kill();
   }
 });
