@@ -202,7 +202,8 @@ class PostgresDatabase implements Database {
     send: (client: Client) => Promise<T>,
     { times = 1, repeats = false, hedged = false }: Bounds = {},
   ): Promise<T> {
-    let client = this.#client;
+    const first = this.#client;
+    let client = first;
     const limit = this.#options.timeoutMs * times;
     const deadline = performance.now() + this.#options.timeoutMs;
     return new Promise((resolve, reject) => {
@@ -212,8 +213,10 @@ class PostgresDatabase implements Database {
         if (repeats) this.#repeats.delete(repeat);
       };
       const timer = setTimeout(() => {
-        this.#replace(client);
         settled();
+        if (first === this.#client) this.#finder.suspect();
+        // Not those that it was repeated on: they have not had the whole time.
+        this.#retire(first);
         reject(new NoAnswer(`no answer within ${limit} ms`));
       }, limit + 500);
       const succeed = (value: T) => {
@@ -247,6 +250,7 @@ class PostgresDatabase implements Database {
           // Not when the pool has been replaced meanwhile, perhaps by that of another server.
           if (client !== this.#client) return;
           succeed(value);
+          this.#options.report?.({ event: "database_silent" });
           this.#retire(client);
         })
         : undefined;
@@ -255,7 +259,7 @@ class PostgresDatabase implements Database {
     });
   }
 
-  /** All connections anew: where one died without a word, the others very likely did too. */
+  /** All connections anew, and nothing more from these: they lead to a server that is no primary. */
   #replace(client: Client): void {
     if (client !== this.#client) return;
     this.#finder.suspect();
@@ -265,13 +269,13 @@ class PostgresDatabase implements Database {
   }
 
   /**
-   * The same without losing what is still answered: no connection is closed that waits for an
-   * answer, and what may run twice is asked again.
+   * All connections anew: where one died without a word, the others very likely did too. Nothing is
+   * lost that is still answered: no connection is closed that waits for an answer, and what may run
+   * twice is asked again.
    */
   #retire(client: Client): void {
     if (client !== this.#client) return;
     this.#openPool();
-    this.#options.report?.({ event: "database_silent" });
     client.close().catch(() => {});
     const limit = this.#options.timeoutMs + 500;
     this.#retired.set(client, setTimeout(() => this.#endRetired([client]), limit));

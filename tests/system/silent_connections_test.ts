@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import postgres from "postgres";
+import { openPostgres } from "../../src/storage/postgres.ts";
 import { append, createStream } from "../support/http.ts";
 import type { RunningServer } from "../support/server.ts";
 import { promptly } from "./promptness.ts";
@@ -119,6 +120,28 @@ Deno.test("what may not run twice is not asked again: it is waited for, or answe
     await append(at(node, url), "y");
     assert.equal(await expectStatus(await fetch(url), 200), "0xy");
   });
+});
+
+Deno.test("a statement whose time is up takes no other along", async () => {
+  const proxy = await Proxy.start(a.databaseUrl);
+  const database = await openPostgres({ url: proxy.url, connections: 2, timeoutMs: 2000 });
+  try {
+    await Promise.all([database.query("select pg_sleep(0.3)"), database.query("select 1")]);
+    proxy.stall(1);
+    // Each on one of the two connections.
+    const both = [database.query("select 2"), database.query("select 3")]
+      .map((query) => query.then(() => "answered", (error: Error) => error.name));
+    assert.equal(await Promise.any(both), "answered");
+    await pause(1300);
+    // Under way when the time of the other is up.
+    const slow = database.query<{ slept: string }>("select 'yes' as slept from pg_sleep(1.7)");
+    assert.deepEqual((await Promise.all(both)).sort(), ["NoAnswer", "answered"]);
+    assert.equal((await slow)[0]?.slept, "yes");
+    await database.query("select 4");
+  } finally {
+    await database.close();
+    proxy.stop();
+  }
 });
 
 Deno.test("a database that is slow is not taken for one that is dead", async () => {
