@@ -10,6 +10,7 @@ import {
   stalledReader,
 } from "./overload_support.ts";
 import { write } from "../fuzz/abuse.ts";
+import { resourcesOf } from "../fuzz/resources.ts";
 import { Wire } from "../fuzz/wire.ts";
 import { Events, eventually, noise, pause, serverForThisFile, within } from "./support.ts";
 
@@ -83,6 +84,7 @@ for (const runtime of ["deno", "bun"] as const) {
   Deno.test(`a flood of connections costs little, and leaves nothing, on ${runtime}`, async () => {
     const url = await createStream(node.url);
     const before = memory(node.server);
+    const { sockets } = resourcesOf(node.server.process.pid!);
     const begun = ["", "GET", `GET ${pathOf(url)} HTTP/1.1\r\nHost: x\r\n`];
     const wires = await Promise.all(Array.from({ length: 2000 }, async (_, at) => {
       const wire = await Wire.open(portOf(node.server));
@@ -96,6 +98,9 @@ for (const runtime of ["deno", "bun"] as const) {
     } finally {
       closeAll(wires);
     }
+    await eventually(10_000, "no more sockets than before", () => {
+      return resourcesOf(node.server.process.pid!).sockets <= sockets + 2 || undefined;
+    });
   });
 }
 
