@@ -4,12 +4,13 @@
  */
 import { Budget } from "../budget.ts";
 import { Overloaded } from "../outcome.ts";
-import { type Database, numberArray, textArray } from "../storage/database.ts";
+import type { Database } from "../storage/database.ts";
 import type { Hub } from "../wakeups/hub.ts";
 import type { Wakeups } from "../wakeups/wakeups.ts";
 import type { AppendRequest } from "./decide.ts";
-import { commitAppends, type WrittenBytes } from "./group_commit.ts";
+import { commitAppends, type CommitResult, type WrittenBytes } from "./group_commit.ts";
 import type { Looks } from "./looks.ts";
+import { loadProducers } from "./producers.ts";
 import type { RecentBytes } from "./recent_bytes.ts";
 import { type AppendOutcome, StreamQueue, type StreamWrite } from "./stream_queue.ts";
 import { type StreamState, unusable } from "./stream_state.ts";
@@ -18,7 +19,7 @@ import { type StreamState, unusable } from "./stream_state.ts";
 const MOST_COMMITS = 3;
 /** Body bytes in one commit, about. */
 const COMMIT_BYTES = 8 << 20;
-/** ... where nothing else is done meanwhile, because the database runs on this thread. */
+/** ... where nothing else is done meanwhile. */
 const COMMIT_BYTES_ALONE = 2 << 20;
 /** Appends that may wait on this node before new ones are turned away. */
 const MOST_WAITING = 20_000;
@@ -48,6 +49,8 @@ export interface AppenderParts {
 
 export class Appender {
   readonly #parts: AppenderParts;
+  /** The database runs on this thread: nothing else happens while it commits. */
+  readonly #alone: boolean;
   readonly #commitLanes: number;
   readonly #commitBytes: number;
   /** Least recently used first. */
@@ -66,7 +69,8 @@ export class Appender {
   constructor(parts: AppenderParts) {
     this.#parts = parts;
     this.#budget = new Budget(parts.waitingBytes);
-    this.#commitBytes = parts.database.concurrency > 1 ? COMMIT_BYTES : COMMIT_BYTES_ALONE;
+    this.#alone = parts.database.kind === "embedded";
+    this.#commitBytes = this.#alone ? COMMIT_BYTES_ALONE : COMMIT_BYTES;
     this.#commitLanes = Math.min(MOST_COMMITS, parts.database.concurrency);
   }
 
@@ -81,13 +85,26 @@ export class Appender {
       return Promise.reject(new Overloaded("too many appends wait for the database"));
     }
     return new Promise<AppendOutcome>((resolve, reject) => {
-      queue.waiting.push({ request, mayPark: request.producer !== null, resolve, reject });
+      const gone = () => {
+        this.#waiting--;
+        this.#budget.give(size);
+        queue.bytes -= size;
+      };
+      queue.waiting.push({
+        request,
+        mayPark: request.producer !== null,
+        resolve: (outcome) => {
+          gone();
+          resolve(outcome);
+        },
+        reject: (error) => {
+          gone();
+          reject(error);
+        },
+      });
       if (queue.parked.length > 0) this.#unpark(queue);
       this.#list(queue);
-    }).finally(() => {
-      this.#waiting--;
-      this.#budget.give(size);
-      queue.bytes -= size;
+      this.#leave();
     });
   }
 
@@ -132,7 +149,6 @@ export class Appender {
     queue.listed = true;
     if (queue.stream === null || queue.unknownProducers().length > 0) this.#unloaded.push(queue);
     else (queue.bytes > SMALL_BYTES ? this.#large : this.#small).push(queue);
-    this.#leave();
   }
 
   get #mayCommit(): boolean {
@@ -155,7 +171,15 @@ export class Appender {
       (largeToo ? this.#large.shift() : undefined);
   }
 
-  #leave(): void {
+  /**
+   * Has what waits leave, after a turn of the event loop in which more may join it.
+   * @param answered appends of a commit that is done and about to be answered. When as many wait
+   * already, they leave at once: the database works while this thread answers.
+   */
+  #leave(answered = Infinity): void {
+    if (!this.#alone && this.#waits(answered)) {
+      while (this.#mayCommit) this.#commit();
+    }
     const mayLeave = this.#mayCommit ||
       (this.#unloaded.length > 0 && this.#loads === 0);
     if (this.#leaving || !mayLeave) return;
@@ -165,6 +189,19 @@ export class Appender {
       if (this.#unloaded.length > 0 && this.#loads === 0) this.#load();
       while (this.#mayCommit) this.#commit();
     });
+  }
+
+  /** Whether so many appends are ready to leave. */
+  #waits(count: number): boolean {
+    if (count > this.#waiting) return false;
+    let ready = 0;
+    for (const queues of [this.#small, this.#large]) {
+      for (const queue of queues) {
+        ready += queue.waiting.length;
+        if (ready >= count) return true;
+      }
+    }
+    return false;
   }
 
   #load(): void {
@@ -197,20 +234,11 @@ export class Appender {
       queue.stream === null ? [] : queue.unknownProducers().map((id) => ({ queue, id }))
     );
     if (claims.length === 0) return;
-    const rows = await this.#parts.database.query<ProducerRow>(PRODUCERS, [
-      numberArray(claims.map((claim) => claim.queue.stream!.id)),
-      textArray(claims.map((claim) => claim.id)),
-    ]);
-    const stored = new Map(rows.map((row) => [`${row.stream_id} ${row.producer_id}`, row]));
-    for (const { queue, id } of claims) {
-      const row = stored.get(`${queue.stream!.id} ${id}`);
-      queue.producers.set(
-        id,
-        row === undefined
-          ? null
-          : { epoch: row.epoch, lastSeq: row.last_seq, closedStream: row.closed_stream },
-      );
-    }
+    const stored = await loadProducers(
+      this.#parts.database,
+      claims.map(({ queue, id }) => ({ streamId: queue.stream!.id, producerId: id })),
+    );
+    claims.forEach(({ queue, id }, at) => queue.producers.set(id, stored[at]!));
   }
 
   #commit(): void {
@@ -225,6 +253,7 @@ export class Appender {
       queue.listed = false;
       if (queue.stream === null || queue.unknownProducers().length > 0) {
         this.#list(queue);
+        this.#leave();
         continue;
       }
       queue.busy = true;
@@ -239,23 +268,32 @@ export class Appender {
     writes.sort((a, b) => a.stream.id - b.stream.id);
     this.#commits++;
     this.#largeCommits += large;
-    this.#commitWrites(writes).catch((error) => {
-      for (const write of writes) {
-        // Whether it was written is not known: neither is the state.
-        write.queue.forget(null);
-        for (const [append] of write.answers) append.reject(error);
-      }
-    }).finally(() => {
+    void this.#carryOut(writes).then((answers) => {
       this.#commits--;
       this.#largeCommits -= large;
-      this.#release(queues);
+      this.#release(queues, answers.length);
+      for (const answer of answers) answer();
     });
   }
 
-  async #commitWrites(writes: StreamWrite[]): Promise<void> {
+  /** Resolves with how to answer each append, which is left to the caller. */
+  async #carryOut(writes: readonly StreamWrite[]): Promise<(() => void)[]> {
+    try {
+      return this.#settle(writes, await commitAppends(this.#parts.database, writes));
+    } catch (error) {
+      // Whether it was written is not known: neither is the state.
+      for (const write of writes) write.queue.forget(null);
+      return writes.flatMap((write) => write.answers.map(([append]) => () => append.reject(error)));
+    }
+  }
+
+  #settle(
+    writes: readonly StreamWrite[],
+    { refused, moved, written }: CommitResult,
+  ): (() => void)[] {
     const { hub, wakeups, recent, onWritten } = this.#parts;
     const changed: number[] = [];
-    const { refused, moved, written } = await commitAppends(this.#parts.database, writes);
+    const answers: (() => void)[] = [];
     for (const write of writes) {
       const { id } = write.stream;
       if (refused.has(id)) {
@@ -278,10 +316,11 @@ export class Appender {
         changed.push(id);
       }
       for (const [append, outcome] of write.answers) {
-        append.resolve(shift === 0 ? outcome : shifted(outcome, shift));
+        answers.push(() => append.resolve(shift === 0 ? outcome : shifted(outcome, shift)));
       }
     }
     if (changed.length > 0) onWritten(changed);
+    return answers;
   }
 
   #take(queue: StreamQueue): void {
@@ -289,12 +328,12 @@ export class Appender {
     queue.busy = true;
   }
 
-  #release(queues: StreamQueue[]): void {
+  #release(queues: StreamQueue[], answered = Infinity): void {
     for (const queue of queues) {
       queue.busy = false;
       this.#list(queue);
     }
-    this.#leave();
+    this.#leave(answered);
   }
 
   #park(queue: StreamQueue, write: StreamWrite): void {
@@ -306,6 +345,7 @@ export class Appender {
       queue.parked = queue.parked.filter((append) => !late.includes(append));
       queue.waiting.push(...late);
       this.#list(queue);
+      this.#leave();
     }, PARK_MS);
   }
 
@@ -314,18 +354,6 @@ export class Appender {
     queue.waiting.push(...queue.parked);
     queue.parked = [];
   }
-}
-
-const PRODUCERS = `select p.stream_id, p.producer_id, p.epoch, p.last_seq, p.closed_stream
-  from unnest($1::bigint[], $2::text[]) as r(stream_id, producer_id)
-  join penstock.producers p on p.stream_id = r.stream_id and p.producer_id = r.producer_id`;
-
-interface ProducerRow {
-  stream_id: number;
-  producer_id: string;
-  epoch: number;
-  last_seq: number;
-  closed_stream: boolean;
 }
 
 /** The answer of an append that was moved. */
