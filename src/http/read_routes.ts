@@ -53,7 +53,7 @@ export async function get(
   if (live === "long-poll") {
     return await longPoll(parts, stream, start, cursor, request);
   }
-  if (live === "sse") return await followBySse(streams, stream, start, cursor, request);
+  if (live === "sse") return await followBySse(streams, stream, start, cursor);
 
   if (offset.kind === "now") return respondNow(stream);
   const ifNoneMatch = request.headers.get("if-none-match");

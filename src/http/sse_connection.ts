@@ -3,9 +3,10 @@
  * has been taken, so a slow reader costs no memory. Where the next event is at hand it is pushed
  * in the turn that brings the news, without a promise or a timer of its own.
  */
-import { nextCursor } from "../protocol/cursor.ts";
+import { currentCursor, nextCursor } from "../protocol/cursor.ts";
 import type { Follower } from "../streams/follower.ts";
 import type { StreamState } from "../streams/stream_state.ts";
+import type { Listener } from "../wakeups/hub.ts";
 import { type Deadline, Deadlines } from "./deadlines.ts";
 import { type SseFrame, SseFrames } from "./sse_frames.ts";
 
@@ -19,7 +20,14 @@ const STALLED_MS = 30_000;
 const frames = new SseFrames();
 const rotations = new Deadlines();
 
-export class SseConnection {
+/** A stream asks for nothing before its reader waits. */
+const NO_QUEUE = { highWaterMark: 0 };
+
+/**
+ * The source of its own stream and the listener of its own follower: closures for that would be
+ * kept by every idle connection.
+ */
+export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Listener {
   readonly #stream: StreamState;
   readonly #follower: Follower;
   readonly #rotation: Deadline;
@@ -34,6 +42,7 @@ export class SseConnection {
   #wanted = false;
   #loading = false;
   #ended = false;
+  #first: Uint8Array | undefined;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
 
   constructor(
@@ -58,21 +67,31 @@ export class SseConnection {
     return this.#frameAtHand() ?? await this.#loadFrame();
   }
 
-  body(first: Uint8Array, signal: AbortSignal): ReadableStream<Uint8Array> {
-    return new ReadableStream<Uint8Array>({
-      start: (controller) => {
-        this.#controller = controller;
-        controller.enqueue(first);
-        signal.addEventListener("abort", () => this.#end());
-        rotations.add(this.#rotation);
-        this.#follower.listen(() => this.#advance());
-      },
-      pull: () => {
-        this.#wanted = true;
-        this.#advance();
-      },
-      cancel: () => this.#end(),
-    }, { highWaterMark: 0 });
+  /** A reader that goes away cancels it, on Deno and on Bun: no AbortSignal is needed for that. */
+  body(first: Uint8Array): ReadableStream<Uint8Array> {
+    this.#first = first;
+    return new ReadableStream<Uint8Array>(this, NO_QUEUE);
+  }
+
+  start(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    this.#controller = controller;
+    controller.enqueue(this.#first!);
+    this.#first = undefined;
+    rotations.add(this.#rotation);
+    this.#follower.listen(this);
+  }
+
+  pull(): void {
+    this.#wanted = true;
+    this.#advance();
+  }
+
+  cancel(): void {
+    this.#end();
+  }
+
+  told(): void {
+    this.#advance();
   }
 
   /** Sends what there is to one who waits for it. Called whenever that may have changed. */
@@ -130,7 +149,7 @@ export class SseConnection {
   }
 
   #moveCursor(): string {
-    const now = nextCursor(null, Date.now(), Math.random);
+    const now = currentCursor(Date.now());
     if (now !== this.#cursor && Number(now) > Number(this.#cursor)) this.#cursor = now;
     return this.#cursor;
   }

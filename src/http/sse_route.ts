@@ -14,7 +14,6 @@ export async function followBySse(
   stream: StreamState,
   start: number,
   clientCursor: string | null,
-  request: Request,
 ): Promise<Response> {
   const follower = streams.follow(stream, PAGE_BYTES);
   const connection = new SseConnection(stream, follower, start, clientCursor);
@@ -32,5 +31,5 @@ export async function followBySse(
     ["X-Accel-Buffering", "no"],
   ];
   if (!isTextual(stream.contentType)) headers.push([SSE_DATA_ENCODING, "base64"]);
-  return respond(200, headers, connection.body(first, request.signal));
+  return respond(200, headers, connection.body(first));
 }

@@ -26,10 +26,24 @@ export function nextCursor(
   nowMs: number,
   random: () => number,
 ): string {
-  const current = Math.max(0, Math.floor((nowMs - EPOCH_MS) / INTERVAL_MS));
+  const current = intervalAt(nowMs);
   const client = parseCursor(clientCursor);
   if (client === null || client < current) return String(current);
   return String(client + 1 + Math.floor(random() * MAX_JITTER));
+}
+
+/** The last one, which most who ask in the next 20 s get. */
+let latest = { interval: 0, cursor: "0" };
+
+/** `nextCursor` of a client without one: for all who ask in one interval the same string. */
+export function currentCursor(nowMs: number): string {
+  const interval = intervalAt(nowMs);
+  if (interval !== latest.interval) latest = { interval, cursor: String(interval) };
+  return latest.cursor;
+}
+
+function intervalAt(nowMs: number): number {
+  return Math.max(0, Math.floor((nowMs - EPOCH_MS) / INTERVAL_MS));
 }
 
 function parseCursor(text: string | null): number | null {

@@ -1,5 +1,5 @@
 /** One reader that waits for what comes next: a long-poll for a while, an SSE connection for long. */
-import type { Hub, Watch } from "../wakeups/hub.ts";
+import type { Hub, Listener, Watch } from "../wakeups/hub.ts";
 import type { FollowedStreams } from "./followed_streams.ts";
 import type { Extent, Page, Reader } from "./reader.ts";
 import type { StreamState } from "./stream_state.ts";
@@ -18,7 +18,7 @@ export class Follower {
   #looked = false;
   #left = false;
   #cancelWait: (() => void) | undefined;
-  #stopListening: (() => void) | undefined;
+  #listener: Listener | undefined;
 
   /** @param stream as a strict look has just shown it */
   constructor(parts: FollowerParts, stream: StreamState, pageBytes: number) {
@@ -66,9 +66,10 @@ export class Follower {
     return this.#parts.hub.draining ? "idle" : "nothing";
   }
 
-  /** Calls back after changes of how things stand, until `leave`. For those who follow for long. */
-  listen(callback: () => void): void {
-    this.#stopListening = this.#watch.listen(callback);
+  /** Tells of changes of how things stand, until `leave`. For those who follow for long. */
+  listen(listener: Listener): void {
+    this.#listener = listener;
+    this.#watch.listen(listener);
     // What was committed between the strict look and `follow` woke nobody here.
     if (!this.#looked) void this.#parts.followed.lookAt(this.#watch.id);
     this.#looked = true;
@@ -100,7 +101,7 @@ export class Follower {
     if (this.#left) return;
     this.#left = true;
     this.#cancelWait?.();
-    this.#stopListening?.();
+    if (this.#listener !== undefined) this.#watch.unlisten(this.#listener);
     this.#parts.hub.leave(this.#watch);
   }
 

@@ -6,7 +6,7 @@
 import { setImmediate } from "node:timers";
 
 /** Listeners told in one turn of the event loop: whatever else has arrived comes between. */
-const TOLD_A_TURN = 500;
+const TOLD_A_TURN = 100;
 
 /** What is known of a stream that somebody follows. */
 export interface Sighting {
@@ -14,6 +14,12 @@ export interface Sighting {
   readonly closed: boolean;
   /** Deleted or expired: there is nothing more to follow. */
   readonly ended: boolean;
+}
+
+/** One who follows for long. An object, where a closure would be two more a follower. */
+export interface Listener {
+  /** Something may have changed. Must not throw: others are told in the same turn. */
+  told(): void;
 }
 
 /** One followed stream. Shared by its followers, each of which calls `Hub.leave` when done. */
@@ -26,14 +32,14 @@ export class Watch implements Sighting {
   /** How many follow. */
   followers = 0;
   readonly #waiting = new Set<() => void>();
-  readonly #listeners = new Set<() => void>();
-  readonly #tell: (listeners: Iterable<() => void>) => void;
+  readonly #listeners = new Set<Listener>();
+  readonly #tell: (listeners: Iterable<Listener>) => void;
 
   constructor(
     readonly id: number,
     seen: Sighting,
-    tell: (listeners: Iterable<() => void>) => void = (listeners) => {
-      for (const listener of listeners) listener();
+    tell: (listeners: Iterable<Listener>) => void = (listeners) => {
+      for (const listener of listeners) listener.told();
     },
   ) {
     this.#tell = tell;
@@ -49,12 +55,15 @@ export class Watch implements Sighting {
   }
 
   /**
-   * Calls back after changes, once for several that come close together, and not before this turn
+   * Tells of changes, once for several that come close together, and not before this turn
    * of the event loop has ended: an append's answer does not wait for a thousand who follow.
    */
-  listen(listener: () => void): () => void {
+  listen(listener: Listener): void {
     this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+  }
+
+  unlisten(listener: Listener): void {
+    this.#listeners.delete(listener);
   }
 
   /** Tails never fall and closed never opens, so sightings may come in any order. */
@@ -82,8 +91,8 @@ export class Hub {
   #draining = false;
   #followers = 0;
   /** Listeners that have not been told yet. */
-  readonly #untold = new Set<() => void>();
-  readonly #tell = (listeners: Iterable<() => void>) => {
+  readonly #untold = new Set<Listener>();
+  readonly #tell = (listeners: Iterable<Listener>) => {
     if (this.#untold.size === 0) setImmediate(() => this.#tellSome());
     for (const listener of listeners) this.#untold.add(listener);
   };
@@ -132,7 +141,7 @@ export class Hub {
     let told = 0;
     for (const listener of this.#untold) {
       this.#untold.delete(listener);
-      listener();
+      listener.told();
       if (++told === TOLD_A_TURN) break;
     }
     if (this.#untold.size > 0) setImmediate(() => this.#tellSome());

@@ -53,8 +53,7 @@ type Chunks = ReadableStreamDefaultReader<Uint8Array>;
 
 async function follow(streams: Streams, path: string): Promise<Chunks> {
   const stream = await streams.open(path);
-  const request = new Request("http://localhost/v1/stream/s?offset=-1&live=sse");
-  const response = await followBySse(streams, stream, 0, null, request);
+  const response = await followBySse(streams, stream, 0, null);
   return response.body!.getReader() as Chunks;
 }
 

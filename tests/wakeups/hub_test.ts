@@ -163,7 +163,8 @@ Deno.test("listeners hear of several changes once, after the turn that brought t
   const hub = new Hub();
   const watch = hub.follow(1, at(0));
   let heard = 0;
-  const stop = watch.listen(() => heard++);
+  const listener = { told: () => void heard++ };
+  watch.listen(listener);
   hub.publish(1, at(5));
   hub.publish(1, at(9));
   hub.publish(1, at(9));
@@ -173,7 +174,7 @@ Deno.test("listeners hear of several changes once, after the turn that brought t
   hub.drain();
   await turn();
   assert.equal(heard, 2);
-  stop();
+  watch.unlisten(listener);
   hub.publish(1, at(20));
   await turn();
   assert.equal(heard, 2);
@@ -183,14 +184,14 @@ Deno.test("thousands of listeners are told in several turns, each of them once",
   const hub = new Hub();
   const watch = hub.follow(1, at(0));
   const heard = new Array<number>(1200).fill(0);
-  heard.forEach((_, index) => watch.listen(() => heard[index]!++));
+  heard.forEach((_, index) => watch.listen({ told: () => void heard[index]!++ }));
   hub.publish(1, at(1));
   const told = () => heard.reduce((sum, count) => sum + count, 0);
   await turn();
-  assert.equal(told(), 500);
+  assert.equal(told(), 100);
   // News for all while some still wait: those are told once, the others again.
   hub.publish(1, at(2));
-  for (let turns = 0; turns < 10; turns++) await turn();
+  for (let turns = 0; turns < 30; turns++) await turn();
   assert.deepEqual([Math.min(...heard), Math.max(...heard)], [1, 2]);
-  assert.equal(told(), 1700);
+  assert.equal(told(), 1300);
 });
