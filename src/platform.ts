@@ -24,3 +24,8 @@ export function selfCommand(): { readonly command: string; readonly args: readon
 export function sharesPorts(): boolean {
   return process.platform === "linux";
 }
+
+/** Whether the `onread` buffer of a socket is what is received into: Bun copies into it. */
+export function receivesInPlace(): boolean {
+  return typeof Deno !== "undefined";
+}

@@ -50,11 +50,13 @@ export class PageBodies {
 
   /**
    * The body of a page: counted until it is sent, unless it is small.
+   * @param release called when nobody looks at the bytes any more, if that can be known
    * @throws Overloaded
    */
-  bodyOf(bytes: Uint8Array<ArrayBuffer>): Body {
-    if (bytes.length <= SMALL_BYTES) return bytes;
-    if (!this.#fits(bytes.length, 1)) throw new Overloaded(TOO_MUCH);
+  bodyOf(bytes: Uint8Array<ArrayBuffer>, release: () => void = () => {}): Body {
+    const { length } = bytes;
+    if (length <= SMALL_BYTES) return bytes;
+    if (!this.#fits(length, 1)) throw new Overloaded(TOO_MUCH);
     let page: Uint8Array<ArrayBuffer> | undefined = bytes;
     let sent = 0;
     let controller: ReadableStreamDefaultController<Uint8Array>;
@@ -63,7 +65,8 @@ export class PageBodies {
       page = undefined;
       this.#sendings.delete(sending);
       this.#deadlines.remove(sending);
-      this.#budget.give(bytes.length);
+      this.#budget.give(length);
+      release();
     };
     const sending: Deadline = {
       at: performance.now() + STALLED_MS,
@@ -80,11 +83,16 @@ export class PageBodies {
       },
       pull: () => {
         if (page === undefined) return;
+        // Freed under our hands, which must never be: broken off rather than cut short.
+        if (page.length !== length) return sending.expire();
+        // Who asks for more has taken what there was: only then is the last piece gone.
+        if (sent >= length) {
+          end();
+          return controller.close();
+        }
         controller.enqueue(page.subarray(sent, sent + PIECE_BYTES));
         sent += PIECE_BYTES;
-        if (sent < page.length) return this.#progress(sending);
-        end();
-        controller.close();
+        this.#progress(sending);
       },
       cancel: end,
     }, { highWaterMark: 0 });

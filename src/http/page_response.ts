@@ -1,4 +1,5 @@
 /** A page as headers and a body, for every mode that answers once. */
+import { free } from "../holds.ts";
 import { encodeOffset } from "../offset.ts";
 import { isJsonMode } from "../protocol/content_type.ts";
 import * as header from "../protocol/headers.ts";
@@ -28,7 +29,9 @@ export function respondPage(
   pages: PageBodies,
 ): Response {
   const bytes = bodyOf(stream, page);
-  const body = pages.bodyOf(bytes);
+  const rendered = bytes !== page.bytes;
+  if (rendered) page.release?.();
+  const body = pages.bodyOf(bytes, rendered ? () => free(bytes) : page.release);
   if (body instanceof ReadableStream) headers.push(["Content-Length", String(bytes.length)]);
   return respond(200, headers, body);
 }

@@ -70,10 +70,13 @@ export async function get(
     pages.give(room);
   }
   const etag = etagOf(stream.id, page.start, page.end, page.closed);
-  if (ifNoneMatch !== null && matchesEtag(ifNoneMatch, etag)) return respondNotModified(etag);
+  if (ifNoneMatch !== null && matchesEtag(ifNoneMatch, etag)) {
+    page.release?.();
+    return respondNotModified(etag);
+  }
   const headers: HeaderList = [...pageHeaders(stream, page), ["ETag", etag]];
-  const made = respondPage(stream, page, headers, pages);
   const keep = page.upToDate && page.bytes.length <= LARGEST_KEPT_BYTES;
+  const made = respondPage(stream, page, headers, pages);
   return keep ? answers.keep(era, etag, made) : made;
 }
 

@@ -29,7 +29,7 @@ export interface ListenerEvents {
   onListening(): void;
 }
 
-/** A row of a scan. `data` may be a view of a larger buffer: to be copied, not kept. */
+/** A row of a scan. Where many rows' `data` are views of one buffer, they lie one after another. */
 export interface ScannedRow {
   readonly position: number;
   readonly data: Uint8Array;
@@ -62,9 +62,10 @@ export interface Database {
    * Rows of a query that yields `position bigint, data bytea`, neither of them null, for many bytes
    * at once: on PostgreSQL it is planned anew each time, but its bytes come as they are.
    * @param parameters whole numbers, for `$1` and so on
+   * @param expected bytes of `data` that will come, about
    * @throws DatabaseUnavailable as `query` does
    */
-  scan(query: string, parameters: readonly number[]): Promise<ScannedRow[]>;
+  scan(query: string, parameters: readonly number[], expected?: number): Promise<ScannedRow[]>;
   /**
    * Runs `work` in one transaction, and rolls back when it throws.
    * @throws DatabaseUnavailable as `query` does, or what `work` throws

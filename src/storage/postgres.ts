@@ -1,7 +1,6 @@
 /** PostgreSQL over postgres.js. */
 import { DrizzleQueryError } from "drizzle-orm/errors";
 import { drizzle } from "drizzle-orm/postgres-js";
-import { Readable } from "node:stream";
 import { setImmediate } from "node:timers";
 import {
   type Database,
@@ -13,7 +12,7 @@ import {
   type Parameter,
   type ScannedRow,
 } from "./database.ts";
-import { CopyRows, withNumbers } from "./copy_rows.ts";
+import { copyOut, withNumbers } from "./copy_out.ts";
 import { parsePostgresUrl } from "../postgres_url.ts";
 import { type Client, finderOf, openClient, type PostgresOptions } from "./postgres_client.ts";
 import { Hedge } from "./postgres_hedge.ts";
@@ -66,12 +65,6 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
     description,
     listens: mode === "listen",
   });
-}
-
-/** What postgres.js makes of a COPY, as far as it is used here. */
-interface CopyQuery extends Promise<unknown> {
-  /** Called with the stream when it begins, and with what else there is at the end. */
-  resolve: (result: unknown) => void;
 }
 
 interface Bounds {
@@ -148,9 +141,9 @@ class PostgresDatabase implements Database {
     return this.#bounded(prepared<Row>(statement, parameters), { repeats: true, hedged: true });
   }
 
-  scan(query: string, parameters: readonly number[]): Promise<ScannedRow[]> {
+  scan(query: string, parameters: readonly number[], expected = 0): Promise<ScannedRow[]> {
     const statement = `copy (${withNumbers(query, parameters)}) to stdout (format binary)`;
-    return this.#bounded((client) => copied(client, statement), { repeats: true });
+    return this.#bounded((client) => copyOut(client, statement, expected), { repeats: true });
   }
 
   async execute(script: string): Promise<void> {
@@ -309,36 +302,15 @@ class PostgresDatabase implements Database {
   }
 }
 
-/** A statement as most are sent. */
+/** A statement as most are sent; large bytes as they are, where that can be done. */
 function prepared<Row>(statement: string, parameters: readonly Parameter[]) {
-  return (client: Client) =>
-    client.unsafe(statement, parameters as never[], { prepare: true }) as unknown as Promise<Row[]>;
-}
-
-/**
- * postgres.js hands out a stream and pauses its socket until that is read; on Deno the socket does
- * not always wake again. All of it is wanted at once anyway, so it is taken before it is a stream:
- * `resolve` is called with the stream ahead of its first piece.
- */
-function copied(client: Client, statement: string): Promise<ScannedRow[]> {
-  const rows = new CopyRows();
-  // postgres.js sends further statements down a busy connection, and then refuses them because of
-  // the COPY. False says that the connection takes no more until this one is done.
-  const alone = { onexecute: () => false } as object;
-  const query = client.unsafe(statement, [], alone) as unknown as CopyQuery;
-  return new Promise((resolve, reject) => {
-    const settle = query.resolve;
-    query.resolve = (result) => {
-      if (!(result instanceof Readable)) return settle(result);
-      result.on("error", reject);
-      result.push = (piece) => {
-        if (piece === null) resolve(rows.rows());
-        else rows.add(piece);
-        return true;
-      };
-    };
-    query.catch(reject);
-  });
+  return (client: Client): Promise<Row[]> => {
+    const send = (given: readonly unknown[]) =>
+      client.unsafe(statement, given as never[], { prepare: true }) as unknown as Promise<Row[]>;
+    if (client.raw === null) return send(parameters);
+    const typed = (token: string, type: number) => client.typed(token as never, type);
+    return client.raw.sending(parameters, { typed, send });
+  };
 }
 
 /** postgres.js speaks of broken connections by codes of its own; Postgres by SQLSTATE. */

@@ -5,6 +5,7 @@ import { parsePostgresUrl, type PostgresHost } from "../postgres_url.ts";
 import type { WakeupOptions } from "./postgres_listener.ts";
 import { PrimaryFinder } from "./postgres_primary.ts";
 import { askRole } from "./postgres_facts.ts";
+import { RawParameters } from "./raw_parameters.ts";
 import { failedSocket, openSocket, unstick } from "./postgres_socket.ts";
 import { surviveLostConnections } from "./postgres_transactions.ts";
 import { PLAIN, type Session } from "./postgres_startup.ts";
@@ -45,6 +46,11 @@ interface Closing {
   close(): Promise<void>;
 }
 
+interface Large {
+  /** For parameters of many bytes; null where they have to go as text. */
+  readonly raw: RawParameters | null;
+}
+
 /** Clients that are ended open no more connections, those under way included. */
 export function openClient(
   options: PostgresOptions,
@@ -52,11 +58,15 @@ export function openClient(
 ) {
   const { driverUrl, hosts } = parsePostgresUrl(options.url);
   const ended = new AbortController();
-  const socket = async () => {
+  const raw = new RawParameters();
+  const socket = async ({ ssl }: { ssl?: unknown }) => {
     try {
       const host = to.host ?? (await to.finder?.find())?.host ?? hosts[0]!;
       const { timeoutMs } = options;
-      return unstick(await openSocket(host, { timeoutMs, signal: ended.signal }));
+      return unstick(
+        await openSocket(host, { timeoutMs, signal: ended.signal, tls: Boolean(ssl) }),
+        raw,
+      );
     } catch (error) {
       to.finder?.suspect();
       return failedSocket(error);
@@ -98,7 +108,9 @@ export function openClient(
       bytea: {
         to: 17,
         from: [17],
-        serialize: (bytes: Uint8Array) => "\\x" + bytes.toHex(),
+        // Text is a token for bytes, or what was serialized before and is sent once more.
+        serialize: (bytes: Uint8Array | string) =>
+          typeof bytes === "string" ? bytes : "\\x" + bytes.toHex(),
         parse: (text: string) => Uint8Array.fromHex(text.slice(2)),
       },
       timestamp: {
@@ -115,7 +127,10 @@ export function openClient(
     ended.abort();
     return end.call(client, given);
   };
-  return { client: client as typeof client & Closing, sql: client as unknown as postgres.Sql };
+  // What TLS has encrypted is out of reach.
+  const large: Large = { raw: client.options.ssl ? null : raw };
+  const extended = Object.assign(client as typeof client & Closing, large);
+  return { client: extended, sql: client as unknown as postgres.Sql };
 }
 
 export type Client = ReturnType<typeof openClient>["client"];

@@ -2,28 +2,42 @@
  * Sockets for postgres.js, which would choose among several hosts by itself, and wrongly: on a
  * PostgreSQL of today its `read-write` takes standbys, and it tries dead hosts without a pause.
  */
-import { connect, type Socket } from "node:net";
+import { Buffer } from "node:buffer";
+import { connect, type NetConnectOpts, type Socket } from "node:net";
 import { Duplex } from "node:stream";
 import type { PostgresHost } from "../postgres_url.ts";
+import { free } from "../holds.ts";
+import { receivesInPlace } from "../platform.ts";
+import { CopyTap } from "./copy_tap.ts";
+import type { RawParameters } from "./raw_parameters.ts";
 
 const PROTOCOL_3 = 196608;
 const TLS_REQUEST = 80877103;
 /** A connection greets in the same turn of the event loop in which it gets its socket. */
 const SILENT_MS = 50;
+/** What is worth freeing at once. */
+const LARGE_BYTES = 64 << 10;
+
+type Write = (...given: unknown[]) => boolean;
 
 export interface SocketOptions {
   readonly timeoutMs: number;
   /** Whoever wanted the connection is gone. */
   readonly signal: AbortSignal;
+  /** TLS takes the bytes from the socket before anybody sees them. */
+  readonly tls: boolean;
 }
 
 /** A connected socket. */
 export function openSocket(host: PostgresHost, options: SocketOptions): Promise<Socket> {
   return new Promise((resolve, reject) => {
+    const open = options.tls ? connect : connectTapped;
     // The name goes along: TLS wants to see it in the server's certificate.
     const socket = host.host.startsWith("/")
-      ? connect(`${host.host}/.s.PGSQL.${host.port}`)
-      : Object.assign(connect(host.port, host.host), { host: host.host });
+      ? open({ path: `${host.host}/.s.PGSQL.${host.port}` })
+      : Object.assign(open({ port: host.port, host: host.host, noDelay: true }), {
+        host: host.host,
+      });
     const end = (error?: Error) => {
       clearTimeout(timer);
       options.signal.removeEventListener("abort", abort);
@@ -45,6 +59,31 @@ export function openSocket(host: PostgresHost, options: SocketOptions): Promise<
   });
 }
 
+/** A socket whose "data" are messages for postgres.js, see `CopyTap`. */
+function connectTapped(at: NetConnectOpts): Socket {
+  const tap = new CopyTap((bytes) => socket.emit("data", Buffer.from(bytes)));
+  const onread = {
+    buffer: () => tap.buffer(),
+    callback: (length: number, buffer: Uint8Array) => {
+      tap.take(buffer.subarray(0, length));
+      return true;
+    },
+  };
+  const socket: Socket = connect(receivesInPlace() ? { ...at, onread } : at);
+  if (receivesInPlace()) return socket;
+  // What comes in a buffer of its own is copied and the buffer freed, half a mebibyte as a rule:
+  // left to the collector they take 20 MiB.
+  const push = socket.push.bind(socket);
+  socket.push = (bytes: Uint8Array | null) => {
+    if (bytes === null) return push(null);
+    tap.take(bytes);
+    const alone = bytes.length === bytes.buffer.byteLength;
+    if (alone && bytes.length >= LARGE_BYTES) free(bytes);
+    return true;
+  };
+  return socket;
+}
+
 /**
  * A connection of postgres.js 3.4.9 that is closed between a write and the turn of the event loop
  * that sends it keeps those bytes, believes that they are about to be sent, and after connecting
@@ -52,17 +91,26 @@ export function openSocket(host: PostgresHost, options: SocketOptions): Promise<
  * try again; each time it adds its greeting to what it holds, and at 1024 bytes it sends. What the
  * server then gets is the last greeting alone.
  */
-export function unstick(socket: Socket): Socket {
-  const write = socket.write.bind(socket) as (...given: unknown[]) => boolean;
+export function unstick(socket: Socket, raw: RawParameters): Socket {
+  const write = socket.write.bind(socket) as Write;
   const timer = setTimeout(() => socket.destroy(), SILENT_MS);
   socket.once("close", () => clearTimeout(timer));
   socket.write = ((bytes: Uint8Array, ...rest: unknown[]) => {
     clearTimeout(timer);
-    // Its own again: this is called for every statement.
-    delete (socket as Partial<Socket>).write;
+    socket.write = replacing(write, raw);
     return write(lastGreeting(bytes), ...rest);
   }) as Socket["write"];
   return socket;
+}
+
+/** Puts bytes in the place of their tokens, see `RawParameters`. */
+function replacing(write: Write, raw: RawParameters): Socket["write"] {
+  const replaced: Write = (messages, ...rest) => {
+    const pieces = raw.replaced(messages as Uint8Array);
+    if (pieces === null) return write(messages, ...rest);
+    return pieces.reduce((_, piece) => write(piece), true);
+  };
+  return replaced as Socket["write"];
 }
 
 /** What a connection begins with, its own length in front: a start-up message, or a wish for TLS. */

@@ -1,6 +1,7 @@
 /** Pages of a stream's bytes: from memory where they are, else from Postgres by range scan. */
 import { isJsonMode } from "../protocol/content_type.ts";
 import { lastBoundary, MESSAGE_END } from "../protocol/json_mode.ts";
+import { Holds } from "../holds.ts";
 import { invalid, Refused } from "../outcome.ts";
 import type { Database } from "../storage/database.ts";
 import { Lineages } from "./lineages.ts";
@@ -13,6 +14,7 @@ import type { StreamState } from "./stream_state.ts";
 export const PAGE_BYTES = 1 << 20;
 /** From here on a load is worth planning a COPY for: measured, see docs/performance.md. */
 const LARGE_LOAD_BYTES = 16 << 10;
+const READ_AHEAD_PAGES = 2;
 /** Loads under way, beyond which nothing is read ahead: those who wait come first. */
 const MOST_READ_AHEADS = 3;
 /** Pages kept for readers who replay the same stream at about the same time. */
@@ -27,6 +29,8 @@ export interface Page {
   readonly upToDate: boolean;
   /** Nothing more ever will be: `upToDate`, of a closed stream. */
   readonly closed: boolean;
+  /** To be called, once at most, when nobody looks at `bytes` any more: large ones are freed then. */
+  readonly release?: () => void;
 }
 
 /** How far a stream reaches, at some moment. */
@@ -35,21 +39,37 @@ export interface Extent {
   readonly closed: boolean;
 }
 
+/** Of so many parts a page is made at most. */
+const MOST_PARTS = 64;
 /** Reads of bytes that wait for the database, at most. */
 const MOST_WAITING = 10_000;
 
 const NOTHING = new Uint8Array(0);
 
+/** Bytes from `start` on, up to `stop`, of a stream that reaches to `tail`. */
+interface Wanted {
+  readonly start: number;
+  readonly stop: number;
+  readonly tail: number;
+}
+
+/** Of a range: its bytes will be held as often as they are waited for. */
+interface Load {
+  takers: number;
+  readonly bytes: Promise<Uint8Array>;
+}
+
 export class Reader {
   readonly #database: Database;
   readonly #recent: RecentBytes;
   /** What catch-up loads, apart: one long replay must not drive out what followers wait for. */
-  readonly #cold = new RecentBytes(COLD_BYTES);
+  readonly #holds = new Holds();
+  readonly #cold = new RecentBytes(COLD_BYTES, this.#holds);
   readonly #lineages: Lineages;
   /** Half of the connections: a thousand cold readers must not keep appends from theirs. */
   readonly #lanes: Lanes;
   /** Loads under way, shared by all who want the same. */
-  readonly #loads = new Map<string, Promise<Uint8Array>>();
+  readonly #loads = new Map<string, Load>();
 
   constructor(database: Database, recent: RecentBytes) {
     this.#database = database;
@@ -84,10 +104,13 @@ export class Reader {
     }
     const bytes = isJsonMode(stream.contentType)
       ? await this.#messages(stream, start, tail, limit)
-      : await this.#range(stream, start, Math.min(tail, start + limit));
+      : await this.#range(stream, { start, stop: Math.min(tail, start + limit), tail });
     const end = start + bytes.length;
-    if (end < tail && end - start > LARGE_LOAD_BYTES) this.#readAhead(stream, end, tail);
-    return { start, end, bytes, upToDate: end === tail, closed: closed && end === tail };
+    if (end - start > LARGE_LOAD_BYTES) {
+      this.#readAhead(stream, { start, stop: end, tail }).catch(() => {});
+    }
+    const release = () => this.#holds.release(bytes);
+    return { start, end, bytes, upToDate: end === tail, closed: closed && end === tail, release };
   }
 
   /** The page, where all of it is among the recent bytes; else null. */
@@ -111,7 +134,7 @@ export class Reader {
     return { start, end, bytes, upToDate: end === tail, closed: closed && end === tail };
   }
 
-  /** Whole messages: the byte before a page ends a message, and so does the page's last. */
+  /** Whole messages, held: the byte before a page ends a message, and so does the page's last. */
   async #messages(
     stream: StreamState,
     start: number,
@@ -121,7 +144,7 @@ export class Reader {
     const lead = start > 0 ? 1 : 0;
     let stop = Math.min(tail, start + limit);
     while (true) {
-      const bytes = await this.#range(stream, start - lead, stop);
+      const bytes = await this.#range(stream, { start: start - lead, stop, tail });
       if (lead === 1 && bytes[0] !== MESSAGE_END) {
         throw new Refused(invalid("offset_inside_message", "the offset is inside a message"));
       }
@@ -130,65 +153,104 @@ export class Reader {
       if (end > 0) return messages.subarray(0, end);
       // One message larger than the page: it comes whole, however large an append may be.
       if (stop === tail) throw new Refused({ kind: "not_found" });
+      this.#holds.release(bytes);
       stop = Math.min(tail, start + 2 * (stop - start));
     }
   }
 
-  /** At least one byte of `[start, stop)`, all of it as a rule. */
-  async #range(stream: StreamState, start: number, stop: number): Promise<Uint8Array> {
+  /** At least one byte of `[start, stop)`, all of it as a rule; held. */
+  async #range(stream: StreamState, { start, stop, tail }: Wanted): Promise<Uint8Array> {
     const parts: Uint8Array[] = [];
     let reach = start;
-    for (const piece of await this.#lineages.pieces(stream, start, stop)) {
-      while (reach < piece.stop) {
-        const part = this.#kept(piece.id, reach, piece.stop) ??
-          await this.#load(piece.id, reach, piece.stop);
-        parts.push(part);
-        reach += part.length;
-        if (parts.length >= 64) return concatenate(parts);
+    // A whole page is loaded even where a part of it is kept: the next one will want the rest.
+    const most = stop - start < PAGE_BYTES ? stop : Math.min(tail, stop + PAGE_BYTES);
+    for (const { id, stop: end } of await this.#lineages.pieces(stream, start, most)) {
+      while (reach < Math.min(end, stop) && parts.length < MOST_PARTS) {
+        const part = this.#kept(id, reach, Math.min(end, stop)) ??
+          await this.#load(id, reach, Math.min(end, Math.max(stop, reach + PAGE_BYTES)));
+        parts.push(part.subarray(0, stop - reach));
+        reach += parts.at(-1)!.length;
       }
     }
-    return concatenate(parts);
+    if (parts.length === 1) return parts[0]!;
+    const whole = concatenate(parts);
+    this.#holds.hold(whole);
+    for (const part of parts) this.#holds.release(part);
+    return whole;
   }
 
-  /** Whoever got a large page and not the last one will want the next: it loads meanwhile. */
-  async #readAhead(stream: StreamState, start: number, tail: number): Promise<void> {
-    if (this.#loads.size >= MOST_READ_AHEADS) return;
-    try {
-      const stop = Math.min(tail, start + PAGE_BYTES);
-      const [piece] = await this.#lineages.pieces(stream, start, stop);
-      if (piece === undefined || this.#recent.has(piece.id, start)) return;
-      if (this.#cold.has(piece.id, start)) return;
-      if (piece.stop - start > LARGE_LOAD_BYTES) await this.#load(piece.id, start, piece.stop);
-    } catch {
-      // Whoever asks for these bytes asks again, and is told.
+  /**
+   * Whoever got a large page and not the last one will want the next: it comes while this one is
+   * sent, and so does the one after it, unless segments are so tiny that a load is less than a page.
+   */
+  async #readAhead(stream: StreamState, { stop: start, tail }: Wanted): Promise<void> {
+    const wanted = Math.min(tail, start + READ_AHEAD_PAGES * PAGE_BYTES);
+    const most = Math.min(tail, wanted + PAGE_BYTES);
+    let reach = start;
+    for (const { id, stop } of await this.#lineages.pieces(stream, start, most)) {
+      while (reach < Math.min(stop, wanted)) {
+        const kept = Math.max(this.#recent.reach(id, reach), this.#cold.reach(id, reach));
+        if (kept > reach) {
+          reach = kept;
+          continue;
+        }
+        const end = Math.min(stop, reach + PAGE_BYTES);
+        if (end - reach <= LARGE_LOAD_BYTES || this.#loads.size >= MOST_READ_AHEADS) return;
+        const bytes = await this.#load(id, reach, end);
+        reach += bytes.length;
+        this.#holds.release(bytes);
+      }
     }
   }
 
+  /** Held where they are a large load's. */
   #kept(id: number, start: number, stop: number): Uint8Array | null {
-    return this.#recent.get(id, start, stop) ?? this.#cold.get(id, start, stop);
+    const recent = this.#recent.get(id, start, stop);
+    if (recent !== null) return recent;
+    const cold = this.#cold.get(id, start, stop);
+    if (cold !== null) this.#holds.hold(cold);
+    return cold;
   }
 
+  /** The bytes; those of a large load held. */
   #load(id: number, start: number, stop: number): Promise<Uint8Array> {
     const key = `${id} ${start} ${stop}`;
-    let load = this.#loads.get(key);
-    if (load === undefined) {
-      load = this.#lanes.run(() => this.#query(id, start, stop)).finally(() =>
-        this.#loads.delete(key)
-      );
-      this.#loads.set(key, load);
+    const under = this.#loads.get(key);
+    if (under !== undefined) {
+      under.takers++;
+      return under.bytes;
     }
-    return load;
+    // From then on, whoever wants them finds them kept.
+    const end = (): number => {
+      if (this.#loads.get(key) === load) this.#loads.delete(key);
+      return load.takers;
+    };
+    const bytes = this.#lanes.run(() => this.#query(id, start, stop, end));
+    const load: Load = { takers: 1, bytes };
+    this.#loads.set(key, load);
+    bytes.catch(end);
+    return bytes;
   }
 
-  async #query(id: number, start: number, stop: number): Promise<Uint8Array> {
+  async #query(
+    id: number,
+    start: number,
+    stop: number,
+    end: () => number,
+  ): Promise<Uint8Array> {
     // Where this thread is the database, whatever else has arrived gets its turn between pages.
     await this.#database.breathe();
     const large = stop - start > LARGE_LOAD_BYTES;
     const { first, bytes } = large
       ? await scanSegments(this.#database, id, start, stop)
       : await readSegments(this.#database, id, start, stop);
-    if (large) this.#cold.adopt(id, first, bytes);
-    else this.#recent.add(id, first, bytes);
+    const takers = end();
+    if (large) {
+      this.#holds.hold(bytes, takers);
+      this.#cold.adopt(id, first, bytes);
+    } else {
+      this.#recent.add(id, first, bytes);
+    }
     return bytes.subarray(start - first, stop - first);
   }
 }

@@ -21,16 +21,24 @@ interface StreamRuns {
   readonly runs: Run[];
 }
 
+/** Told of each buffer that is kept, and of each that is not any longer. */
+export interface Keeping {
+  hold(buffer: Uint8Array): void;
+  release(buffer: Uint8Array): void;
+}
+
 export class RecentBytes {
   readonly #streams = new Map<number, StreamRuns>();
   /** Least recently used first. */
   readonly #used = new Set<Run>();
   readonly #capacity: number;
+  readonly #keeping: Keeping | undefined;
   #size = 0;
 
   /** @param capacity bytes kept at most */
-  constructor(capacity: number) {
+  constructor(capacity: number, keeping?: Keeping) {
     this.#capacity = capacity;
+    this.#keeping = keeping;
   }
 
   /** Bytes held, buffers' room included. */
@@ -104,11 +112,15 @@ export class RecentBytes {
     return concatenate(views);
   }
 
-  /** Whether the byte at `position` is here. */
-  has(id: number, position: number): boolean {
+  /** How far the bytes from `position` on are here: `position` itself when none are. */
+  reach(id: number, position: number): number {
     const runs = this.#streams.get(id)?.runs ?? [];
-    const run = runs[lastStartingBy(runs, position)];
-    return run !== undefined && position < run.start + run.length;
+    let at = lastStartingBy(runs, position);
+    const first = runs[at];
+    if (first === undefined) return position;
+    let reach = Math.max(position, first.start + first.length);
+    for (let next = runs[++at]; next?.start === reach; next = runs[++at]) reach += next.length;
+    return reach;
   }
 
   /** A stream is gone. */
@@ -126,6 +138,8 @@ export class RecentBytes {
       const buffer = new Uint8Array(Math.min(Math.max(length * 2, SMALLEST_RUN), LARGEST_RUN));
       buffer.set(run.buffer.subarray(0, run.length));
       this.#size += buffer.length - run.buffer.length;
+      this.#keeping?.hold(buffer);
+      this.#keeping?.release(run.buffer);
       run.buffer = buffer;
     }
     run.buffer.set(bytes, run.length);
@@ -138,6 +152,7 @@ export class RecentBytes {
     stream.runs.splice(at, 0, run);
     this.#used.add(run);
     this.#size += run.buffer.length;
+    this.#keeping?.hold(buffer);
   }
 
   #touch(run: Run): void {
@@ -158,6 +173,7 @@ export class RecentBytes {
     if (runs.length === 0) this.#streams.delete(id);
     this.#used.delete(run);
     this.#size -= run.buffer.length;
+    this.#keeping?.release(run.buffer);
   }
 }
 

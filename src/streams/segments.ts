@@ -43,14 +43,27 @@ export async function scanSegments(
   start: number,
   stop: number,
 ): Promise<StoredRange> {
-  const rows = await database.scan(SCAN, [id, start, stop]);
+  const rows = await database.scan(SCAN, [id, start, stop], stop - start);
   const first = rows[0]?.position ?? start;
   let reach = first;
   for (const { position, data } of rows) {
     if (position !== reach) throw new Refused({ kind: "not_found" });
     reach += data.length;
   }
-  return holding(start, { first, bytes: concatenate(rows.map(({ data }) => data)) });
+  return holding(start, { first, bytes: joined(rows.map(({ data }) => data)) });
+}
+
+/** Without a copy where they lie one after another in one buffer. */
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const [first] = parts;
+  if (first === undefined) return new Uint8Array(0);
+  let length = 0;
+  for (const part of parts) {
+    const follows = part.buffer === first.buffer && part.byteOffset === first.byteOffset + length;
+    if (!follows) return concatenate(parts);
+    length += part.length;
+  }
+  return new Uint8Array(first.buffer, first.byteOffset, length);
 }
 
 function holding(start: number, range: StoredRange): StoredRange {

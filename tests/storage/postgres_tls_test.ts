@@ -52,8 +52,19 @@ Deno.test({
         const [row] = await database.query<{ ssl: boolean }>(
           "select ssl from pg_stat_ssl where pid = pg_backend_pid()",
         );
-        await database.close();
         assert.equal(row!.ssl, encrypted, String(mode));
+        // Large values go another way where they are not encrypted, both in and out.
+        const bytes = new Uint8Array(3_000_000).map((_, at) => at * 31 >>> 3);
+        const [sent] = await database.query("select $1::bytea as data", [bytes]);
+        assert.deepEqual(sent, { data: bytes });
+        const rows = await database.scan(
+          "select g::bigint as position, decode(repeat('005c', 500000), 'hex') as data " +
+            "from generate_series(1, $1) g",
+          [3],
+        );
+        assert.deepEqual(rows.map(({ position }) => position), [1, 2, 3]);
+        assert.ok(rows.every(({ data }) => data.length === 1e6 && data.at(-1) === 0x5c));
+        await database.close();
       }
       const strict = `postgres://penstock@localhost:${port}/postgres?sslmode=verify-full`;
       await assert.rejects(

@@ -5,12 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers";
 import fc from "fast-check";
-import { CopyRows, withNumbers } from "../../src/storage/copy_rows.ts";
+import { withNumbers } from "../../src/storage/copy_out.ts";
+import { CopyRows } from "../../src/storage/copy_rows.ts";
 import { type Database, DatabaseUnavailable } from "../../src/storage/database.ts";
 import { openEmbedded } from "../../src/storage/embedded.ts";
 import { openPostgres } from "../../src/storage/postgres.ts";
 import { migrate } from "../../src/storage/migrate.ts";
-import { Reader } from "../../src/streams/reader.ts";
+import { type Page, Reader } from "../../src/streams/reader.ts";
 import { RecentBytes } from "../../src/streams/recent_bytes.ts";
 import type { StreamState } from "../../src/streams/stream_state.ts";
 import { freshDatabase } from "../support/postgres.ts";
@@ -130,6 +131,31 @@ for (const kind of ["postgres", "embedded"] as const) {
       }
     }));
 }
+
+Deno.test("postgres: a page is freed when all who got it have released it, and not before", () =>
+  withDatabase("postgres", async (database) => {
+    const stream = await fill(database, new Array(24).fill(1 << 20));
+    const reader = new Reader(database, new RecentBytes(1 << 16));
+    const readAll = async (release: boolean) => {
+      const pages: Page[] = [];
+      for (let at = 0; at < stream.tail; at = pages.at(-1)!.end) {
+        pages.push(await reader.page(stream, at));
+        if (release) pages.at(-1)!.release!();
+      }
+      return pages;
+    };
+    // Together, so that they share loads: 24 MiB, of which 8 are kept.
+    const [keeping, releasing] = await Promise.all([readAll(false), readAll(true)]);
+    const whole = ({ start, end, bytes }: Page) => bytes.length === end - start;
+    for (const [at, page] of keeping.entries()) {
+      assert.deepEqual(page.bytes, reference(page.start, page.end));
+      assert.equal(page.bytes.buffer, releasing[at]!.bytes.buffer);
+    }
+    for (const page of keeping) page.release!();
+    const kept = keeping.filter(whole).length;
+    assert.ok(kept > 0 && kept <= 8, `${kept} pages are kept`);
+    assert.ok(keeping.slice(-kept).every(whole));
+  }));
 
 Deno.test("postgres: no other statement is sent down a connection that scans", () =>
   withDatabase("postgres", async (database) => {
