@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 // deno-lint-ignore no-import-prefix
 import fc from "npm:fast-check@4.10.2";
-import { nextCursor } from "../../src/protocol/cursor.ts";
+import { currentCursor, nextCursor } from "../../src/protocol/cursor.ts";
 
 const EPOCH = Date.parse("2024-10-09T00:00:00Z");
 const NOW = EPOCH + 1000 * 20_000 + 19_999;
@@ -52,5 +52,14 @@ Deno.test("nextCursor never goes back, nor stands still for a client that has ca
     const next = Number(nextCursor(String(client), now, () => number));
     assert.ok(next >= current);
     if (client >= current) assert.ok(next > client && next <= client + 180);
+  }));
+});
+
+Deno.test("currentCursor is that of a client without one, whichever way the clock goes", () => {
+  fc.assert(fc.property(fc.array(fc.integer({ min: -20, max: 4_000_000 })), (seconds) => {
+    for (const second of seconds) {
+      const now = EPOCH + second * 10;
+      assert.equal(currentCursor(now), nextCursor(null, now, never));
+    }
   }));
 });

@@ -1,18 +1,11 @@
 /** Readers and followers that take nothing: they cost a bounded amount, and the others nothing. */
 import assert from "node:assert/strict";
 import { append, createStream, readAll } from "../support/http.ts";
-import {
-  closeAll,
-  expectOverloaded,
-  memory,
-  pathOf,
-  portOf,
-  stalledReader,
-} from "./overload_support.ts";
+import { closeAll, memory, pathOf, portOf, stalledReader } from "./overload_support.ts";
 import { write } from "../fuzz/abuse.ts";
 import { resourcesOf } from "../fuzz/resources.ts";
 import { Wire } from "../fuzz/wire.ts";
-import { Events, eventually, noise, pause, serverForThisFile, within } from "./support.ts";
+import { eventually, noise, pause, serverForThisFile, within } from "./support.ts";
 
 const MIB = 1 << 20;
 
@@ -104,22 +97,3 @@ for (const runtime of ["deno", "bun"] as const) {
     });
   });
 }
-
-const few = serverForThisFile("embedded", { args: ["--max-followers", "5"] });
-
-Deno.test("followers beyond the limit get 503, and a place once somebody leaves", async () => {
-  const url = await createStream(few.url);
-  const followers = await Promise.all(Array.from({ length: 5 }, () => Events.open(url, "-1")));
-  for (const live of ["sse", "long-poll"]) {
-    await expectOverloaded(await fetch(`${url}?offset=now&live=${live}`));
-  }
-  await append(url, "others are served");
-  assert.equal((await readAll(url)).text, "others are served");
-  await followers[0]!.close();
-  followers[0] = await eventually(
-    5000,
-    "a place",
-    () => Events.open(url, "-1").catch(() => undefined),
-  );
-  for (const events of followers) await events.close();
-});
