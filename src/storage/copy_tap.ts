@@ -2,12 +2,21 @@
  * What COPY sends, taken out of what a connection receives before postgres.js sees it. postgres.js
  * collects a message of a mebibyte from its pieces and joins them into another; here a piece is
  * received where it is wanted, and postgres.js gets all other messages.
+ *
+ * All but one: why the server ends a session. postgres.js 3.4.9 keeps that until the server is ready
+ * again, which on this connection it never is, and fails with it the first statement on the
+ * connection that takes its place, however much later. The end of the connection says enough.
  */
+import { Buffer } from "node:buffer";
 
 const HEADER_BYTES = 5;
 const COPY_DATA = 0x64;
+const ERROR = 0x45;
+const READY = 0x5a;
+/** The severity of an error that ends the session, as it stands among the error's fields. */
+const FATAL = "\0VFATAL\0";
 /** What may come after a COPY was announced, and is about it: data, its end, an error. */
-const AFTER_ANNOUNCEMENT = new Set([COPY_DATA, 0x63, 0x45]);
+const AFTER_ANNOUNCEMENT = new Set([COPY_DATA, 0x63, ERROR]);
 /** For what is not received in its place. */
 const SCRATCH_BYTES = 64 << 10;
 /** Less than this is not worth a read of its own. */
@@ -31,6 +40,10 @@ export class CopyTap {
   /** Bytes still to come of the message under way, and whether they are the sink's. */
   #left = 0;
   #tapped = false;
+  /** There is a session: the server has been ready once. What is wrong before is told. */
+  #session = false;
+  /** What has come of an error in it. */
+  #error: Uint8Array[] | null = null;
 
   /** @param pass given all that is not tapped, in pieces that end anywhere and are valid only then */
   constructor(pass: (bytes: Uint8Array) => void) {
@@ -66,7 +79,7 @@ export class CopyTap {
         const end = Math.min(bytes.length, at + this.#left);
         this.#left -= end - at;
         if (this.#tapped) {
-          this.#sink?.add(bytes.subarray(at, end));
+          this.#keep(bytes.subarray(at, end));
           passed = end;
         }
         at = end;
@@ -99,7 +112,18 @@ export class CopyTap {
     this.#headerFilled = 0;
     this.#left = (a << 24 | b << 16 | c << 8 | d) - 4;
     if (kind !== COPY_DATA && AFTER_ANNOUNCEMENT.has(kind)) this.#sink = null;
-    this.#tapped = kind === COPY_DATA && this.#sink !== null;
+    if (kind === READY) this.#session = true;
+    this.#error = kind === ERROR && this.#session ? [this.#header.slice()] : null;
+    this.#tapped = this.#error !== null || (kind === COPY_DATA && this.#sink !== null);
+    if (this.#error !== null && this.#left === 0) this.#keep(new Uint8Array(0));
+  }
+
+  #keep(bytes: Uint8Array): void {
+    if (this.#error === null) return this.#sink?.add(bytes);
+    this.#error.push(bytes.slice());
+    if (this.#left > 0) return;
+    const error = Buffer.concat(this.#error);
+    if (!error.includes(FATAL, 0, "latin1")) this.#send(error);
   }
 
   #send(bytes: Uint8Array): void {

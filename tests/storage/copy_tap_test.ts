@@ -102,3 +102,21 @@ Deno.test("most of a large row is received where it belongs", () => {
   assert.deepEqual(copied, body);
   assert.ok(inPlace >= body.length - (64 << 10), `${inPlace} bytes`);
 });
+
+Deno.test("why a session ends is kept from postgres.js, and what else is wrong is not", () => {
+  const error = (severity: string): Message => ({
+    kind: "E",
+    body: new TextEncoder().encode(`S${severity}\0V${severity}\0C57P01\0Mwords\0\0`),
+  });
+  const ready: Message = { kind: "Z", body: Uint8Array.of(73) };
+  const told = (messages: readonly Message[], read: number) =>
+    receive(messages, [read]).passed.length;
+  const lengthOf = (messages: readonly Message[]) => joined(messages.map(written)).length;
+  for (const read of [1, 3, 7, 1000]) {
+    const refused = [error("FATAL")];
+    assert.equal(told(refused, read), lengthOf(refused), "no session has begun");
+    const failed = [ready, error("ERROR"), ready];
+    assert.equal(told(failed, read), lengthOf(failed));
+    assert.equal(told([ready, error("FATAL")], read), lengthOf([ready]));
+  }
+});
