@@ -18,7 +18,7 @@ export async function penstock(
   args: readonly string[],
   environment: Record<string, string> = {},
 ): Promise<Ended> {
-  const child = spawn(process.execPath, ["run", "-A", MAIN, ...args], {
+  const child = spawn(process.execPath, ["run", "-A", "--quiet", MAIN, ...args], {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, NO_COLOR: "1", ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
