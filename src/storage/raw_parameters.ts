@@ -12,6 +12,8 @@ const BYTEA = 17;
 const BIND = 0x42;
 /** No bytea is spelled so: PostgreSQL would refuse a token, and never store it. */
 const PREFIX = "\\x?";
+/** With a UUID behind it. */
+const TOKEN_BYTES = PREFIX.length + 36;
 /** Smaller ones are as fast in hexadecimal. */
 const LARGE_BYTES = 16 << 10;
 /** Up to here it costs less to copy than to send apart. */
@@ -77,9 +79,9 @@ export class RawParameters {
       const length = message.readInt32BE(at);
       const start = at + 4;
       at = start + Math.max(0, length);
-      const value = length < PREFIX.length
-        ? undefined
-        : this.#values.get(message.toString("latin1", start, at));
+      const value = length === TOKEN_BYTES
+        ? this.#values.get(message.toString("latin1", start, at))
+        : undefined;
       if (value === undefined) continue;
       formats.writeInt16BE(1, 2 + 2 * index);
       const size = Buffer.alloc(4);
