@@ -11,8 +11,11 @@ import type { Body } from "./respond.ts";
 
 /** Pages up to this length are handed to the runtime whole, and it alone knows when they are gone. */
 const SMALL_BYTES = 64 << 10;
-/** The part of the budget that large pages leave to small ones. */
+/** The part of the budget that is open to large pages: up to the first of them they are whole. */
+const WHOLE_SHARE = 0.5;
 const LARGE_SHARE = 0.75;
+/** What is left of a whole page when there are many. */
+const LARGE_BYTES = 1 << 20;
 /** Bytes handed to the connection at a time. */
 const PIECE_BYTES = 256 << 10;
 /** A reader that takes no piece for this long is cut off. */
@@ -38,8 +41,11 @@ export class PageBodies {
    */
   take(wanted: number): number {
     const whole = Math.min(wanted, PAGE_BYTES);
-    if (this.#fits(whole, whole > SMALL_BYTES ? LARGE_SHARE : 1)) return whole;
-    if (whole > SMALL_BYTES && this.#fits(SMALL_BYTES, 1)) return SMALL_BYTES;
+    if (whole > LARGE_BYTES && this.#budget.take(whole, WHOLE_SHARE)) return whole;
+    const large = Math.min(wanted, LARGE_BYTES);
+    if (large > SMALL_BYTES && this.#fits(large, LARGE_SHARE)) return large;
+    const small = Math.min(wanted, SMALL_BYTES);
+    if (this.#fits(small, 1)) return small;
     throw new Overloaded(TOO_MUCH);
   }
 
@@ -56,7 +62,10 @@ export class PageBodies {
   bodyOf(bytes: Uint8Array<ArrayBuffer>, release: () => void = () => {}): Body {
     const { length } = bytes;
     if (length <= SMALL_BYTES) return bytes;
-    if (!this.#fits(length, 1)) throw new Overloaded(TOO_MUCH);
+    if (!this.#fits(length, 1)) {
+      release();
+      throw new Overloaded(TOO_MUCH);
+    }
     let page: Uint8Array<ArrayBuffer> | undefined = bytes;
     let sent = 0;
     let controller: ReadableStreamDefaultController<Uint8Array>;

@@ -10,15 +10,22 @@ import { concatenate, RecentBytes } from "./recent_bytes.ts";
 import { readSegments, scanSegments } from "./segments.ts";
 import type { StreamState } from "./stream_state.ts";
 
-/** A catch-up answer is at most about this long; a larger JSON message comes whole. Bytes. */
-export const PAGE_BYTES = 1 << 20;
+/**
+ * A catch-up answer is at most about this long; a larger JSON message comes whole. What a page costs
+ * besides its bytes (a request, a look, a COPY) is as much as a third of a mebibyte does. Bytes.
+ */
+export const PAGE_BYTES = 4 << 20;
+/** ... where nothing else is done while it is loaded, because the database runs on this thread. */
+const PAGE_BYTES_ALONE = 1 << 20;
 /** From here on a load is worth planning a COPY for: measured, see docs/performance.md. */
 const LARGE_LOAD_BYTES = 16 << 10;
-const READ_AHEAD_PAGES = 2;
 /** Loads under way, beyond which nothing is read ahead: those who wait come first. */
 const MOST_READ_AHEADS = 3;
-/** Pages kept for readers who replay the same stream at about the same time. */
-const COLD_BYTES = 8 << 20;
+/**
+ * Pages kept for readers who replay the same stream at about the same time. One load, which is a page
+ * and the rest of its last segment, has to be a third of this at most, or it is not kept.
+ */
+const COLD_BYTES = 16 << 20;
 
 /** Stored bytes `[start, end)`. Views of shared memory: never to be written to. */
 export interface Page {
@@ -66,6 +73,7 @@ export class Reader {
   readonly #holds = new Holds();
   readonly #cold = new RecentBytes(COLD_BYTES, this.#holds);
   readonly #lineages: Lineages;
+  readonly #pageBytes: number;
   /** Half of the connections: a thousand cold readers must not keep appends from theirs. */
   readonly #lanes: Lanes;
   /** Loads under way, shared by all who want the same. */
@@ -75,6 +83,7 @@ export class Reader {
     this.#database = database;
     this.#recent = recent;
     this.#lineages = new Lineages(database);
+    this.#pageBytes = database.concurrency > 1 ? PAGE_BYTES : PAGE_BYTES_ALONE;
     this.#lanes = new Lanes(Math.max(1, database.concurrency >> 1), MOST_WAITING);
   }
 
@@ -86,7 +95,7 @@ export class Reader {
   }
 
   /**
-   * The page that begins at `start`, `limit` bytes or the rest of the stream.
+   * The page that begins at `start`, `most` bytes or the rest of the stream.
    * @throws Refused `not_found` when the stream is being reaped, `invalid` when `start` is beyond
    * the tail or inside a JSON message
    */
@@ -94,8 +103,9 @@ export class Reader {
     stream: StreamState,
     start: number,
     extent: Extent = stream,
-    limit = PAGE_BYTES,
+    most = PAGE_BYTES,
   ): Promise<Page> {
+    const limit = Math.min(most, this.#pageBytes);
     const atHand = this.pageAtHand(stream, start, extent, limit);
     if (atHand !== null) return atHand;
     const { tail, closed } = extent;
@@ -106,9 +116,8 @@ export class Reader {
       ? await this.#messages(stream, start, tail, limit)
       : await this.#range(stream, { start, stop: Math.min(tail, start + limit), tail });
     const end = start + bytes.length;
-    if (end - start > LARGE_LOAD_BYTES) {
-      this.#readAhead(stream, { start, stop: end, tail }).catch(() => {});
-    }
+    // Whoever asks for bytes that cannot be had asks again, and is told why.
+    if (end - start > LARGE_LOAD_BYTES) this.#readAhead(stream, end, tail).catch(() => {});
     const release = () => this.#holds.release(bytes);
     return { start, end, bytes, upToDate: end === tail, closed: closed && end === tail, release };
   }
@@ -163,11 +172,12 @@ export class Reader {
     const parts: Uint8Array[] = [];
     let reach = start;
     // A whole page is loaded even where a part of it is kept: the next one will want the rest.
-    const most = stop - start < PAGE_BYTES ? stop : Math.min(tail, stop + PAGE_BYTES);
+    const page = this.#pageBytes;
+    const most = stop - start < page ? stop : Math.min(tail, stop + page);
     for (const { id, stop: end } of await this.#lineages.pieces(stream, start, most)) {
       while (reach < Math.min(end, stop) && parts.length < MOST_PARTS) {
         const part = this.#kept(id, reach, Math.min(end, stop)) ??
-          await this.#load(id, reach, Math.min(end, Math.max(stop, reach + PAGE_BYTES)));
+          await this.#load(id, reach, Math.min(end, Math.max(stop, reach + page)));
         parts.push(part.subarray(0, stop - reach));
         reach += parts.at(-1)!.length;
       }
@@ -180,26 +190,19 @@ export class Reader {
   }
 
   /**
-   * Whoever got a large page and not the last one will want the next: it comes while this one is
-   * sent, and so does the one after it, unless segments are so tiny that a load is less than a page.
+   * Whoever got a large page and not the last one will want the next: PostgreSQL is at work on it
+   * while this one is sent.
    */
-  async #readAhead(stream: StreamState, { stop: start, tail }: Wanted): Promise<void> {
-    const wanted = Math.min(tail, start + READ_AHEAD_PAGES * PAGE_BYTES);
-    const most = Math.min(tail, wanted + PAGE_BYTES);
+  async #readAhead(stream: StreamState, start: number, tail: number): Promise<void> {
+    const most = Math.min(tail, start + 2 * this.#pageBytes);
     let reach = start;
     for (const { id, stop } of await this.#lineages.pieces(stream, start, most)) {
-      while (reach < Math.min(stop, wanted)) {
-        const kept = Math.max(this.#recent.reach(id, reach), this.#cold.reach(id, reach));
-        if (kept > reach) {
-          reach = kept;
-          continue;
-        }
-        const end = Math.min(stop, reach + PAGE_BYTES);
-        if (end - reach <= LARGE_LOAD_BYTES || this.#loads.size >= MOST_READ_AHEADS) return;
-        const bytes = await this.#load(id, reach, end);
-        reach += bytes.length;
-        this.#holds.release(bytes);
-      }
+      reach = Math.max(this.#recent.reach(id, reach), this.#cold.reach(id, reach));
+      if (reach >= start + this.#pageBytes) return;
+      if (reach >= stop) continue;
+      const end = Math.min(stop, reach + this.#pageBytes);
+      if (end - reach <= LARGE_LOAD_BYTES || this.#loads.size >= MOST_READ_AHEADS) return;
+      return this.#holds.release(await this.#load(id, reach, end));
     }
   }
 

@@ -57,7 +57,7 @@ export class RecentBytes {
   }
 
   #add(id: number, position: number, bytes: Uint8Array, adopted: boolean): void {
-    if (bytes.length === 0 || bytes.length > this.#capacity / 4) return;
+    if (bytes.length === 0 || bytes.length > this.#capacity / 3) return;
     let stream = this.#streams.get(id);
     if (stream === undefined) {
       stream = { id, runs: [] };

@@ -136,7 +136,7 @@ Deno.test("the least recently used goes first", () => {
 });
 
 Deno.test("what would push everything else out is not kept", () => {
-  const recent = new RecentBytes(4000);
+  const recent = new RecentBytes(3000);
   add(recent, 1, 0, 1001);
   assert.equal(recent.size, 0);
   add(recent, 1, 0, 1000);
