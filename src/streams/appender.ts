@@ -8,7 +8,7 @@ import type { Database } from "../storage/database.ts";
 import type { Hub } from "../wakeups/hub.ts";
 import type { Wakeups } from "../wakeups/wakeups.ts";
 import type { AppendRequest } from "./decide.ts";
-import { commitAppends, type CommitResult, type WrittenBytes } from "./group_commit.ts";
+import { commitAppends, type WrittenBytes } from "./group_commit.ts";
 import type { Looks } from "./looks.ts";
 import { loadProducers } from "./producers.ts";
 import type { RecentBytes } from "./recent_bytes.ts";
@@ -19,7 +19,7 @@ import { type StreamState, unusable } from "./stream_state.ts";
 const MOST_COMMITS = 3;
 /** Body bytes in one commit, about. */
 const COMMIT_BYTES = 8 << 20;
-/** ... where nothing else is done meanwhile. */
+/** ... where nothing else is done meanwhile, because the database runs on this thread. */
 const COMMIT_BYTES_ALONE = 2 << 20;
 /** Appends that may wait on this node before new ones are turned away. */
 const MOST_WAITING = 20_000;
@@ -49,8 +49,6 @@ export interface AppenderParts {
 
 export class Appender {
   readonly #parts: AppenderParts;
-  /** The database runs on this thread: nothing else happens while it commits. */
-  readonly #alone: boolean;
   readonly #commitLanes: number;
   readonly #commitBytes: number;
   /** Least recently used first. */
@@ -69,8 +67,7 @@ export class Appender {
   constructor(parts: AppenderParts) {
     this.#parts = parts;
     this.#budget = new Budget(parts.waitingBytes);
-    this.#alone = parts.database.kind === "embedded";
-    this.#commitBytes = this.#alone ? COMMIT_BYTES_ALONE : COMMIT_BYTES;
+    this.#commitBytes = parts.database.concurrency > 1 ? COMMIT_BYTES : COMMIT_BYTES_ALONE;
     this.#commitLanes = Math.min(MOST_COMMITS, parts.database.concurrency);
   }
 
@@ -85,26 +82,13 @@ export class Appender {
       return Promise.reject(new Overloaded("too many appends wait for the database"));
     }
     return new Promise<AppendOutcome>((resolve, reject) => {
-      const gone = () => {
-        this.#waiting--;
-        this.#budget.give(size);
-        queue.bytes -= size;
-      };
-      queue.waiting.push({
-        request,
-        mayPark: request.producer !== null,
-        resolve: (outcome) => {
-          gone();
-          resolve(outcome);
-        },
-        reject: (error) => {
-          gone();
-          reject(error);
-        },
-      });
+      queue.waiting.push({ request, mayPark: request.producer !== null, resolve, reject });
       if (queue.parked.length > 0) this.#unpark(queue);
       this.#list(queue);
-      this.#leave();
+    }).finally(() => {
+      this.#waiting--;
+      this.#budget.give(size);
+      queue.bytes -= size;
     });
   }
 
@@ -149,6 +133,7 @@ export class Appender {
     queue.listed = true;
     if (queue.stream === null || queue.unknownProducers().length > 0) this.#unloaded.push(queue);
     else (queue.bytes > SMALL_BYTES ? this.#large : this.#small).push(queue);
+    this.#leave();
   }
 
   get #mayCommit(): boolean {
@@ -171,15 +156,7 @@ export class Appender {
       (largeToo ? this.#large.shift() : undefined);
   }
 
-  /**
-   * Has what waits leave, after a turn of the event loop in which more may join it.
-   * @param answered appends of a commit that is done and about to be answered. When as many wait
-   * already, they leave at once: the database works while this thread answers.
-   */
-  #leave(answered = Infinity): void {
-    if (!this.#alone && this.#waits(answered)) {
-      while (this.#mayCommit) this.#commit();
-    }
+  #leave(): void {
     const mayLeave = this.#mayCommit ||
       (this.#unloaded.length > 0 && this.#loads === 0);
     if (this.#leaving || !mayLeave) return;
@@ -189,19 +166,6 @@ export class Appender {
       if (this.#unloaded.length > 0 && this.#loads === 0) this.#load();
       while (this.#mayCommit) this.#commit();
     });
-  }
-
-  /** Whether so many appends are ready to leave. */
-  #waits(count: number): boolean {
-    if (count > this.#waiting) return false;
-    let ready = 0;
-    for (const queues of [this.#small, this.#large]) {
-      for (const queue of queues) {
-        ready += queue.waiting.length;
-        if (ready >= count) return true;
-      }
-    }
-    return false;
   }
 
   #load(): void {
@@ -253,7 +217,6 @@ export class Appender {
       queue.listed = false;
       if (queue.stream === null || queue.unknownProducers().length > 0) {
         this.#list(queue);
-        this.#leave();
         continue;
       }
       queue.busy = true;
@@ -268,32 +231,23 @@ export class Appender {
     writes.sort((a, b) => a.stream.id - b.stream.id);
     this.#commits++;
     this.#largeCommits += large;
-    void this.#carryOut(writes).then((answers) => {
+    this.#commitWrites(writes).catch((error) => {
+      for (const write of writes) {
+        // Whether it was written is not known: neither is the state.
+        write.queue.forget(null);
+        for (const [append] of write.answers) append.reject(error);
+      }
+    }).finally(() => {
       this.#commits--;
       this.#largeCommits -= large;
-      this.#release(queues, answers.length);
-      for (const answer of answers) answer();
+      this.#release(queues);
     });
   }
 
-  /** Resolves with how to answer each append, which is left to the caller. */
-  async #carryOut(writes: readonly StreamWrite[]): Promise<(() => void)[]> {
-    try {
-      return this.#settle(writes, await commitAppends(this.#parts.database, writes));
-    } catch (error) {
-      // Whether it was written is not known: neither is the state.
-      for (const write of writes) write.queue.forget(null);
-      return writes.flatMap((write) => write.answers.map(([append]) => () => append.reject(error)));
-    }
-  }
-
-  #settle(
-    writes: readonly StreamWrite[],
-    { refused, moved, written }: CommitResult,
-  ): (() => void)[] {
+  async #commitWrites(writes: StreamWrite[]): Promise<void> {
     const { hub, wakeups, recent, onWritten } = this.#parts;
     const changed: number[] = [];
-    const answers: (() => void)[] = [];
+    const { refused, moved, written } = await commitAppends(this.#parts.database, writes);
     for (const write of writes) {
       const { id } = write.stream;
       if (refused.has(id)) {
@@ -316,11 +270,10 @@ export class Appender {
         changed.push(id);
       }
       for (const [append, outcome] of write.answers) {
-        answers.push(() => append.resolve(shift === 0 ? outcome : shifted(outcome, shift)));
+        append.resolve(shift === 0 ? outcome : shifted(outcome, shift));
       }
     }
     if (changed.length > 0) onWritten(changed);
-    return answers;
   }
 
   #take(queue: StreamQueue): void {
@@ -328,12 +281,12 @@ export class Appender {
     queue.busy = true;
   }
 
-  #release(queues: StreamQueue[], answered = Infinity): void {
+  #release(queues: StreamQueue[]): void {
     for (const queue of queues) {
       queue.busy = false;
       this.#list(queue);
     }
-    this.#leave(answered);
+    this.#leave();
   }
 
   #park(queue: StreamQueue, write: StreamWrite): void {
@@ -345,7 +298,6 @@ export class Appender {
       queue.parked = queue.parked.filter((append) => !late.includes(append));
       queue.waiting.push(...late);
       this.#list(queue);
-      this.#leave();
     }, PARK_MS);
   }
 

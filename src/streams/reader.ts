@@ -69,8 +69,8 @@ interface Load {
 export class Reader {
   readonly #database: Database;
   readonly #recent: RecentBytes;
-  /** What catch-up loads, apart: one long replay must not drive out what followers wait for. */
   readonly #holds = new Holds();
+  /** What catch-up loads, apart: one long replay must not drive out what followers wait for. */
   readonly #cold = new RecentBytes(COLD_BYTES, this.#holds);
   readonly #lineages: Lineages;
   readonly #pageBytes: number;
@@ -83,7 +83,7 @@ export class Reader {
     this.#database = database;
     this.#recent = recent;
     this.#lineages = new Lineages(database);
-    this.#pageBytes = database.concurrency > 1 ? PAGE_BYTES : PAGE_BYTES_ALONE;
+    this.#pageBytes = database.kind === "embedded" ? PAGE_BYTES_ALONE : PAGE_BYTES;
     this.#lanes = new Lanes(Math.max(1, database.concurrency >> 1), MOST_WAITING);
   }
 

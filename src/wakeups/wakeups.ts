@@ -39,7 +39,7 @@ export class Wakeups {
 
   /**
    * There is nobody to wake: an embedded database has this one node, and a node that listens hears
-   * the others. One alone would send 300 hints a second to itself, a twentieth of what it does.
+   * the others. One alone would send up to 300 hints a second to itself.
    * Should it be deaf without knowing it, its hints are lost hints, as below.
    */
   get #alone(): boolean {
