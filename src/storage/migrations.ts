@@ -1349,4 +1349,49 @@ end\n\
 $$;\n\
 ",
   },
+  {
+    index: 6,
+    name: "0006_commits_of_one_stream",
+    hash: "918c7bad0f31f4e2e44ed6fc2b904069e229b95f195e99ff3819da66b9b6dcaf",
+    sql: "-- A group commit of one stream and at most one segment, without producers: what most commits are.\n\
+-- Rows are written as they are instead of being joined out of seventeen arrays, which takes 40 µs\n\
+-- less of the 90 that a commit takes beyond its round trip and its fsync.\n\
+create function penstock.commit_append(\n\
+  id bigint, expected bigint, floats_from bigint, new_tail bigint, closes boolean, seq text,\n\
+  at bigint, bytes bytea\n\
+) returns table (changed_id bigint, moved boolean, stream penstock.stream_states)\n\
+language plpgsql\n\
+set plan_cache_mode = force_generic_plan\n\
+set enable_seqscan = off\n\
+as $$\n\
+begin\n\
+  perform pg_advisory_xact_lock(penstock.lock_key(commit_append.id));\n\
+\n\
+  -- As in commit_appends.\n\
+  update penstock.streams s\n\
+  set tail = new_tail,\n\
+      version = s.version + 1,\n\
+      closed = s.closed or closes,\n\
+      last_seq = coalesce(seq, s.last_seq),\n\
+      last_access = case when s.ttl_seconds is null then s.last_access else clock_timestamp() end\n\
+  where s.id = commit_append.id and s.version = expected and s.state = 0\n\
+    and (s.expires_at is null or s.expires_at > statement_timestamp())\n\
+    and (s.ttl_seconds is null\n\
+      or s.last_access + make_interval(secs => s.ttl_seconds * 1.1) > statement_timestamp());\n\
+\n\
+  if not found then\n\
+    return query select * from penstock.commit_appends(\n\
+      array[id], array[expected], array[true], array[floats_from], array[new_tail], array[closes],\n\
+      array[seq],\n\
+      array_remove(array[case when bytes is not null then id end], null), array[at], array[0],\n\
+      array[length(bytes)], bytes,\n\
+      '{}', '{}', '{}', '{}', '{}');\n\
+  elsif bytes is not null then\n\
+    insert into penstock.segments (stream_id, position, data)\n\
+    values (commit_append.id, at, bytes);\n\
+  end if;\n\
+end\n\
+$$;\n\
+",
+  },
 ];

@@ -77,9 +77,9 @@ Deno.test("appends of two nodes", async (t) => {
       assert.deepEqual(tails.slice(0, 4), [6, 12, 16, 22]);
       for (const { counts } of [one, other]) {
         assert.deepEqual([...counts.statements.keys()].filter((name) => name !== "pg_notify"), [
-          "commit_appends",
+          "commit_append",
         ]);
-        assert.equal(counts.statements.get("commit_appends"), 5);
+        assert.equal(counts.statements.get("commit_append"), 5);
       }
       for (const node of [one, other]) {
         assert.equal(await textOf(node), "ab" + "one;other;".repeat(5));
