@@ -19,11 +19,13 @@ export const PAGE_BYTES = 4 << 20;
 const PAGE_BYTES_ALONE = 1 << 20;
 /** From here on a load is worth planning a COPY for: measured, see docs/performance.md. */
 const LARGE_LOAD_BYTES = 16 << 10;
+/** A page may end where a load does: to join it with the next would copy both, for every reader. */
+const ENOUGH_BYTES = 512 << 10;
 /** Loads under way, beyond which nothing is read ahead: those who wait come first. */
 const MOST_READ_AHEADS = 3;
 /**
  * Pages kept for readers who replay the same stream at about the same time. One load, which is a page
- * and the rest of its last segment, has to be a third of this at most, or it is not kept.
+ * or a longer segment, has to be a third of this at most, or it is not kept.
  */
 const COLD_BYTES = 16 << 20;
 
@@ -150,7 +152,7 @@ export class Reader {
     tail: number,
     limit: number,
   ): Promise<Uint8Array> {
-    const lead = start > 0 ? 1 : 0;
+    const lead = start > 0 && !await this.#knownBoundary(stream, start) ? 1 : 0;
     let stop = Math.min(tail, start + limit);
     while (true) {
       const bytes = await this.#range(stream, { start: start - lead, stop, tail });
@@ -167,7 +169,16 @@ export class Reader {
     }
   }
 
-  /** At least one byte of `[start, stop)`, all of it as a rule; held. */
+  /** Whether the byte before `start` is at hand, and ends a message. */
+  async #knownBoundary(stream: StreamState, start: number): Promise<boolean> {
+    for (const { id } of await this.#lineages.pieces(stream, start - 1, start)) {
+      const byte = this.#recent.get(id, start - 1, start) ?? this.#cold.view(id, start - 1, start);
+      return byte?.[0] === MESSAGE_END;
+    }
+    return false;
+  }
+
+  /** Bytes from `start` on, up to `stop`: all of them, or as many as come without a copy; held. */
   async #range(stream: StreamState, { start, stop, tail }: Wanted): Promise<Uint8Array> {
     const parts: Uint8Array[] = [];
     let reach = start;
@@ -180,6 +191,10 @@ export class Reader {
           await this.#load(id, reach, Math.min(end, Math.max(stop, reach + page)));
         parts.push(part.subarray(0, stop - reach));
         reach += parts.at(-1)!.length;
+        const enough = Math.min(ENOUGH_BYTES, stop - start >> 1);
+        if (parts.length === 1 && reach - start >= enough && enough > LARGE_LOAD_BYTES) {
+          return parts[0]!;
+        }
       }
     }
     if (parts.length === 1) return parts[0]!;
@@ -198,7 +213,7 @@ export class Reader {
     let reach = start;
     for (const { id, stop } of await this.#lineages.pieces(stream, start, most)) {
       reach = Math.max(this.#recent.reach(id, reach), this.#cold.reach(id, reach));
-      if (reach >= start + this.#pageBytes) return;
+      if (reach >= start + (this.#pageBytes >> 1)) return;
       if (reach >= stop) continue;
       const end = Math.min(stop, reach + this.#pageBytes);
       if (end - reach <= LARGE_LOAD_BYTES || this.#loads.size >= MOST_READ_AHEADS) return;
@@ -210,7 +225,7 @@ export class Reader {
   #kept(id: number, start: number, stop: number): Uint8Array | null {
     const recent = this.#recent.get(id, start, stop);
     if (recent !== null) return recent;
-    const cold = this.#cold.get(id, start, stop);
+    const cold = this.#cold.view(id, start, stop);
     if (cold !== null) this.#holds.hold(cold);
     return cold;
   }

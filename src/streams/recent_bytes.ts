@@ -112,6 +112,15 @@ export class RecentBytes {
     return concatenate(views);
   }
 
+  /** The same as far as it takes no copy: of one buffer. */
+  view(id: number, start: number, end: number): Uint8Array | null {
+    const runs = this.#streams.get(id)?.runs;
+    const run = runs?.[lastStartingBy(runs, start)];
+    if (run === undefined || run.start + run.length <= start) return null;
+    this.#touch(run);
+    return view(run, start, end);
+  }
+
   /** How far the bytes from `position` on are here: `position` itself when none are. */
   reach(id: number, position: number): number {
     const runs = this.#streams.get(id)?.runs ?? [];

@@ -6,10 +6,12 @@ import { concatenate } from "./recent_bytes.ts";
 /** Tiny segments are many: a load ends here too. */
 const MOST_SEGMENTS = 8192;
 
+/** The length of bytes that are stored apart is known without reading them. */
 const SCAN = `select s.position, s.data from penstock.segments s
   where s.stream_id = $1 and s.position < $3 and s.position >= coalesce(
     (select max(f.position) from penstock.segments f
       where f.stream_id = $1 and f.position <= $2), $2)
+    and (s.position <= $2 or s.position + length(s.data) <= $3)
   order by s.position limit ${MOST_SEGMENTS}`;
 
 /** Whole segments, one after another: from the one that holds the range's start. */
@@ -36,7 +38,10 @@ export async function readSegments(
   return holding(start, { first: row.first, bytes: row.data });
 }
 
-/** The same for many bytes, see `Database.scan`. */
+/**
+ * The same for many bytes, see `Database.scan`. Ends where a segment does: at `stop` or before it,
+ * or behind the segment that holds `start`.
+ */
 export async function scanSegments(
   database: Database,
   id: number,

@@ -45,10 +45,14 @@ async function onPostgres(test: (rig: Rig) => Promise<void>): Promise<void> {
   }
 }
 
-async function create(streams: Streams, path: string, body = new Uint8Array(0)): Promise<void> {
+async function create(
+  streams: Streams,
+  path: string,
+  { contentType = OCTETS }: { contentType?: string } = {},
+): Promise<void> {
   const { kind } = await streams.create({
-    ...{ path, contentType: OCTETS, ttlSeconds: null, expiresAtMs: null, closed: false },
-    ...{ body, fork: null },
+    ...{ path, contentType, ttlSeconds: null, expiresAtMs: null, closed: false },
+    ...{ body: new Uint8Array(0), fork: null },
   });
   assert.equal(kind, "created");
 }
@@ -162,11 +166,38 @@ Deno.test("a page reads the segments it is made of, wherever in the stream it li
     const { database: counting, counts: cold } = counted(database);
     const other = new Streams(counting, { report: () => {} });
     const page = await other.page(stream, 100 * 1024 + 500, 64 << 10);
-    assert.equal(page.bytes.length, 64 << 10);
-    // The page, and the one that is read ahead for whoever wants more.
-    assert.ok(cold.rows >= 65 && cold.rows <= 66, `${cold.rows} rows`);
+    assert.equal(page.end, 164 * 1024, "it ends where a segment does");
+    // And the one that is read ahead for whoever wants more.
+    assert.ok(cold.rows >= 64 && cold.rows <= 65, `${cold.rows} rows`);
+    assert.equal(cold.statements.get("read_segments"), undefined);
     assert.equal(counts.rows, 0);
   }));
+
+for (const contentType of [OCTETS, "application/json"]) {
+  Deno.test(`a catch-up of ${contentType} loads each segment once, however long they are`, () =>
+    onPostgres(async ({ streams, database }) => {
+      await create(streams, "a", { contentType });
+      // A string of a JSON stream is stored with its end.
+      const length = 900_000;
+      const body = contentType === OCTETS
+        ? new Uint8Array(length)
+        : new TextEncoder().encode(JSON.stringify("x".repeat(length - 3)));
+      for (let n = 0; n < 24; n++) await append(streams, "a", { body, contentType });
+      const { database: counting, counts: cold } = counted(database);
+      const other = new Streams(counting, { report: () => {} });
+      const stream = await other.open("a");
+      const ends = [];
+      for (let at = 0; at < stream.tail;) {
+        const page = await other.page(stream, at, 4 << 20);
+        ends.push(at = page.end);
+        page.release?.();
+      }
+      const perPage = Math.floor((4 << 20) / length);
+      assert.deepEqual(ends, Array.from({ length: 6 }, (_, n) => (n + 1) * perPage * length));
+      assert.equal(cold.rows, 24);
+      assert.equal(cold.statements.get("read_segments"), undefined);
+    }));
+}
 
 Deno.test("embedded: one fsync a commit, however many appends are in it", async () => {
   const dataDir = fs.mkdtempSync(join(tmpdir(), "penstock-costs-"));
