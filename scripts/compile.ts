@@ -12,6 +12,7 @@ import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { DENO_FLAGS } from "../src/platform.ts";
 import manifest from "../deno.json" with { type: "json" };
 
 const ROOT = resolve(import.meta.dirname!, "..");
@@ -86,7 +87,8 @@ function compileWithDeno(
   { target, outfile }: Compilation,
   { patient }: { patient: boolean },
 ): boolean {
-  const args = ["compile", "--allow-all", "--unstable-net", "--no-check", "--output", outfile];
+  const flags = ["--allow-all", "--unstable-net", "--no-check", ...DENO_FLAGS];
+  const args = ["compile", ...flags, "--output", outfile];
   if (target !== undefined) args.push("--target", target);
   const done = spawnSync(denoCommand(), [...args, "main.ts"], {
     cwd: ROOT,

@@ -1,6 +1,12 @@
 /** What this process runs on. One of the few files that may name a runtime. */
 import process from "node:process";
 
+/**
+ * For whoever runs this program on Deno. V8 keeps 48 MiB of room for young objects, and a server's
+ * die sooner: with a quarter of it appends cost the same, and a node takes 25 MiB less.
+ */
+export const DENO_FLAGS: readonly string[] = ["--v8-flags=--max-semi-space-size=4"];
+
 /** `Deno 2.9.6`, `Bun 1.4.5`. */
 export function runtimeName(): string {
   if (typeof Deno !== "undefined") return `Deno ${Deno.version.deno}`;
@@ -13,7 +19,7 @@ export function selfCommand(): { readonly command: string; readonly args: readon
   if (typeof Deno !== "undefined") {
     if (Deno.build.standalone) return { command, args: [] };
     // To share a port is not stable in Deno yet; compiled ones have this built in.
-    return { command, args: ["run", "-A", "--unstable-net", Deno.mainModule] };
+    return { command, args: ["run", "-A", ...DENO_FLAGS, "--unstable-net", Deno.mainModule] };
   }
   // Bun's compiled programs live in a file system of their own.
   const compiled = Bun.main.startsWith("/$bunfs/") || /^[A-Z]:[\\/]~BUN/i.test(Bun.main);

@@ -8,6 +8,7 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { promisify } from "node:util";
+import { DENO_FLAGS } from "../../src/platform.ts";
 
 const ROOT = join(import.meta.dirname ?? ".", "../..");
 const START_LIMIT_MS = 60_000;
@@ -142,7 +143,10 @@ async function commandOf(
   switch (runtime) {
     case "deno": {
       const before = preload === undefined ? [] : ["--preload", preload];
-      return { command: process.execPath, args: ["run", "-A", ...before, "main.ts"] };
+      return {
+        command: process.execPath,
+        args: ["run", "-A", ...DENO_FLAGS, ...before, "main.ts"],
+      };
     }
     case "bun":
       return { command: await bunExecutable(), args: ["run", "main.ts"] };
