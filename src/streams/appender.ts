@@ -4,7 +4,7 @@
  */
 import { Budget } from "../budget.ts";
 import { Overloaded } from "../outcome.ts";
-import type { Database } from "../storage/database.ts";
+import { type Database, NoAnswer } from "../storage/database.ts";
 import type { Hub } from "../wakeups/hub.ts";
 import type { Wakeups } from "../wakeups/wakeups.ts";
 import type { AppendRequest } from "./decide.ts";
@@ -59,6 +59,8 @@ export class Appender {
   #large: StreamQueue[] = [];
   #unloaded: StreamQueue[] = [];
   #commits = 0;
+  /** Commits that have left so far. */
+  #left = 0;
   #largeCommits = 0;
   #loads = 0;
   #leaving = false;
@@ -82,7 +84,8 @@ export class Appender {
       return Promise.reject(new Overloaded("too many appends wait for the database"));
     }
     return new Promise<AppendOutcome>((resolve, reject) => {
-      queue.waiting.push({ request, mayPark: request.producer !== null, resolve, reject });
+      const mayPark = request.producer !== null;
+      queue.waiting.push({ request, came: this.#left, mayPark, resolve, reject });
       if (queue.parked.length > 0) this.#unpark(queue);
       this.#list(queue);
     }).finally(() => {
@@ -231,17 +234,33 @@ export class Appender {
     writes.sort((a, b) => a.stream.id - b.stream.id);
     this.#commits++;
     this.#largeCommits += large;
+    const number = ++this.#left;
     this.#commitWrites(writes).catch((error) => {
       for (const write of writes) {
         // Whether it was written is not known: neither is the state.
         write.queue.forget(null);
         for (const [append] of write.answers) append.reject(error);
       }
+      if (error instanceof NoAnswer) this.#giveUp(queues, number, error);
     }).finally(() => {
       this.#commits--;
       this.#largeCommits -= large;
       this.#release(queues);
     });
+  }
+
+  /**
+   * A commit had its whole time. Who waited for its end, or for a place since before it left, has
+   * waited as long: nobody waits for two.
+   */
+  #giveUp(behind: readonly StreamQueue[], number: number, error: NoAnswer): void {
+    for (const queue of behind) for (const append of queue.waiting.splice(0)) append.reject(error);
+    for (const queue of [...this.#small, ...this.#large, ...this.#unloaded]) {
+      const late = queue.waiting.filter((append) => append.came < number);
+      if (late.length === 0) continue;
+      queue.waiting = queue.waiting.filter((append) => append.came >= number);
+      for (const append of late) append.reject(error);
+    }
   }
 
   async #commitWrites(writes: StreamWrite[]): Promise<void> {

@@ -18,6 +18,8 @@ export type AppendOutcome = Appended | Refusal;
 /** One append that waits for its commit. */
 export interface WaitingAppend {
   readonly request: AppendRequest;
+  /** How many commits had left when it came. */
+  readonly came: number;
   /** Parsed once, however often it is decided. */
   stored?: StoredBody;
   /** Whether it may still wait for the sequence numbers before its own. */

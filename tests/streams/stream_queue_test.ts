@@ -34,7 +34,7 @@ function waiting(parts: Partial<AppendRequest> | string, mayPark = true): Waitin
     producer: null,
     ...(typeof parts === "string" ? {} : parts),
   };
-  return { request, mayPark, resolve: () => {}, reject: () => {} };
+  return { request, came: 0, mayPark, resolve: () => {}, reject: () => {} };
 }
 
 /** An append of a producer, its body saying which: `p1.0;`. */

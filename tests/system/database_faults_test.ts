@@ -11,7 +11,7 @@ import { append, createStream, readAll } from "../support/http.ts";
 import { freshDatabase, startOwnPostgres } from "../support/postgres.ts";
 import { type RunningServer, startServer } from "../support/server.ts";
 import { Proxy } from "./proxy.ts";
-import { eventually, expectError, expectStatus, produce, within } from "./support.ts";
+import { eventually, expectError, expectStatus, pause, produce, within } from "./support.ts";
 
 const TIMEOUT = ["--database-timeout", "1s"];
 /** The timeout, the driver's half second, and time to say so on a busy machine. */
@@ -178,6 +178,41 @@ Deno.test("a table that is locked for long: statement timeouts, 503 for every re
     release.resolve();
     await holding;
     await expectRecovered(prepared);
+  });
+});
+
+Deno.test("who waits behind a commit that has its whole time is answered with it", async () => {
+  await withNode([], async ({ node, admin }) => {
+    const [held, free] = [await createStream(node.url), await createStream(node.url)];
+    const locked = Promise.withResolvers<void>();
+    const release = Promise.withResolvers<void>();
+    const holding = admin.begin(async (transaction) => {
+      const path = new URL(held).pathname.replace("/v1/stream/", "");
+      await transaction`select from penstock.streams where path = ${path} for update`;
+      locked.resolve();
+      await release.promise;
+    });
+    await locked.promise;
+    await using _ = { [Symbol.asyncDispose]: () => (release.resolve(), holding) };
+    const answered = async (url: string) => {
+      const response = await fetch(url, { method: "POST", headers: plain, body: "x" });
+      await response.body?.cancel();
+      return { status: response.status, at: performance.now() };
+    };
+    const first = answered(held);
+    await pause(500);
+    const behind = [answered(held), answered(held)];
+    assert.equal((await answered(free)).status, 204, "another stream's goes on");
+    const { status, at } = await first;
+    assert.equal(status, 503);
+    for (const late of await Promise.all(behind)) {
+      assert.equal(late.status, 503);
+      // A commit of its own would have taken a second more.
+      assert.ok(late.at - at < 500, `${late.at - at} ms later`);
+    }
+    release.resolve();
+    await holding;
+    assert.equal((await answered(held)).status, 204);
   });
 });
 
