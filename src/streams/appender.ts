@@ -12,6 +12,7 @@ import { commitAppends, type WrittenBytes } from "./group_commit.ts";
 import type { Looks } from "./looks.ts";
 import { loadProducers } from "./producers.ts";
 import type { RecentBytes } from "./recent_bytes.ts";
+import { UseOrder } from "./use_order.ts";
 import { type AppendOutcome, StreamQueue, type StreamWrite } from "./stream_queue.ts";
 import { type StreamState, unusable } from "./stream_state.ts";
 
@@ -51,8 +52,8 @@ export class Appender {
   readonly #parts: AppenderParts;
   readonly #commitLanes: number;
   readonly #commitBytes: number;
-  /** Least recently used first. */
   readonly #queues = new Map<string, StreamQueue>();
+  readonly #used = new UseOrder<StreamQueue>();
   readonly #budget: Budget;
   /** Queues that may leave: those with little to write, and the others. */
   #small: StreamQueue[] = [];
@@ -116,17 +117,21 @@ export class Appender {
     if (queue === undefined) {
       queue = new StreamQueue(path);
       if (this.#queues.size >= MOST_QUEUES) this.#forgetIdle();
-    } else {
-      this.#queues.delete(path);
+      this.#queues.set(path, queue);
     }
-    this.#queues.set(path, queue);
+    this.#used.use(queue);
     return queue;
   }
 
   #forgetIdle(): void {
-    for (const [path, queue] of this.#queues) {
-      if (queue.idle) this.#queues.delete(path);
+    for (let queue = this.#used.oldest; queue !== null;) {
       if (this.#queues.size < MOST_QUEUES * 0.9) return;
+      const { newer } = queue;
+      if (queue.idle) {
+        this.#queues.delete(queue.path);
+        this.#used.remove(queue);
+      }
+      queue = newer;
     }
   }
 

@@ -3,12 +3,14 @@
  * ids are never used twice, so what is here is true for ever: it can be forgotten, not stale.
  */
 
+import { type Used, UseOrder } from "./use_order.ts";
+
 /** Runs grow to this and then a new one begins, so that what is forgotten goes in small parts. */
 const LARGEST_RUN = 1 << 20;
 const SMALLEST_RUN = 1 << 10;
 
 /** `[start, start + length)` of one stream, in a buffer with room to grow. */
-interface Run {
+interface Run extends Used<Run> {
   readonly stream: StreamRuns;
   readonly start: number;
   length: number;
@@ -29,8 +31,7 @@ export interface Keeping {
 
 export class RecentBytes {
   readonly #streams = new Map<number, StreamRuns>();
-  /** Least recently used first. */
-  readonly #used = new Set<Run>();
+  readonly #used = new UseOrder<Run>();
   readonly #capacity: number;
   readonly #keeping: Keeping | undefined;
   #size = 0;
@@ -101,11 +102,11 @@ export class RecentBytes {
     let at = lastStartingBy(runs, start);
     const first = runs[at];
     if (first === undefined || first.start + first.length <= start) return null;
-    this.#touch(first);
+    this.#used.use(first);
     const views = [view(first, start, end)];
     let reach = first.start + first.length;
     for (let next = runs[++at]; reach < end && next?.start === reach; next = runs[++at]) {
-      this.#touch(next);
+      this.#used.use(next);
       views.push(view(next, reach, end));
       reach += next.length;
     }
@@ -117,7 +118,7 @@ export class RecentBytes {
     const runs = this.#streams.get(id)?.runs;
     const run = runs?.[lastStartingBy(runs, start)];
     if (run === undefined || run.start + run.length <= start) return null;
-    this.#touch(run);
+    this.#used.use(run);
     return view(run, start, end);
   }
 
@@ -138,7 +139,7 @@ export class RecentBytes {
   }
 
   clear(): void {
-    for (const run of [...this.#used]) this.#remove(run);
+    for (let run = this.#used.oldest; run !== null; run = this.#used.oldest) this.#remove(run);
   }
 
   #grow(run: Run, bytes: Uint8Array): void {
@@ -153,34 +154,26 @@ export class RecentBytes {
     }
     run.buffer.set(bytes, run.length);
     run.length = length;
-    this.#touch(run);
+    this.#used.use(run);
   }
 
   #insert(stream: StreamRuns, at: number, start: number, buffer: Uint8Array): void {
-    const run = { stream, start, length: buffer.length, buffer };
+    const run: Run = { stream, start, length: buffer.length, buffer, older: null, newer: null };
     stream.runs.splice(at, 0, run);
-    this.#used.add(run);
+    this.#used.use(run);
     this.#size += run.buffer.length;
     this.#keeping?.hold(buffer);
   }
 
-  #touch(run: Run): void {
-    this.#used.delete(run);
-    this.#used.add(run);
-  }
-
   #forget(): void {
-    for (const run of this.#used) {
-      if (this.#size <= this.#capacity) return;
-      this.#remove(run);
-    }
+    while (this.#size > this.#capacity) this.#remove(this.#used.oldest!);
   }
 
   #remove(run: Run): void {
     const { runs, id } = run.stream;
     runs.splice(runs.indexOf(run), 1);
     if (runs.length === 0) this.#streams.delete(id);
-    this.#used.delete(run);
+    this.#used.remove(run);
     this.#size -= run.buffer.length;
     this.#keeping?.release(run.buffer);
   }

@@ -12,6 +12,7 @@ import {
 } from "./decide.ts";
 import { type StoredBody, storedBody } from "./stored_body.ts";
 import type { StreamState } from "./stream_state.ts";
+import type { Used } from "./use_order.ts";
 
 export type AppendOutcome = Appended | Refusal;
 
@@ -47,7 +48,7 @@ export interface StreamWrite {
 /** A stream with more producers than this forgets them all and asks the database again. */
 const MOST_PRODUCERS = 20_000;
 
-export class StreamQueue {
+export class StreamQueue implements Used<StreamQueue> {
   waiting: WaitingAppend[] = [];
   parked: WaitingAppend[] = [];
   /** Body bytes of its appends that are not answered yet. */
@@ -59,6 +60,10 @@ export class StreamQueue {
   stream: StreamState | null = null;
   /** Known producers; null: known to have none stored. */
   producers = new Map<string, ProducerState | null>();
+
+  /** See `UseOrder`. */
+  older: StreamQueue | null = null;
+  newer: StreamQueue | null = null;
 
   constructor(readonly path: string) {}
 
