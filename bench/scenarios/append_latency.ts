@@ -1,7 +1,7 @@
 /** One connection, one append after another, beside a single-row insert (target 6). */
 import { BINARY, createStream } from "../load/prepare.ts";
 import { pgbenchAvailable, pgbenchInsert } from "../load/pgbench.ts";
-import { ownLoad } from "../load/request_load.ts";
+import { load } from "../load/request_load.ts";
 import { runScript } from "../load/scripts.ts";
 import type { SqlResult, SqlTask } from "../load/sql_process.ts";
 import { PENSTOCK } from "../servers/subjects.ts";
@@ -40,6 +40,6 @@ export const appendLatency: readonly Scenario[] = [{
     if (subject.id === "postgres") return await insert(context);
     const path = await createStream(subject.url, { prefix: "latency" });
     const request = { method: "POST", path, headers: BINARY, bodyBytes: 100 } as const;
-    return await loaded(context, { ...request, connections: 1, generate: ownLoad });
+    return await loaded(context, { ...request, connections: 1, generate: load });
   },
 }];

@@ -65,6 +65,8 @@ export class Appender {
   #largeCommits = 0;
   #loads = 0;
   #leaving = false;
+  /** The last commit carried one append, and when it ended nobody waited. */
+  #sparse = false;
   #waiting = 0;
 
   constructor(parts: AppenderParts) {
@@ -169,7 +171,9 @@ export class Appender {
       (this.#unloaded.length > 0 && this.#loads === 0);
     if (this.#leaving || !mayLeave) return;
     this.#leaving = true;
-    this.#parts.database.breathe().then(() => {
+    // Nobody is likely to come along with one of those that come one by one.
+    const gathered = this.#sparse ? Promise.resolve() : this.#parts.database.breathe();
+    gathered.then(() => {
       this.#leaving = false;
       if (this.#unloaded.length > 0 && this.#loads === 0) this.#load();
       while (this.#mayCommit) this.#commit();
@@ -250,6 +254,9 @@ export class Appender {
     }).finally(() => {
       this.#commits--;
       this.#largeCommits -= large;
+      const [only] = writes;
+      this.#sparse = this.#commitLanes > 1 && queues.length === 1 && this.#commits === 0 &&
+        only!.answers.length === 1 && queues[0]!.waiting.length === 0 && !this.#leaving;
       this.#release(queues);
     });
   }
