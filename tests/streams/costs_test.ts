@@ -104,10 +104,11 @@ Deno.test("hot statements are planned once a session, to go by an index however 
     // `create or replace` drops these settings when it does not repeat them.
     const rows = await database.query<{ name: string; settings: string }>(
       `select p.proname as name, array_to_string(p.proconfig, ' ') as settings
-       from pg_proc p where p.pronamespace = 'penstock'::regnamespace and p.pronargs in (1, 3, 8, 17)
-         and p.proname in ('commit_append', 'commit_appends', 'look', 'changed_streams')`,
+       from pg_proc p where p.pronamespace = 'penstock'::regnamespace and p.pronargs in (1, 3, 8, 11, 17)
+         and p.proname in ('commit_append', 'commit_appends', 'look', 'changed_streams', 'slide',
+           'create_streams', 'look_for_wakes')`,
     );
-    assert.equal(rows.length, 4);
+    assert.equal(rows.length, 7);
     for (const { name, settings } of rows) {
       assert.match(settings, /plan_cache_mode=force_generic_plan.* enable_seqscan=off/, name);
     }
