@@ -31,8 +31,8 @@ const LARGE_SHARE = 0.75;
 const STREAM_SHARE = 0.5;
 /** What is kept without being copied. Bytes. */
 const LARGE_BYTES = 64 << 10;
-/** Streams whose state is kept between appends. */
-const MOST_QUEUES = 50_000;
+/** Streams whose state is kept between appends. Half a kilobyte each. */
+const MOST_QUEUES = 150_000;
 /** How long a producer's append waits for the sequence numbers before its own. Milliseconds. */
 const PARK_MS = 75;
 
@@ -141,7 +141,7 @@ export class Appender {
   #list(queue: StreamQueue): void {
     if (queue.busy || queue.listed || queue.waiting.length === 0) return;
     queue.listed = true;
-    if (queue.stream === null || queue.unknownProducers().length > 0) this.#unloaded.push(queue);
+    if (!queue.loaded) this.#unloaded.push(queue);
     else (queue.bytes > SMALL_BYTES ? this.#large : this.#small).push(queue);
     this.#leave();
   }
@@ -214,7 +214,7 @@ export class Appender {
       this.#parts.database,
       claims.map(({ queue, id }) => ({ streamId: queue.stream!.id, producerId: id })),
     );
-    claims.forEach(({ queue, id }, at) => queue.producers.set(id, stored[at]!));
+    claims.forEach(({ queue, id }, at) => queue.know(id, stored[at]!));
   }
 
   #commit(): void {
@@ -227,7 +227,7 @@ export class Appender {
       const queue = this.#nextReady(room, largeToo);
       if (queue === undefined) break;
       queue.listed = false;
-      if (queue.stream === null || queue.unknownProducers().length > 0) {
+      if (!queue.loaded) {
         this.#list(queue);
         continue;
       }

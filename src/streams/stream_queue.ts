@@ -48,6 +48,8 @@ export interface StreamWrite {
 /** A stream with more producers than this forgets them all and asks the database again. */
 const MOST_PRODUCERS = 20_000;
 
+const NONE: ReadonlyMap<string, null> = new Map();
+
 export class StreamQueue implements Used<StreamQueue> {
   waiting: WaitingAppend[] = [];
   parked: WaitingAppend[] = [];
@@ -58,8 +60,7 @@ export class StreamQueue implements Used<StreamQueue> {
   /** In the appender's list of queues that may leave. */
   listed = false;
   stream: StreamState | null = null;
-  /** Known producers; null: known to have none stored. */
-  producers = new Map<string, ProducerState | null>();
+  #producers: Map<string, ProducerState | null> | null = null;
 
   /** See `UseOrder`. */
   older: StreamQueue | null = null;
@@ -71,6 +72,19 @@ export class StreamQueue implements Used<StreamQueue> {
     return !this.busy && !this.listed && this.waiting.length === 0 && this.parked.length === 0;
   }
 
+  /** Known producers; null: known to have none stored. */
+  get producers(): ReadonlyMap<string, ProducerState | null> {
+    return this.#producers ?? NONE;
+  }
+
+  /** Whether what waiting requests rest on is known: the stream, and the producers they claim. */
+  get loaded(): boolean {
+    return this.stream !== null &&
+      this.waiting.every(({ request: { producer } }) =>
+        producer === null || this.producers.has(producer.id)
+      );
+  }
+
   /** Producers that waiting requests claim and nobody has loaded. */
   unknownProducers(): string[] {
     const unknown = new Set<string>();
@@ -80,18 +94,25 @@ export class StreamQueue implements Used<StreamQueue> {
     return [...unknown];
   }
 
+  /** @param producer as it is stored, null when there is none */
+  know(id: string, producer: ProducerState | null): void {
+    // Most streams have no producers, and a Map of nothing is a fourth of what a queue takes.
+    this.#producers ??= new Map();
+    this.#producers.set(id, producer);
+  }
+
   /** What was decided rests on something that is no longer so. */
   forget(stream: StreamState | null): void {
     this.stream = stream;
-    this.producers.clear();
+    this.#producers = null;
   }
 
   /** A commit took place: what it wrote is what is known. */
   committed(write: StreamWrite): void {
     if (!write.writes) return;
     this.stream = { ...write.stream, ...write.after, version: write.stream.version + 1 };
-    if (this.producers.size > MOST_PRODUCERS) this.producers.clear();
-    for (const [id, producer] of write.producers) this.producers.set(id, producer);
+    if (this.producers.size > MOST_PRODUCERS) this.#producers = null;
+    for (const [id, producer] of write.producers) this.know(id, producer);
   }
 
   /** A commit took place, behind what others have written: producers' appends perhaps. */

@@ -21,7 +21,7 @@ function streamOf(parts: Partial<StreamState> = {}): StreamState {
 function queueOf(stream = streamOf(), producers: Record<string, ProducerState | null> = {}) {
   const queue = new StreamQueue("stream");
   queue.stream = stream;
-  for (const [id, state] of Object.entries(producers)) queue.producers.set(id, state);
+  for (const [id, state] of Object.entries(producers)) queue.know(id, state);
   return queue;
 }
 
@@ -210,7 +210,7 @@ Deno.test("committed makes what was written the state that the next batch is dec
 
 Deno.test("committed forgets producers when there are too many, but not those just written", () => {
   const queue = queueOf(streamOf(), { p: null });
-  for (let n = 0; n < 20_001; n++) queue.producers.set(`other-${n}`, null);
+  for (let n = 0; n < 20_001; n++) queue.know(`other-${n}`, null);
   queue.waiting.push(claimed("p", 0, 0));
   queue.committed(queue.decideWaiting(NO_ROOM_LIMIT));
   assert.deepEqual([...queue.producers.keys()], ["p"]);
@@ -226,7 +226,7 @@ Deno.test("unknownProducers names each claimed producer once, until it is loaded
     claimed("p", 0, 1),
   );
   assert.deepEqual(queue.unknownProducers(), ["p", "q"]);
-  queue.producers.set("p", null);
+  queue.know("p", null);
   assert.deepEqual(queue.unknownProducers(), ["q"]);
   queue.forget(null);
   assert.equal(queue.stream, null);
