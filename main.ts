@@ -1,15 +1,15 @@
 /** The command line: serve, migrate, keys rotate, help, version. */
 import process from "node:process";
-import { type Command, type Config, ConfigError, parseCommand } from "./src/config.ts";
-import { helpText } from "./src/help.ts";
-import { openLog } from "./src/log.ts";
+import { type Command, type Config, ConfigError, parseCommand } from "./src/cli/config.ts";
+import { helpText } from "./src/cli/help.ts";
+import { openLog } from "./src/telemetry/log.ts";
 import { Node } from "./src/node.ts";
 import { runtimeName, sharesPorts } from "./src/platform.ts";
 import { migrate } from "./src/storage/migrate.ts";
 import { openDatabase } from "./src/storage/open.ts";
-import { Supervisor, whenSupervisorLeaves, workerNumber } from "./src/supervisor.ts";
+import { Supervisor, whenSupervisorLeaves, workerNumber } from "./src/cli/supervisor.ts";
 import { rotateKeys } from "./src/subscriptions/key_ring.ts";
-import { messageOf, type Telemetry } from "./src/telemetry.ts";
+import { messageOf, type Telemetry } from "./src/telemetry/events.ts";
 import { VERSION } from "./src/version.ts";
 
 /** Runs a command line, without the program's own name. Sets the exit code when it fails. */
@@ -45,7 +45,7 @@ async function serve(config: Config, args: readonly string[]): Promise<void> {
   const worker = workerNumber();
   telemetry.report({ event: "starting", version: VERSION, runtime: runtimeName() });
   const node = await Node.start(config, telemetry, worker !== null);
-  if (readable && (worker ?? 1) === 1) process.stdout.write(firstSteps(node));
+  if (readable && (worker ?? 1) === 1) process.stdout.write(quickStart(node));
 
   let stopping = false;
   const stop = (reason: string) => {
@@ -114,7 +114,7 @@ function telemetryOf(config: Config): { telemetry: Telemetry; readable: boolean 
 }
 
 /** What to try first. */
-function firstSteps(node: Node): string {
+function quickStart(node: Node): string {
   const stream = `${node.url}/v1/stream/hello`;
   return `
   Penstock ${VERSION}

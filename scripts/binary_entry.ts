@@ -4,7 +4,7 @@
  */
 import { readFile } from "node:fs/promises";
 import process from "node:process";
-import { provideEmbeddedAssets } from "../src/storage/embedded_assets.ts";
+import { providePgliteAssets } from "../src/storage/pglite/assets.ts";
 
 /** With `type: "file"`, Bun embeds a file, and the import is its path in the binary. */
 interface EmbeddedFile {
@@ -23,7 +23,7 @@ const data: EmbeddedFile = await import("@electric-sql/pglite/pglite.data" as st
   with: { type: "file" },
 });
 
-provideEmbeddedAssets(async () => ({
+providePgliteAssets(async () => ({
   pgliteWasmModule: await WebAssembly.compile(await readFile(pgliteWasm.default)),
   initdbWasmModule: await WebAssembly.compile(await readFile(initdbWasm.default)),
   fsBundle: new Blob([await readFile(data.default)]),

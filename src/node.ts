@@ -1,13 +1,13 @@
 /** One running Penstock: opens the database, serves, and goes away in an orderly manner. */
-import type { Config } from "./config.ts";
-import { listen, type Listener } from "./http/runtime.ts";
+import type { Config } from "./cli/config.ts";
+import { listen, type Listener } from "./http/server.ts";
 import { createRouter } from "./http/router.ts";
 import { type Database } from "./storage/database.ts";
 import { migrate } from "./storage/migrate.ts";
 import { openDatabase } from "./storage/open.ts";
 import { Streams } from "./streams/streams.ts";
 import { Subscriptions } from "./subscriptions/subscriptions.ts";
-import type { Telemetry } from "./telemetry.ts";
+import type { Telemetry } from "./telemetry/events.ts";
 import { VERSION } from "./version.ts";
 
 /** How long requests may take to end before the process ends with them. Milliseconds. */

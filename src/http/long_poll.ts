@@ -1,13 +1,13 @@
 /** GET with live=long-poll (section 5.7). */
-import { encodeOffset } from "../offset.ts";
+import { encodeOffset } from "../protocol/offset.ts";
 import { nextCursor } from "../protocol/cursor.ts";
 import { etagOf } from "../protocol/etag.ts";
 import * as header from "../protocol/headers.ts";
-import { type Page, PAGE_BYTES } from "../streams/reader.ts";
+import { type Page, PAGE_BYTES } from "../streams/read/page_reader.ts";
 import type { StreamState } from "../streams/stream_state.ts";
-import type { Follower } from "../streams/follower.ts";
+import type { Follower } from "../streams/follow/follower.ts";
 import { pageHeaders, respondPage } from "./page_response.ts";
-import type { PageBodies } from "./page_bodies.ts";
+import type { PageStreams } from "./page_stream.ts";
 import type { ReadParts } from "./parts.ts";
 import { respondRefusal } from "./refusals.ts";
 import { type HeaderList, NO_STORE, respond } from "./respond.ts";
@@ -53,7 +53,7 @@ export async function longPoll(
   }
 }
 
-async function pageFrom(follower: Follower, start: number, pages: PageBodies): Promise<Page> {
+async function pageFrom(follower: Follower, start: number, pages: PageStreams): Promise<Page> {
   const room = pages.take(follower.extent.tail - start);
   try {
     return await follower.page(start, room);

@@ -1,12 +1,12 @@
 /** A page as headers and a body, for every mode that answers once. */
-import { free } from "../holds.ts";
-import { encodeOffset } from "../offset.ts";
+import { free } from "../lib/reference_counts.ts";
+import { encodeOffset } from "../protocol/offset.ts";
 import { isJsonMode } from "../protocol/content_type.ts";
 import * as header from "../protocol/headers.ts";
 import { renderJson } from "../protocol/json_mode.ts";
-import type { Page } from "../streams/reader.ts";
+import type { Page } from "../streams/read/page_reader.ts";
 import type { StreamState } from "../streams/stream_state.ts";
-import type { PageBodies } from "./page_bodies.ts";
+import type { PageStreams } from "./page_stream.ts";
 import { CACHEABLE, type HeaderList, respond } from "./respond.ts";
 
 /** Next offset, up to date, closed, and how long it may be kept. */
@@ -26,7 +26,7 @@ export function respondPage(
   stream: StreamState,
   page: Page,
   headers: HeaderList,
-  pages: PageBodies,
+  pages: PageStreams,
 ): Response {
   const bytes = bodyOf(stream, page);
   const rendered = bytes !== page.bytes;

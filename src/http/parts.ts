@@ -1,9 +1,9 @@
 /** What the routes need of the node that serves them. */
 import type { Streams } from "../streams/streams.ts";
 import type { Subscriptions } from "../subscriptions/subscriptions.ts";
-import type { Telemetry } from "../telemetry.ts";
-import type { KeptAnswers } from "./kept_answers.ts";
-import type { PageBodies } from "./page_bodies.ts";
+import type { Telemetry } from "../telemetry/events.ts";
+import type { ResponseCache } from "./response_cache.ts";
+import type { PageStreams } from "./page_stream.ts";
 
 export interface RouterParts {
   readonly streams: Streams;
@@ -18,8 +18,8 @@ export interface RouterParts {
 /** What reads need. */
 export interface ReadParts {
   readonly streams: Streams;
-  readonly pages: PageBodies;
-  readonly answers: KeptAnswers;
+  readonly pages: PageStreams;
+  readonly answers: ResponseCache;
   readonly longPollTimeoutMs: number;
   /** Followers at once, of this node. */
   readonly maxFollowers: number;

@@ -1,12 +1,12 @@
 /** HEAD and GET of a stream: metadata, catch-up, and the way to long-poll and SSE (5.5 to 5.8). */
-import { encodeOffset, type OffsetRequest, parseOffset, START } from "../offset.ts";
-import { invalid, Overloaded } from "../outcome.ts";
+import { encodeOffset, type OffsetRequest, parseOffset, START } from "../protocol/offset.ts";
+import { invalid, Overloaded } from "../errors.ts";
 import { etagOf, matchesEtag } from "../protocol/etag.ts";
 import * as header from "../protocol/headers.ts";
 import type { StreamState } from "../streams/stream_state.ts";
 import type { Streams } from "../streams/streams.ts";
 import { longPoll } from "./long_poll.ts";
-import { LARGEST_KEPT_BYTES } from "./kept_answers.ts";
+import { LARGEST_CACHED_BYTES } from "./response_cache.ts";
 import { bodyOf, pageHeaders, respondPage } from "./page_response.ts";
 import type { ReadParts } from "./parts.ts";
 import { respondRefusal } from "./refusals.ts";
@@ -60,7 +60,7 @@ export async function get(
   // The page up to the tail, which is what is asked for again and again, needs no reading.
   const whole = etagOf(stream.id, start, stream.tail, stream.closed);
   if (ifNoneMatch !== null && matchesEtag(ifNoneMatch, whole)) return respondNotModified(whole);
-  const answer = answers.recall(era, whole);
+  const answer = answers.get(era, whole);
   if (answer !== null) return answer;
   const room = pages.take(stream.tail - start);
   let page;
@@ -75,7 +75,7 @@ export async function get(
     return respondNotModified(etag);
   }
   const headers: HeaderList = [...pageHeaders(stream, page), ["ETag", etag]];
-  const keep = page.upToDate && page.bytes.length <= LARGEST_KEPT_BYTES;
+  const keep = page.upToDate && page.bytes.length <= LARGEST_CACHED_BYTES;
   const made = respondPage(stream, page, headers, pages);
   return keep ? answers.keep(era, etag, made) : made;
 }

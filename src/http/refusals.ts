@@ -1,6 +1,6 @@
 /** The one table from refusals to HTTP. */
-import { encodeOffset } from "../offset.ts";
-import type { Refusal } from "../outcome.ts";
+import { encodeOffset } from "../protocol/offset.ts";
+import type { Refusal } from "../errors.ts";
 import {
   CLOSED,
   NEXT_OFFSET,

@@ -2,9 +2,9 @@
  * Request bodies: read whole, never more than allowed, never more at once than memory is meant
  * for, and never for longer than is fair to the others.
  */
-import { Budget } from "../budget.ts";
-import { Overloaded } from "../outcome.ts";
-import { type Deadline, Deadlines } from "./deadlines.ts";
+import { ByteBudget } from "../lib/byte_budget.ts";
+import { Overloaded } from "../errors.ts";
+import { type Deadline, DeadlineQueue } from "../lib/deadline_queue.ts";
 
 export class BodyTooLarge extends Error {
   override name = "BodyTooLarge";
@@ -45,12 +45,12 @@ interface Reception extends Deadline {
 
 export class RequestBodies {
   readonly #options: RequestBodiesOptions;
-  readonly #budget: Budget;
-  readonly #deadlines = new Deadlines();
+  readonly #budget: ByteBudget;
+  readonly #deadlines = new DeadlineQueue();
 
   constructor(options: RequestBodiesOptions) {
     this.#options = options;
-    this.#budget = new Budget(options.budget);
+    this.#budget = new ByteBudget(options.budget);
   }
 
   /**

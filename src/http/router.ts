@@ -1,12 +1,12 @@
 /** From a request to its route, and from whatever goes wrong to an answer. */
-import { Overloaded, Refused } from "../outcome.ts";
+import { Overloaded, Refused } from "../errors.ts";
 import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
 import { DatabaseUnavailable } from "../storage/database.ts";
-import type { Telemetry, TelemetryEvent } from "../telemetry.ts";
+import type { Telemetry, TelemetryEvent } from "../telemetry/events.ts";
 import { health } from "./health.ts";
-import { KeptAnswers } from "./kept_answers.ts";
+import { ResponseCache } from "./response_cache.ts";
 import type { ReadParts, RouterParts } from "./parts.ts";
-import { PageBodies } from "./page_bodies.ts";
+import { PageStreams } from "./page_stream.ts";
 import { get, head } from "./read_routes.ts";
 import { respondRefusal } from "./refusals.ts";
 import { BodyBroken, BodyTooLarge, BodyTooSlow, RequestBodies } from "./request_body.ts";
@@ -38,8 +38,8 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
     budget: options.maxBufferedBytes * RECEIVED_SHARE,
     timeoutMs: options.bodyTimeoutMs,
   });
-  const pages = new PageBodies(options.maxBufferedBytes * SENT_SHARE);
-  const answers = new KeptAnswers();
+  const pages = new PageStreams(options.maxBufferedBytes * SENT_SHARE);
+  const answers = new ResponseCache();
   const whole = { ...parts, ...options, bodies, pages, answers };
   return (request) => {
     const { path, query } = splitUrl(request.url);

@@ -4,10 +4,10 @@
  * in the turn that brings the news, without a promise or a timer of its own.
  */
 import { currentCursor, nextCursor } from "../protocol/cursor.ts";
-import type { Follower } from "../streams/follower.ts";
+import type { Follower } from "../streams/follow/follower.ts";
 import type { StreamState } from "../streams/stream_state.ts";
-import type { Listener } from "../wakeups/hub.ts";
-import { type Deadline, Deadlines } from "./deadlines.ts";
+import type { Listener } from "../streams/follow/hub.ts";
+import { type Deadline, DeadlineQueue } from "../lib/deadline_queue.ts";
 import { type SseFrame, SseFrames } from "./sse_frames.ts";
 
 /** Section 5.8: connections end about every 60 s, spread so that they do not all come back at once. */
@@ -18,7 +18,7 @@ const STALLED_MS = 30_000;
 
 /** Shared by all connections of this process: an event is encoded once for all who get it. */
 const frames = new SseFrames();
-const rotations = new Deadlines();
+const rotations = new DeadlineQueue();
 
 /** A stream asks for nothing before its reader waits. */
 const NO_QUEUE = { highWaterMark: 0 };

@@ -1,5 +1,5 @@
 /** A page as SSE events, encoded once for all followers that are at the same position. */
-import { encodeOffset } from "../offset.ts";
+import { encodeOffset } from "../protocol/offset.ts";
 import { isJsonMode, isTextual } from "../protocol/content_type.ts";
 import {
   encodeBase64Data,
@@ -9,7 +9,7 @@ import {
   encodeTextData,
   splitText,
 } from "../protocol/sse.ts";
-import type { Extent, Page } from "../streams/reader.ts";
+import type { Extent, Page } from "../streams/read/page_reader.ts";
 import type { StreamState } from "../streams/stream_state.ts";
 
 export interface SseFrame {

@@ -1,5 +1,5 @@
 /** What requests to the subscription APIs may hold, and how it is read. All else is a 400. */
-import { decodeOffset } from "../offset.ts";
+import { decodeOffset } from "../protocol/offset.ts";
 import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
 import {
   type Configuration,

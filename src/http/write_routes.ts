@@ -1,9 +1,9 @@
 /** PUT, POST and DELETE of a stream (sections 5.1 to 5.4). */
-import { encodeOffset } from "../offset.ts";
-import { invalid } from "../outcome.ts";
+import { encodeOffset } from "../protocol/offset.ts";
+import { invalid } from "../errors.ts";
 import * as header from "../protocol/headers.ts";
 import { parseStreamPath, STREAM_PREFIX, streamUrlPath } from "../protocol/stream_path.ts";
-import type { ForkRequest } from "../streams/create.ts";
+import type { ForkRequest } from "../streams/lifecycle/create.ts";
 import type { Streams } from "../streams/streams.ts";
 import { respondRefusal } from "./refusals.ts";
 import type { RequestBodies } from "./request_body.ts";

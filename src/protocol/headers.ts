@@ -1,6 +1,6 @@
 /** The protocol's header names (section 11) and how their values are read. */
-import { parseOffset } from "../offset.ts";
-import { invalid, type Refusal } from "../outcome.ts";
+import { parseOffset } from "./offset.ts";
+import { invalid, type Refusal } from "../errors.ts";
 import { isValidContentType } from "./content_type.ts";
 
 export const NEXT_OFFSET = "Stream-Next-Offset";

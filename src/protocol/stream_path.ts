@@ -2,7 +2,7 @@
  * Stream paths. A stream's name is the decoded path below `/v1/stream/`; everything that two
  * proxies might read differently is refused rather than guessed at.
  */
-import { invalid } from "../outcome.ts";
+import { invalid } from "../errors.ts";
 import type { Parsed } from "./headers.ts";
 
 export const STREAM_PREFIX = "/v1/stream/";

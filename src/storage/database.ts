@@ -21,7 +21,7 @@ export interface ListenerEvents {
   /** A NOTIFY arrived. */
   onPayload(payload: string): void;
   /** Somebody else listens to the same channel: told every few seconds for as long as they do. */
-  onNeighbour(): void;
+  onPeer(): void;
   /**
    * LISTEN is (again) in force. What was sent before is lost, so whoever waits for a wake-up
    * must look for itself now.
@@ -100,8 +100,8 @@ export class DatabaseUnavailable extends Error {
  * A statement had its whole time and was not done. Whoever has waited behind it has waited as long,
  * and is answered the same.
  */
-export class NoAnswer extends DatabaseUnavailable {
-  override name = "NoAnswer";
+export class StatementTimeout extends DatabaseUnavailable {
+  override name = "StatementTimeout";
 }
 
 /** Postgres's array input syntax for numbers, bigints and booleans: `{1,2}`. */

@@ -1,10 +1,10 @@
 /** Which database: PostgreSQL when one is named, else the embedded one in a folder. */
 import process from "node:process";
-import type { TelemetryEvent } from "../telemetry.ts";
+import type { TelemetryEvent } from "../telemetry/events.ts";
 import type { Database } from "./database.ts";
-import { defaultDataDir } from "./default_data_dir.ts";
-import { openEmbedded } from "./embedded.ts";
-import { openPostgres } from "./postgres.ts";
+import { defaultDataDir } from "./pglite/default_data_dir.ts";
+import { openPglite } from "./pglite/pglite.ts";
+import { openPostgres } from "./postgres/postgres.ts";
 
 export interface OpenOptions {
   readonly databaseUrl: string | null;
@@ -26,7 +26,7 @@ export function openDatabase(
   report: (event: TelemetryEvent) => void,
 ): Promise<Database> {
   if (options.databaseUrl === null) {
-    return openEmbedded({
+    return openPglite({
       dataDir: options.dataDir ?? defaultDataDir(process.env, process.platform),
       timeoutMs: options.databaseTimeoutMs,
       report,

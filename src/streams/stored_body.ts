@@ -1,5 +1,5 @@
 /** How a request's body is stored, by the stream's content type (section 9). */
-import { invalid, type Refusal } from "../outcome.ts";
+import { invalid, type Refusal } from "../errors.ts";
 import { isJsonMode, normalizeContentType } from "../protocol/content_type.ts";
 import { flattenJson, InvalidJson, splitAnywhere, splitAtMessages } from "../protocol/json_mode.ts";
 

@@ -1,5 +1,5 @@
 /** A stream as decisions see it: one row of the view `penstock.stream_states`. */
-import type { Refusal } from "../outcome.ts";
+import type { Refusal } from "../errors.ts";
 import { STATE_LIVE, STATE_SOFT_DELETED } from "../storage/schema.ts";
 
 export interface StreamState {

@@ -1,21 +1,26 @@
 /** The streams of one database, as one node serves them. Everything HTTP needs, and nothing of it. */
-import { type Refusal, Refused } from "../outcome.ts";
+import { type Refusal, Refused } from "../errors.ts";
 import type { Database } from "../storage/database.ts";
-import type { Telemetry } from "../telemetry.ts";
-import { Hub } from "../wakeups/hub.ts";
-import { Wakeups } from "../wakeups/wakeups.ts";
-import { Appender } from "./appender.ts";
-import { type CreateOutcome, type CreateRequest, Creator, type ForkRequest } from "./create.ts";
-import type { AppendRequest } from "./decide.ts";
-import { FollowedStreams } from "./followed_streams.ts";
-import { Follower } from "./follower.ts";
-import { createFork } from "./fork.ts";
-import { Looks } from "./looks.ts";
-import { type Page, Reader } from "./reader.ts";
-import { RecentBytes } from "./recent_bytes.ts";
-import type { AppendOutcome } from "./stream_queue.ts";
+import type { Telemetry } from "../telemetry/events.ts";
+import { Hub } from "./follow/hub.ts";
+import { NodeNotifier } from "./follow/node_notifier.ts";
+import { Appender } from "./append/appender.ts";
+import {
+  type CreateOutcome,
+  type CreateRequest,
+  Creator,
+  type ForkRequest,
+} from "./lifecycle/create.ts";
+import type { AppendRequest } from "./append/decide.ts";
+import { StreamMonitor } from "./follow/stream_monitor.ts";
+import { Follower } from "./follow/follower.ts";
+import { createFork } from "./lifecycle/fork.ts";
+import { StateLoader } from "./state_loader.ts";
+import { type Page, PageReader } from "./read/page_reader.ts";
+import { SegmentCache } from "./read/segment_cache.ts";
+import type { AppendOutcome } from "./append/stream_queue.ts";
 import { type StreamState, unusable } from "./stream_state.ts";
-import { Sweeper } from "./sweeper.ts";
+import { Sweeper } from "./lifecycle/sweeper.ts";
 
 export interface StreamsOptions {
   /** Bytes of streams kept in memory. */
@@ -28,12 +33,12 @@ const DEFAULTS: StreamsOptions = { recentBytes: 64 << 20, waitingBytes: 128 << 2
 
 export class Streams {
   readonly #database: Database;
-  readonly #looks: Looks;
+  readonly #looks: StateLoader;
   readonly #hub = new Hub();
-  readonly #wakeups: Wakeups;
-  readonly #recent: RecentBytes;
-  readonly #reader: Reader;
-  readonly #followed: FollowedStreams;
+  readonly #wakeups: NodeNotifier;
+  readonly #recent: SegmentCache;
+  readonly #reader: PageReader;
+  readonly #followed: StreamMonitor;
   readonly #appender: Appender;
   readonly #creator: Creator;
   readonly #sweeper: Sweeper;
@@ -43,11 +48,11 @@ export class Streams {
   constructor(database: Database, telemetry: Telemetry, given: Partial<StreamsOptions> = {}) {
     const options = { ...DEFAULTS, ...given };
     this.#database = database;
-    this.#looks = new Looks(database);
-    this.#wakeups = new Wakeups(database);
-    this.#recent = new RecentBytes(options.recentBytes);
-    this.#reader = new Reader(database, this.#recent);
-    this.#followed = new FollowedStreams(this.#hub, this.#looks);
+    this.#looks = new StateLoader(database);
+    this.#wakeups = new NodeNotifier(database);
+    this.#recent = new SegmentCache(options.recentBytes);
+    this.#reader = new PageReader(database, this.#recent);
+    this.#followed = new StreamMonitor(this.#hub, this.#looks);
     this.#appender = new Appender({
       database,
       looks: this.#looks,
@@ -64,8 +69,8 @@ export class Streams {
   async start(): Promise<void> {
     this.#database.onNewTimeline(() => this.#forget());
     await this.#wakeups.start({
-      onHint: (ids) => this.#followed.hint(ids),
-      onGap: () => this.#followed.lookAtAll(),
+      onNotification: (ids) => this.#followed.hint(ids),
+      onGap: () => this.#followed.reconcileAll(),
     });
     this.#followed.start();
     this.#sweeper.start();
@@ -130,10 +135,10 @@ export class Streams {
    * @throws Refused `not_found` or `gone`
    */
   async open(path: string): Promise<StreamState> {
-    return usable(await this.#looks.lookForRead(path));
+    return usable(await this.#looks.loadForRead(path));
   }
 
-  /** The page of an opened stream that begins at `start`; see `Reader.page`. */
+  /** The page of an opened stream that begins at `start`; see `PageReader.page`. */
   page(stream: StreamState, start: number, limit: number): Promise<Page> {
     return this.#reader.page(stream, start, stream, limit);
   }
@@ -167,7 +172,7 @@ export class Streams {
    */
   #forget(): void {
     this.#era++;
-    this.#appender.forgetStates();
+    this.#appender.invalidateStates();
     this.#reader.forget();
     this.#hub.forget();
   }

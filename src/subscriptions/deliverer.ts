@@ -3,9 +3,9 @@
  * wait their turn here, and if that takes too long, or this node dies, their leases end and
  * whichever node comes first delivers anew.
  */
-import { encodeOffset } from "../offset.ts";
+import { encodeOffset } from "../protocol/offset.ts";
 import type { Streams } from "../streams/streams.ts";
-import { messageOf, type Telemetry } from "../telemetry.ts";
+import { messageOf, type Telemetry } from "../telemetry/events.ts";
 import { streamUrlPath } from "../protocol/stream_path.ts";
 import type { KeyRing } from "./key_ring.ts";
 import type {

@@ -3,7 +3,7 @@
  * appends' path; and now and then for what is due, whichever node began it.
  */
 import { PHASE_RETRYING } from "../storage/schema.ts";
-import type { Telemetry } from "../telemetry.ts";
+import type { Telemetry } from "../telemetry/events.ts";
 import type { Deliverer } from "./deliverer.ts";
 import { idsOf, type SubscriptionStore } from "./store.ts";
 

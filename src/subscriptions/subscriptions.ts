@@ -1,9 +1,9 @@
 /** The subscriptions of one database, as one node serves them (sections 6 and 7). */
-import { encodeOffset } from "../offset.ts";
+import { encodeOffset } from "../protocol/offset.ts";
 import type { Database } from "../storage/database.ts";
 import type { Streams } from "../streams/streams.ts";
-import type { Telemetry } from "../telemetry.ts";
-import { Auditor } from "./auditor.ts";
+import type { Telemetry } from "../telemetry/events.ts";
+import { Reconciler } from "./reconciler.ts";
 import { type Configuration, hashOf } from "./configuration.ts";
 import { Deliverer, shownInWake } from "./deliverer.ts";
 import { Dispatcher } from "./dispatcher.ts";
@@ -44,7 +44,7 @@ export class Subscriptions {
   readonly #tokens: Tokens;
   readonly #deliverer: Deliverer;
   readonly #dispatcher: Dispatcher;
-  readonly #auditor: Auditor;
+  readonly #auditor: Reconciler;
 
   constructor(parts: SubscriptionsParts) {
     const { database, streams, telemetry } = parts;
@@ -68,7 +68,7 @@ export class Subscriptions {
       deliverer: this.#deliverer,
       telemetry,
     });
-    this.#auditor = new Auditor({
+    this.#auditor = new Reconciler({
       store: this.#store,
       telemetry,
       onMissed: (ids) => this.#dispatcher.written(ids),
@@ -177,7 +177,7 @@ export class Subscriptions {
   /** Section 7.2. @throws SubscriptionRefused */
   async claim(name: string, worker: string) {
     let claim = await this.#store.claim(name, worker);
-    if (claim.outcome === "no_pending_work" && await this.#lookAtNewStreams()) {
+    if (claim.outcome === "no_pending_work" && await this.#matchNewStreams()) {
       claim = await this.#store.claim(name, worker);
     }
     switch (claim.outcome) {
@@ -278,7 +278,7 @@ export class Subscriptions {
   }
 
   /** Links streams that came a moment ago: a claim after a create's answer finds its work. */
-  async #lookAtNewStreams(): Promise<boolean> {
+  async #matchNewStreams(): Promise<boolean> {
     const fresh = await this.#store.newStreams();
     if (fresh.length > 0) this.#issued(await this.#store.look(fresh));
     return fresh.length > 0;

@@ -4,7 +4,7 @@ import fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { followBySse } from "../../src/http/sse_route.ts";
-import { openEmbedded } from "../../src/storage/embedded.ts";
+import { openPglite } from "../../src/storage/pglite/pglite.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { Streams } from "../../src/streams/streams.ts";
 
@@ -13,7 +13,7 @@ const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 async function withStreams(test: (streams: Streams) => Promise<void>): Promise<void> {
   const dataDir = fs.mkdtempSync(join(tmpdir(), "penstock-sse-"));
-  const database = await openEmbedded({ dataDir });
+  const database = await openPglite({ dataDir });
   await migrate(database);
   const streams = new Streams(database, { report: () => {} });
   await streams.start();

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { encodePage, type SseFrame, SseFrames } from "../../src/http/sse_frames.ts";
-import { encodeOffset } from "../../src/offset.ts";
-import type { Extent, Page } from "../../src/streams/reader.ts";
+import { encodeOffset } from "../../src/protocol/offset.ts";
+import type { Extent, Page } from "../../src/streams/read/page_reader.ts";
 import type { StreamState } from "../../src/streams/stream_state.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import * as header from "../../src/protocol/headers.ts";
-import { encodeOffset } from "../../src/offset.ts";
+import { encodeOffset } from "../../src/protocol/offset.ts";
 
 const MOST = Number.MAX_SAFE_INTEGER;
 

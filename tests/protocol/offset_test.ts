@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 // deno-lint-ignore no-import-prefix
 import fc from "npm:fast-check@4.10.2";
-import { decodeOffset, encodeOffset, NOW, parseOffset, START } from "../../src/offset.ts";
+import { decodeOffset, encodeOffset, NOW, parseOffset, START } from "../../src/protocol/offset.ts";
 
 const position = fc.oneof(fc.maxSafeNat(), fc.nat(100), fc.constant(Number.MAX_SAFE_INTEGER));
 

@@ -7,12 +7,12 @@ import fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Database } from "../../src/storage/database.ts";
-import { openEmbedded } from "../../src/storage/embedded.ts";
-import { fsyncCount } from "../../src/storage/embedded_files.ts";
+import { openPglite } from "../../src/storage/pglite/pglite.ts";
+import { fsyncCount } from "../../src/storage/pglite/files.ts";
 import { migrate } from "../../src/storage/migrate.ts";
-import { openPostgres } from "../../src/storage/postgres.ts";
+import { openPostgres } from "../../src/storage/postgres/postgres.ts";
 import { counted, type Counts } from "../support/counted_database.ts";
-import type { AppendRequest } from "../../src/streams/decide.ts";
+import type { AppendRequest } from "../../src/streams/append/decide.ts";
 import { Streams } from "../../src/streams/streams.ts";
 import { freshDatabase } from "../support/postgres.ts";
 
@@ -203,7 +203,7 @@ for (const contentType of [OCTETS, "application/json"]) {
 Deno.test("embedded: one fsync a commit, however many appends are in it", async () => {
   const dataDir = fs.mkdtempSync(join(tmpdir(), "penstock-costs-"));
   try {
-    await withStreams(await openEmbedded({ dataDir }), async ({ streams, counts }) => {
+    await withStreams(await openPglite({ dataDir }), async ({ streams, counts }) => {
       await create(streams, "a");
       await append(streams, "a");
       counts.statements.clear();

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import postgres from "postgres";
 import { type Glob, parseGlob } from "../../src/subscriptions/glob.ts";
 import { migrate } from "../../src/storage/migrate.ts";
-import { openPostgres } from "../../src/storage/postgres.ts";
+import { openPostgres } from "../../src/storage/postgres/postgres.ts";
 import { freshDatabase } from "../support/postgres.ts";
 
 function glob(pattern: string): Glob {

@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Database } from "../../src/storage/database.ts";
 import { migrate } from "../../src/storage/migrate.ts";
-import { openPostgres } from "../../src/storage/postgres.ts";
+import { openPostgres } from "../../src/storage/postgres/postgres.ts";
 import { parseGlob } from "../../src/subscriptions/glob.ts";
 import { SubscriptionStore, type WakeKey } from "../../src/subscriptions/store.ts";
 import { freshDatabase } from "../support/postgres.ts";

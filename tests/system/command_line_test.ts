@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import postgres from "postgres";
 import { createStream, readAll } from "../support/http.ts";
 import { startServer } from "../support/server.ts";
-import { OPTIONS } from "../../src/options.ts";
+import { OPTIONS } from "../../src/cli/options.ts";
 import { VERSION } from "../../src/version.ts";
 import { penstock } from "./processes.ts";
 import { expectError, expectStatus, withServer, withStorage } from "./support.ts";

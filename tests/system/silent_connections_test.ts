@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import postgres from "postgres";
-import { openPostgres } from "../../src/storage/postgres.ts";
+import { openPostgres } from "../../src/storage/postgres/postgres.ts";
 import { append, createStream } from "../support/http.ts";
 import type { RunningServer } from "../support/server.ts";
 import { promptly } from "./promptness.ts";
@@ -135,7 +135,7 @@ Deno.test("a statement whose time is up takes no other along", async () => {
     await pause(1300);
     // Under way when the time of the other is up.
     const slow = database.query<{ slept: string }>("select 'yes' as slept from pg_sleep(1.7)");
-    assert.deepEqual((await Promise.all(both)).sort(), ["NoAnswer", "answered"]);
+    assert.deepEqual((await Promise.all(both)).sort(), ["StatementTimeout", "answered"]);
     assert.equal((await slow)[0]?.slept, "yes");
     await database.query("select 4");
   } finally {

@@ -1,5 +1,5 @@
 /** One client: sends one request at a time and writes down what it did and what came of it. */
-import { decodeOffset, encodeOffset } from "../../src/offset.ts";
+import { decodeOffset, encodeOffset } from "../../src/protocol/offset.ts";
 import type { Append, Create, Delete, Fork, Head, HistoryRecorder } from "./history.ts";
 import type { Outcome, Producer, Read } from "./history.ts";
 import { HttpClient, type HttpRequest, type HttpStream } from "./http.ts";

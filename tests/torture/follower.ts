@@ -2,7 +2,7 @@
  * A client that follows a stream to its end, by long-poll and by SSE in turn, on whichever node,
  * and always goes on from the last offset it was given.
  */
-import { decodeOffset, encodeOffset } from "../../src/offset.ts";
+import { decodeOffset, encodeOffset } from "../../src/protocol/offset.ts";
 import type { Client } from "./client.ts";
 import type { HttpStream } from "./http.ts";
 import type { Read } from "./history.ts";

@@ -1,0 +1,26 @@
+/** What `penstock --help` prints. */
+import { type Option, OPTIONS } from "./options.ts";
+import { VERSION } from "../version.ts";
+
+export function helpText(): string {
+  const lines = Object.values<Option>(OPTIONS).map((option) => {
+    const flag = `--${option.flag}${option.value === undefined ? "" : ` <${option.value}>`}`;
+    const fallback = option.fallback === "" || option.value === undefined
+      ? ""
+      : ` [${option.fallback}]`;
+    return `  ${flag}\n      ${option.help}${fallback}  (${option.environment})`;
+  });
+  return `Penstock ${VERSION}: durable streams over HTTP, kept in PostgreSQL
+
+Usage:
+  penstock [serve] [options]    serve streams under /v1/stream/ (the default)
+  penstock migrate [options]    bring the database's schema up to date, and end
+  penstock keys rotate [options]
+                                sign webhooks and tokens with new keys from now on
+  penstock --version
+  penstock --help
+
+Options (flags over environment over defaults):
+${lines.join("\n")}
+`;
+}

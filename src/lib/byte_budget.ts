@@ -1,0 +1,25 @@
+/** A bound on what is held in memory at once, in bytes. Counting only: whoever takes gives back. */
+export class ByteBudget {
+  readonly #limit: number;
+  #used = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /**
+   * Whether so many bytes may be held in addition. The first always may, however many: what is
+   * larger than the whole budget goes alone, rather than never.
+   *
+   * @param share the part of the budget, up to 1, that is open to the caller
+   */
+  take(bytes: number, share = 1): boolean {
+    if (this.#used > 0 && this.#used + bytes > this.#limit * share) return false;
+    this.#used += bytes;
+    return true;
+  }
+
+  give(bytes: number): void {
+    this.#used -= bytes;
+  }
+}

@@ -1,0 +1,369 @@
+/** The embedded PostgreSQL (PGlite), for when no database is given: durable, and locked. */
+import { resolve } from "node:path";
+import { clearTimeout, setImmediate, setTimeout } from "node:timers";
+import type { PGlite } from "@electric-sql/pglite";
+import { DrizzleQueryError } from "drizzle-orm/errors";
+import { drizzle } from "drizzle-orm/pglite";
+import type { TelemetryEvent } from "../../telemetry/events.ts";
+import { lockDataDir } from "./data_dir_lock.ts";
+import {
+  type Database,
+  DatabaseUnavailable,
+  type Drizzle,
+  type ListenerEvents,
+  type Listening,
+  type Parameter,
+  type ScannedRow,
+} from "../database.ts";
+import { Engine } from "./engine.ts";
+import { prepareCluster } from "./files.ts";
+import { Maintenance } from "./maintenance.ts";
+import { type Column, StatementError } from "./wire.ts";
+import type { FileLock } from "./file_lock.ts";
+
+export interface PgliteOptions {
+  /** The folder for everything: the lock, and the cluster in `postgres/`. Made if missing. */
+  readonly dataDir: string;
+  /**
+   * How long a statement may wait for its turn. One that runs cannot be interrupted: it runs on
+   * this thread.
+   */
+  readonly timeoutMs?: number;
+  /** Told when the server had to be started again. */
+  readonly report?: (event: TelemetryEvent) => void;
+}
+
+const DEFAULT_TIMEOUT_MS = 10_000;
+
+/** How long to wait before starting a server again that could not be started. */
+const RESTART_PAUSE_MS = 1_000;
+
+/** SQLSTATEs that say "not now": a full disk or memory, an operator, an I/O error. */
+const UNAVAILABLE = /^(53|57P|58)/;
+
+/**
+ * Opens the database in a folder, making it on the first run (some seconds), and replaying what a
+ * crash left.
+ *
+ * @throws DataDirBusy when another process has the folder.
+ */
+export async function openPglite(options: PgliteOptions): Promise<Database> {
+  const dataDir = resolve(options.dataDir);
+  const lock = await lockDataDir(dataDir);
+  try {
+    const cluster = await prepareCluster(dataDir, makeCluster);
+    const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    const engine = await Engine.open(cluster);
+    const report = options.report ?? (() => {});
+    return new EmbeddedDatabase(engine, { dataDir, cluster, lock, timeoutMs, report });
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/**
+ * Makes a cluster of one database. The templates go: nothing is ever created from them, and as a
+ * vacuum cannot reach them, theirs would stay the oldest transaction id, and hold the clean-up of
+ * all commit records.
+ */
+async function makeCluster(folder: string): Promise<void> {
+  const engine = await Engine.open(folder);
+  engine.script("update pg_database set datistemplate = false");
+  for (const template of ["template0", "template1"]) engine.script(`drop database ${template}`);
+  await engine.close();
+}
+
+interface Place {
+  readonly dataDir: string;
+  readonly cluster: string;
+  readonly lock: FileLock;
+  readonly timeoutMs: number;
+  readonly report: (event: TelemetryEvent) => void;
+}
+
+class EmbeddedDatabase implements Database {
+  readonly kind = "embedded";
+  readonly concurrency = 1;
+  readonly listens = true;
+  readonly description: string;
+  readonly drizzle: Database["drizzle"];
+  #engine: Engine;
+  #place: Place;
+  #upkeep: Maintenance;
+  #listeners = new Map<string, Set<ListenerEvents>>();
+  /** A transaction, a restart or the closing: settles when statements may run again. */
+  #busy: Promise<unknown> | undefined;
+  #restartAt = 0;
+  /** The failure that was last reported. */
+  #reported: unknown;
+  #closing: Promise<void> | undefined;
+
+  constructor(engine: Engine, place: Place) {
+    this.#engine = engine;
+    this.#place = place;
+    const [row] = this.#run("select current_setting('server_version')", []).rows;
+    const version = String(row?.[0]).split(" ")[0];
+    this.description = `embedded PostgreSQL ${version} in ${place.dataDir}`;
+    this.#upkeep = new Maintenance(async (work) => {
+      while (!this.#idle()) await this.#turn();
+      work(this.#engine);
+    });
+    // drizzle uses a PGlite's `query` and `transaction` only, and these are faster.
+    this.drizzle = drizzle(this.#drizzleClient() as unknown as PGlite) as unknown as Database[
+      "drizzle"
+    ];
+  }
+
+  async query<Row>(statement: string, parameters: readonly Parameter[] = []): Promise<Row[]> {
+    while (!this.#idle()) await this.#turn();
+    const { rows, columns } = this.#run(statement, parameters, { keep: true });
+    return rows.map((row) => asObject(row, columns)) as Row[];
+  }
+
+  /** There is no connection to be dead. */
+  hedged<Row>(statement: string, parameters: readonly Parameter[] = []): Promise<Row[]> {
+    return this.query(statement, parameters);
+  }
+
+  scan(query: string, parameters: readonly number[]): Promise<ScannedRow[]> {
+    return this.query<ScannedRow>(query, parameters);
+  }
+
+  transaction<T>(work: (transaction: Drizzle) => Promise<T>): Promise<T> {
+    return this.drizzle.transaction(work).catch((error) => {
+      throw error instanceof DrizzleQueryError ? error.cause ?? error : error;
+    });
+  }
+
+  async execute(script: string): Promise<void> {
+    while (!this.#idle()) await this.#turn();
+    this.#guarded(() => {
+      this.#tell(this.#engine.script(script).notifications);
+      this.#engine.invalidatePrepared();
+    });
+  }
+
+  async listen(channel: string, events: ListenerEvents): Promise<Listening> {
+    while (!this.#idle()) await this.#turn();
+    const listeners = this.#listeners.get(channel) ?? new Set();
+    if (listeners.size === 0) this.#guarded(() => this.#engine.script(`listen ${quoted(channel)}`));
+    this.#listeners.set(channel, listeners.add(events));
+    events.onListening();
+    return { stop: () => this.#unlisten(channel, events) };
+  }
+
+  /** Nobody promotes it. */
+  onNewTimeline(): void {}
+
+  /** Statements run on this thread: a turn of the event loop lets what has arrived be read. */
+  breathe(): Promise<void> {
+    return new Promise((resolve) => void setImmediate(resolve));
+  }
+
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    this.#upkeep.stop();
+    while (this.#busy !== undefined) await this.#busy.catch(() => {});
+    try {
+      await this.#engine.close();
+    } finally {
+      this.#place.lock.release();
+    }
+  }
+
+  async #unlisten(channel: string, events: ListenerEvents): Promise<void> {
+    const listeners = this.#listeners.get(channel);
+    if (!listeners?.delete(events) || listeners.size > 0) return;
+    this.#listeners.delete(channel);
+    if (this.#closing !== undefined) return;
+    while (!this.#idle()) await this.#turn();
+    // Someone may have begun to listen while we waited.
+    if (!this.#listeners.has(channel)) {
+      this.#guarded(() => this.#engine.script(`unlisten ${quoted(channel)}`));
+    }
+  }
+
+  #idle(): boolean {
+    return this.#busy === undefined && this.#engine.failure === undefined &&
+      this.#closing === undefined;
+  }
+
+  /**
+   * Waits until a statement may run, and revives a dead server. By the time the caller goes on,
+   * another may have taken the turn: look again.
+   */
+  async #turn(): Promise<void> {
+    const { timeoutMs } = this.#place;
+    const deadline = performance.now() + timeoutMs;
+    while (!this.#idle()) {
+      if (this.#closing !== undefined) throw new DatabaseUnavailable("the database is closed");
+      if (this.#busy === undefined) this.#restart();
+      const left = deadline - performance.now();
+      if (left <= 0 || !await settledWithin(this.#busy!, left)) {
+        throw new DatabaseUnavailable(`no turn within ${timeoutMs} ms`);
+      }
+    }
+  }
+
+  /** Only while idle: nothing else may wait in between. */
+  #occupy<T>(work: () => Promise<T>): Promise<T> {
+    const done = work().finally(() => this.#busy = undefined);
+    this.#busy = done;
+    return done;
+  }
+
+  /** A server that has panicked recovers as one that was killed does: by starting again. */
+  #restart(): void {
+    if (performance.now() < this.#restartAt) {
+      throw new DatabaseUnavailable("the embedded database could not be started again", {
+        cause: this.#engine.failure,
+      });
+    }
+    this.#occupy(async () => {
+      this.#restartAt = performance.now() + RESTART_PAUSE_MS;
+      const { report, cluster } = this.#place;
+      const { failure } = this.#engine;
+      if (failure !== this.#reported) report({ event: "embedded_stopped", error: failure });
+      this.#reported = failure;
+      await this.#engine.close();
+      this.#engine = await Engine.open(cluster);
+      report({ event: "embedded_restarted" });
+      for (const [channel, listeners] of this.#listeners) {
+        this.#engine.script(`listen ${quoted(channel)}`);
+        for (const listener of listeners) queueMicrotask(() => listener.onListening());
+      }
+    }).catch(() => {});
+  }
+
+  #run(
+    statement: string,
+    parameters: readonly Parameter[],
+    { keep } = { keep: false },
+  ): Result {
+    return this.#guarded(() => {
+      const { reply, columns } = this.#engine.run(statement, parameters, { keep });
+      this.#tell(reply.notifications);
+      return { rows: reply.rows, columns, command: reply.command };
+    });
+  }
+
+  #guarded<T>(work: () => T): T {
+    try {
+      const result = work();
+      this.#upkeep?.afterStatement(this.#engine);
+      return result;
+    } catch (error) {
+      if (error instanceof StatementError && UNAVAILABLE.test(error.code)) {
+        throw new DatabaseUnavailable(`${error.code}: ${error.message}`, { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  /** In a microtask: a listener must not run within the statement that notified it. */
+  #tell(notifications: readonly { channel: string; payload: string }[]): void {
+    for (const { channel, payload } of notifications) {
+      for (const listener of this.#listeners.get(channel) ?? []) {
+        queueMicrotask(() => listener.onPayload(payload));
+      }
+    }
+  }
+
+  #drizzleClient(): DrizzleClient {
+    const query: DrizzleClient["query"] = async (statement, parameters, options) => {
+      while (!this.#idle()) await this.#turn();
+      return this.#drizzleQuery(statement, parameters, options);
+    };
+    return { query, transaction: (work) => this.#transaction(work) };
+  }
+
+  /** As PGlite answers; nothing is kept prepared, for migrations come this way. */
+  #drizzleQuery(
+    ...[statement, parameters, options]: Parameters<DrizzleClient["query"]>
+  ): DrizzleResult {
+    const { rows, columns, command } = this.#run(statement, (parameters ?? []).map(asParameter));
+    return {
+      rows: options?.rowMode === "array" ? rows : rows.map((row) => asObject(row, columns)),
+      fields: columns.map(({ name, type }) => ({ name, dataTypeID: type })),
+      affectedRows: Number(/\d+$/.exec(command)?.[0] ?? 0),
+    };
+  }
+
+  async #transaction<T>(work: (client: DrizzleClient) => Promise<T>): Promise<T> {
+    while (!this.#idle()) await this.#turn();
+    return await this.#occupy(async () => {
+      const engine = this.#engine;
+      this.#run("begin", []);
+      try {
+        const result = await work({
+          query: (...given) => Promise.try(() => this.#drizzleQuery(...given)),
+          transaction: () => Promise.reject(new Error("savepoints are drizzle's to make")),
+        });
+        if (this.#run("commit", []).command !== "COMMIT") {
+          throw new Error("the transaction had failed and was rolled back");
+        }
+        return result;
+      } catch (error) {
+        if (engine.failure === undefined) this.#run("rollback", []);
+        throw error;
+      }
+    });
+  }
+}
+
+interface Result {
+  readonly rows: unknown[][];
+  readonly columns: readonly Column[];
+  readonly command: string;
+}
+
+interface DrizzleResult {
+  readonly rows: unknown[];
+  readonly fields: { readonly name: string; readonly dataTypeID: number }[];
+  readonly affectedRows: number;
+}
+
+/** What drizzle's PGlite driver asks of its client. */
+interface DrizzleClient {
+  query(
+    statement: string,
+    parameters?: readonly unknown[],
+    options?: { readonly rowMode?: "array" | "object" },
+  ): Promise<DrizzleResult>;
+  transaction<T>(work: (client: DrizzleClient) => Promise<T>): Promise<T>;
+}
+
+/** drizzle hands on what a column maps to: besides our own, dates and bigints. */
+function asParameter(value: unknown): Parameter {
+  if (value === undefined) return null;
+  if (value instanceof Date) return value.toISOString();
+  return typeof value === "bigint" ? String(value) : value as Parameter;
+}
+
+function asObject(row: readonly unknown[], columns: readonly Column[]): Record<string, unknown> {
+  const object: Record<string, unknown> = {};
+  for (let at = 0; at < columns.length; at++) object[columns[at]!.name] = row[at];
+  return object;
+}
+
+function quoted(channel: string): string {
+  return `"${channel.replaceAll('"', '""')}"`;
+}
+
+/** Whether `work` settles, well or ill, within so many milliseconds. */
+async function settledWithin(work: Promise<unknown>, milliseconds: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), milliseconds);
+  });
+  const settled = work.then(() => true, () => true);
+  try {
+    return await Promise.race([settled, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * What Penstock relies on in a PostgreSQL, judged at the start: what it cannot work with is
+ * refused in words an operator can act on, what makes its promises hollow is warned of.
+ */
+import { MIGRATIONS } from "../migrations.ts";
+import type { ServerFacts } from "./facts.ts";
+
+/** PostgreSQL 14. */
+const OLDEST = 140_000;
+
+/** The database cannot be used as it is. `message` says what to change. */
+export class DatabaseRefused extends Error {
+  override name = "DatabaseRefused";
+}
+
+export interface Warning {
+  /** The setting it is about, as PostgreSQL spells it. */
+  readonly setting: string;
+  readonly message: string;
+}
+
+export interface Needs {
+  /** Connections this node opens, the one that listens included. */
+  readonly connections: number;
+}
+
+/** @throws DatabaseRefused for what no waiting mends; a standby may yet be promoted */
+export function refuseUnusable(facts: ServerFacts): void {
+  const { version, versionNumber, database, encoding } = facts;
+  if (versionNumber < OLDEST) {
+    throw new DatabaseRefused(`PostgreSQL ${version} is too old: Penstock needs 14 or newer`);
+  }
+  if (encoding !== "UTF8") {
+    throw new DatabaseRefused(
+      `the database ${database} has encoding ${encoding}, and Penstock needs UTF8: ` +
+        "create one with ENCODING 'UTF8' TEMPLATE template0",
+    );
+  }
+}
+
+/** @throws DatabaseRefused naming what to grant */
+export function refuseMissingGrants({ schema, role, database }: ServerFacts): void {
+  const grantee = quoted(role);
+  const refuse = (lacks: string, grant: string) => {
+    throw new DatabaseRefused(`role ${role} ${lacks}: ${grant}`);
+  };
+  if (!schema.exists) {
+    if (schema.mayCreateSchema) return;
+    refuse(
+      `may not create the schema penstock in database ${database}`,
+      `GRANT CREATE ON DATABASE ${quoted(database)} TO ${grantee}, or run penstock migrate as ` +
+        "a role that may",
+    );
+  }
+  if (!schema.mayUse) {
+    refuse("may not use the schema penstock", `GRANT USAGE ON SCHEMA penstock TO ${grantee}`);
+  }
+  const pending = schema.migrations === null ? MIGRATIONS.length : MIGRATIONS.length -
+    schema.migrations;
+  if (pending > 0 && !schema.mayCreateIn) {
+    refuse(
+      "may not change the schema penstock, which has to be migrated",
+      "run penstock migrate as the schema's owner",
+    );
+  }
+  if (pending <= 0 && schema.missing.length > 0) {
+    refuse(
+      `lacks ${schema.missing.join(", ")}`,
+      `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA penstock TO ${grantee}`,
+    );
+  }
+}
+
+export function warningsOf(facts: ServerFacts, needs: Needs): Warning[] {
+  const warnings: Warning[] = [];
+  const warn = (setting: string, message: string) => warnings.push({ setting, message });
+  if (!facts.fsync) {
+    warn("fsync", "fsync is off: a crash of the machine can lose or corrupt what was acked");
+  }
+  if (!facts.fullPageWrites) {
+    warn(
+      "full_page_writes",
+      "full_page_writes is off: a crash of the machine can corrupt pages, unless the file system " +
+        "never tears them",
+    );
+  }
+  if (isLax(facts.synchronousCommit)) {
+    warn(
+      "synchronous_commit",
+      facts.pooled
+        ? `synchronous_commit is ${facts.synchronousCommit}, and behind a pooler Penstock cannot ` +
+          "set it for its sessions: a crash can lose what was acked. " +
+          `ALTER ROLE ${quoted(facts.role)} SET synchronous_commit = on`
+        : `synchronous_commit is ${facts.synchronousCommit} by default: Penstock's own sessions ` +
+          "turn it on",
+    );
+  }
+  const tight = facts.pooled ? null : tightestLimit(facts);
+  if (tight !== null && tight.limit - tight.used < needs.connections) {
+    warn(
+      tight.setting,
+      `this node may open ${needs.connections} connections, and ${tight.words}, of which ` +
+        `${tight.used} are in use: requests will wait or get 503. Raise the limit or lower ` +
+        "--database-connections",
+    );
+  }
+  return warnings;
+}
+
+/** A commit is answered before it is on the disk, or on the standbys that should have it. */
+export function isLax(synchronousCommit: string): boolean {
+  return synchronousCommit === "off" || synchronousCommit === "local";
+}
+
+interface Limit {
+  readonly setting: string;
+  readonly limit: number;
+  readonly used: number;
+  readonly words: string;
+}
+
+function tightestLimit({ limits, role, database }: ServerFacts): Limit | null {
+  const all: Limit[] = [{
+    setting: "max_connections",
+    limit: limits.server - limits.reserved,
+    used: limits.used,
+    words: `max_connections is ${limits.server}, ${limits.reserved} of them reserved`,
+  }];
+  if (limits.role !== null) {
+    all.push({
+      setting: "rolconnlimit",
+      limit: limits.role,
+      used: limits.usedByRole,
+      words: `role ${role} has CONNECTION LIMIT ${limits.role}`,
+    });
+  }
+  if (limits.database !== null) {
+    all.push({
+      setting: "datconnlimit",
+      limit: limits.database,
+      used: limits.usedInDatabase,
+      words: `database ${database} has CONNECTION LIMIT ${limits.database}`,
+    });
+  }
+  return all.sort((a, b) => (a.limit - a.used) - (b.limit - b.used))[0] ?? null;
+}
+
+function quoted(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+}

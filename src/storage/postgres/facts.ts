@@ -1,0 +1,232 @@
+/** What a PostgreSQL says of itself and of our role in it, asked once at the start. */
+import type postgres from "postgres";
+import { DatabaseUnavailable } from "../database.ts";
+import type { Sighting } from "./primary.ts";
+
+export interface ServerFacts {
+  /** `18.4`. */
+  readonly version: string;
+  /** 180004. */
+  readonly versionNumber: number;
+  readonly database: string;
+  readonly role: string;
+  readonly superuser: boolean;
+  readonly encoding: string;
+  /** A standby, or a server that is still being restored. */
+  readonly recovering: boolean;
+  /** Sessions of this role begin read-only. */
+  readonly readOnly: boolean;
+  readonly fsync: boolean;
+  readonly fullPageWrites: boolean;
+  /** As a session of this role has it, unless it says otherwise. */
+  readonly synchronousCommit: string;
+  readonly limits: ConnectionLimits;
+  readonly schema: SchemaFacts;
+  /** What we are connected to is not the server itself but a pooler in front of it. */
+  readonly pooled: boolean;
+}
+
+/** Null: no limit. Counts are of client connections now, this one left out. */
+export interface ConnectionLimits {
+  readonly server: number;
+  /** Of those, kept for superusers and others that we are not. */
+  readonly reserved: number;
+  readonly used: number;
+  readonly role: number | null;
+  readonly usedByRole: number;
+  readonly database: number | null;
+  readonly usedInDatabase: number;
+}
+
+export interface SchemaFacts {
+  readonly exists: boolean;
+  /** The role may create schemas in this database. */
+  readonly mayCreateSchema: boolean;
+  readonly mayUse: boolean;
+  readonly mayCreateIn: boolean;
+  /** `INSERT on penstock.streams` and the like, which the role lacks. */
+  readonly missing: readonly string[];
+  /** Null: the table of migrations is not there, or not to be read. */
+  readonly migrations: number | null;
+}
+
+interface ServerRow {
+  pid: number;
+  version: string;
+  version_number: number;
+  database: string;
+  role: string;
+  superuser: boolean;
+  encoding: string;
+  recovering: boolean;
+  read_only: boolean;
+  fsync: boolean;
+  full_page_writes: boolean;
+  synchronous_commit: string;
+  max_connections: number;
+  reserved: number;
+  used: number;
+  role_limit: number;
+  used_by_role: number;
+  database_limit: number;
+  used_in_database: number;
+  schema_exists: boolean;
+  may_create_schema: boolean;
+}
+
+// reserved_connections is of PostgreSQL 16. Others' sessions show little but who and where.
+const SERVER = `
+with sessions as (
+  select usesysid, datid from pg_catalog.pg_stat_activity
+  where usesysid is not null and pid <> pg_backend_pid()
+)
+select
+  pg_backend_pid() as pid,
+  split_part(current_setting('server_version'), ' ', 1) as version,
+  current_setting('server_version_num')::int as version_number,
+  d.datname as database,
+  r.rolname as role,
+  r.rolsuper as superuser,
+  pg_encoding_to_char(d.encoding) as encoding,
+  pg_is_in_recovery() as recovering,
+  current_setting('default_transaction_read_only')::boolean as read_only,
+  current_setting('fsync')::boolean as fsync,
+  current_setting('full_page_writes')::boolean as full_page_writes,
+  current_setting('synchronous_commit') as synchronous_commit,
+  current_setting('max_connections')::int as max_connections,
+  current_setting('superuser_reserved_connections')::int
+    + coalesce(current_setting('reserved_connections', true)::int, 0) as reserved,
+  (select count(*)::int from sessions) as used,
+  r.rolconnlimit as role_limit,
+  (select count(*)::int from sessions where usesysid = r.oid) as used_by_role,
+  d.datconnlimit as database_limit,
+  (select count(*)::int from sessions where datid = d.oid) as used_in_database,
+  exists (select from pg_catalog.pg_namespace where nspname = 'penstock') as schema_exists,
+  has_database_privilege(d.oid, 'CREATE') as may_create_schema
+from pg_catalog.pg_database d, pg_catalog.pg_roles r
+where d.datname = current_database() and r.rolname = current_user`;
+
+const SCHEMA = `
+select
+  has_schema_privilege('penstock', 'USAGE') as may_use,
+  has_schema_privilege('penstock', 'CREATE') as may_create_in,
+  has_schema_privilege('penstock', 'USAGE') and
+    coalesce(has_table_privilege(to_regclass('penstock.migrations'), 'SELECT'), false)
+    as may_read_migrations,
+  array_to_json(array(
+    select privilege || ' on penstock.' || c.relname
+    from pg_catalog.pg_class c,
+      unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) as privilege
+    where c.relnamespace = 'penstock'::regnamespace and c.relkind in ('r', 'p', 'v')
+      and not has_table_privilege(c.oid, privilege)
+      and (privilege = 'SELECT' or c.relkind <> 'v') and c.relname <> 'migrations'
+    order by c.relname, privilege
+  ))::text as missing`;
+
+interface SchemaRow {
+  may_use: boolean;
+  may_create_in: boolean;
+  may_read_migrations: boolean;
+  missing: string;
+}
+
+/** @param client of one connection that changes none of the session's settings */
+export async function askFacts(client: postgres.Sql): Promise<ServerFacts> {
+  const rows = await client.unsafe<ServerRow[]>(SERVER);
+  const row = rows[0]!;
+  // A pooler makes up the process id it greets with; a server gives its own.
+  const greeted = (rows as unknown as { state: { pid: number } }).state.pid;
+  return {
+    version: row.version,
+    versionNumber: row.version_number,
+    database: row.database,
+    role: row.role,
+    superuser: row.superuser,
+    encoding: row.encoding,
+    recovering: row.recovering,
+    readOnly: row.read_only,
+    fsync: row.fsync,
+    fullPageWrites: row.full_page_writes,
+    synchronousCommit: row.synchronous_commit,
+    limits: {
+      server: row.max_connections,
+      reserved: row.superuser ? 0 : row.reserved,
+      used: row.used,
+      // Superusers are not held to a limit.
+      role: row.role_limit < 0 || row.superuser ? null : row.role_limit,
+      usedByRole: row.used_by_role,
+      database: row.database_limit < 0 || row.superuser ? null : row.database_limit,
+      usedInDatabase: row.used_in_database,
+    },
+    schema: await askSchema(client, row),
+    pooled: greeted !== row.pid,
+  };
+}
+
+async function askSchema(client: postgres.Sql, server: ServerRow): Promise<SchemaFacts> {
+  const known = { exists: server.schema_exists, mayCreateSchema: server.may_create_schema };
+  if (!server.schema_exists) {
+    return { ...known, mayUse: true, mayCreateIn: true, missing: [], migrations: null };
+  }
+  const row = (await client.unsafe<SchemaRow[]>(SCHEMA))[0]!;
+  const migrations = row.may_read_migrations
+    ? (await client.unsafe("select count(*)::int as count from penstock.migrations"))[0]!.count
+    : null;
+  return {
+    ...known,
+    mayUse: row.may_use,
+    mayCreateIn: row.may_create_in,
+    missing: JSON.parse(row.missing) as string[],
+    migrations: migrations as number | null,
+  };
+}
+
+/** Why nothing can be written here, or null. */
+export function readOnlyReason(
+  { recovering, readOnly }: Pick<ServerFacts, "recovering" | "readOnly">,
+): string | null {
+  if (recovering) return "it is a standby in recovery, which is read-only: name the primary";
+  if (readOnly) return "default_transaction_read_only is on for this role or database: turn it off";
+  return null;
+}
+
+const ROLE = `
+  pg_is_in_recovery() as recovering,
+  current_setting('default_transaction_read_only')::boolean as read_only`;
+// The first eight digits of a WAL segment's name are its timeline.
+const TIMELINE = `
+  case when pg_is_in_recovery() then null
+    else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int end as timeline`;
+
+interface RoleRow {
+  recovering: boolean;
+  read_only: boolean;
+  timeline: number | null;
+}
+
+/**
+ * Asks a server whether it can be written to, and ends the client.
+ * @throws what the connection failed with, or DatabaseUnavailable after `timeoutMs`
+ */
+export async function askRole(client: postgres.Sql, timeoutMs: number): Promise<Sighting> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new DatabaseUnavailable(`no answer within ${timeoutMs} ms`);
+    timer = setTimeout(() => reject(error), timeoutMs);
+  });
+  const asked = client.unsafe<RoleRow[]>(`select ${ROLE}, ${TIMELINE}`).catch((error) => {
+    // What speaks PostgreSQL's protocol need not have its WAL.
+    const { code } = error as { code?: string };
+    if (code !== "0A000" && code !== "42883" && code !== "42501") throw error;
+    return client.unsafe<RoleRow[]>(`select ${ROLE}, null::int as timeline`);
+  });
+  asked.catch(() => {});
+  try {
+    const [row] = await Promise.race([asked, late]);
+    const { recovering, read_only: readOnly, timeline } = row!;
+    return { readOnly: readOnlyReason({ recovering, readOnly }), timeline };
+  } finally {
+    clearTimeout(timer);
+    client.end({ timeout: 0 }).catch(() => {});
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * What becomes of one append, decided against a stream's known state. Pure: the group commit
+ * confirms the state it was decided against, or has it decided again.
+ */
+import type { Refusal } from "../../errors.ts";
+import { sameContentType } from "../stored_body.ts";
+import type { StoredBody } from "../stored_body.ts";
+import type { StreamState } from "../stream_state.ts";
+
+/** `Producer-Id`, `Producer-Epoch`, `Producer-Seq` of a request (section 5.2.1). */
+export interface ProducerClaim {
+  readonly id: string;
+  readonly epoch: number;
+  readonly seq: number;
+}
+
+/** What is stored of a producer. */
+export interface ProducerState {
+  readonly epoch: number;
+  readonly lastSeq: number;
+  /** The append of (epoch, lastSeq) is the one that closed the stream. */
+  readonly closedStream: boolean;
+}
+
+export interface AppendRequest {
+  /** As sent; null when absent, which only a close without a body may be. */
+  readonly contentType: string | null;
+  readonly body: Uint8Array;
+  readonly closes: boolean;
+  readonly streamSeq: string | null;
+  readonly producer: ProducerClaim | null;
+}
+
+/** The part of a stream's state that appends move. */
+export interface AppendState {
+  readonly tail: number;
+  readonly closed: boolean;
+  readonly lastSeq: string | null;
+}
+
+/** An append that took place, now or (a duplicate) before. */
+export interface Appended {
+  readonly kind: "appended";
+  readonly duplicate: boolean;
+  readonly tail: number;
+  readonly closed: boolean;
+  /** The producer's epoch and highest accepted seq. */
+  readonly producer: { readonly epoch: number; readonly seq: number } | null;
+}
+
+export type Decision =
+  | { readonly kind: "refuse"; readonly refusal: Refusal }
+  | { readonly kind: "answer"; readonly answer: Appended }
+  | {
+    readonly kind: "accept";
+    readonly answer: Appended;
+    readonly bytes: Uint8Array;
+    readonly producer: ProducerState | null;
+  };
+
+const NOTHING = new Uint8Array(0);
+
+/**
+ * Order of checks (sections 5.2 and 5.2.1): closed, content type, body, producer, Stream-Seq.
+ *
+ * @param known the stream's row; only what never changes is read from it
+ * @param now what earlier requests of the same batch have made of it
+ * @param producer the claim's producer as stored, null when there is none
+ * @param stored the body as it will be stored; asked for only when it matters
+ */
+export function decide(
+  known: StreamState,
+  now: AppendState,
+  producer: ProducerState | null,
+  request: AppendRequest,
+  stored: () => StoredBody,
+): Decision {
+  const { producer: claim } = request;
+  const closeOnly = request.closes && request.body.length === 0;
+  if (now.closed) return decideClosed(now, producer, claim, closeOnly);
+
+  let bytes: Uint8Array = NOTHING;
+  if (!closeOnly) {
+    if (!sameContentType(request.contentType ?? "", known.contentType)) {
+      return refuse({ kind: "content_type_mismatch", expected: known.contentType });
+    }
+    const body = stored();
+    if (!(body instanceof Uint8Array)) return refuse(body);
+    bytes = body;
+  }
+
+  if (claim !== null) {
+    const verdict = checkClaim(producer, claim);
+    if (verdict === "duplicate") return duplicate(now, producer!);
+    if (verdict !== "next") return refuse(verdict);
+  }
+
+  if (request.streamSeq !== null && now.lastSeq !== null && request.streamSeq <= now.lastSeq) {
+    return refuse({ kind: "sequence_regression" });
+  }
+
+  return {
+    kind: "accept",
+    bytes,
+    producer: claim && { epoch: claim.epoch, lastSeq: claim.seq, closedStream: request.closes },
+    answer: {
+      kind: "appended",
+      duplicate: false,
+      tail: now.tail + bytes.length,
+      closed: request.closes,
+      producer: claim && { epoch: claim.epoch, seq: claim.seq },
+    },
+  };
+}
+
+/** A closed stream takes nothing; what closed it is answered again as it was. */
+function decideClosed(
+  now: AppendState,
+  producer: ProducerState | null,
+  claim: ProducerClaim | null,
+  closeOnly: boolean,
+): Decision {
+  if (claim === null) {
+    if (!closeOnly) return refuse({ kind: "closed", tail: now.tail });
+    return {
+      kind: "answer",
+      answer: { kind: "appended", duplicate: true, tail: now.tail, closed: true, producer: null },
+    };
+  }
+  if (producer !== null) {
+    if (claim.epoch < producer.epoch) {
+      return refuse({ kind: "stale_epoch", epoch: producer.epoch });
+    }
+    const closer = producer.closedStream && claim.epoch === producer.epoch &&
+      claim.seq === producer.lastSeq;
+    if (closer) return duplicate(now, producer);
+  }
+  return refuse({ kind: "closed", tail: now.tail });
+}
+
+/** Section 5.2.1, "Validation Logic". */
+export function checkClaim(
+  stored: ProducerState | null,
+  claim: ProducerClaim,
+): "next" | "duplicate" | Refusal {
+  if (stored === null) {
+    return claim.seq === 0 ? "next" : gap(0, claim.seq);
+  }
+  if (claim.epoch < stored.epoch) return { kind: "stale_epoch", epoch: stored.epoch };
+  if (claim.epoch > stored.epoch) {
+    return claim.seq === 0 ? "next" : {
+      kind: "invalid",
+      code: "epoch_must_start_at_zero",
+      message: "a new Producer-Epoch must start at Producer-Seq 0",
+    };
+  }
+  if (claim.seq <= stored.lastSeq) return "duplicate";
+  if (claim.seq === stored.lastSeq + 1) return "next";
+  return gap(stored.lastSeq + 1, claim.seq);
+}
+
+function gap(expected: number, received: number): Refusal {
+  return { kind: "sequence_gap", expected, received };
+}
+
+function duplicate(now: AppendState, producer: ProducerState): Decision {
+  return {
+    kind: "answer",
+    answer: {
+      kind: "appended",
+      duplicate: true,
+      tail: now.tail,
+      closed: now.closed,
+      producer: { epoch: producer.epoch, seq: producer.lastSeq },
+    },
+  };
+}
+
+function refuse(refusal: Refusal): Decision {
+  return { kind: "refuse", refusal };
+}

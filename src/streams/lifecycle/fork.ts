@@ -1,0 +1,144 @@
+/** PUT with Stream-Forked-From: a stream that begins with another's bytes (section 4.2). */
+import { invalid, type Refusal, Refused } from "../../errors.ts";
+import { isJsonMode } from "../../protocol/content_type.ts";
+import { positionAfterMessages } from "../../protocol/json_mode.ts";
+import { type Database, DatabaseUnavailable, numberArray } from "../../storage/database.ts";
+import {
+  type CreateOutcome,
+  type CreateRequest,
+  existing,
+  type ForkRequest,
+  initialBody,
+} from "./create.ts";
+import type { StateLoader } from "../state_loader.ts";
+import type { PageReader } from "../read/page_reader.ts";
+import { sameContentType, segmentsOf } from "../stored_body.ts";
+import { stateOf, type StreamRow, type StreamState, unusable } from "../stream_state.ts";
+
+const FORK = `select outcome, (stream).* from penstock.create_fork(
+  $1, $2, $3::bigint, $4::bigint, $5::boolean, $6::boolean, $7::bigint, $8, $9::bigint,
+  $10::bigint, $11::bigint, $12::bigint, $13::bigint[], $14::integer[], $15::integer[], $16::bytea)`;
+
+/** How often source or target may change under one request before it is turned away. */
+const MOST_TRIES = 5;
+
+export interface ForkParts {
+  readonly database: Database;
+  readonly looks: StateLoader;
+  readonly reader: PageReader;
+}
+
+export async function createFork(
+  parts: ForkParts,
+  request: CreateRequest & { readonly fork: ForkRequest },
+): Promise<CreateOutcome> {
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    const target = await parts.looks.look(request.path);
+    if (target !== null) {
+      const outcome = await existing(parts.database, target, request);
+      if (outcome !== "again") return outcome;
+    }
+    const source = await parts.looks.look(request.fork.sourcePath);
+    const refusal = refuseSource(source, request);
+    if (refusal !== null) return refusal;
+    const outcome = await fork(parts, source!, request);
+    if (outcome !== "again") return outcome;
+  }
+  throw new DatabaseUnavailable("the fork's source or target kept changing");
+}
+
+function refuseSource(source: StreamState | null, request: CreateRequest): Refusal | null {
+  const refusal = unusable(source);
+  if (refusal?.kind === "gone") {
+    return { kind: "conflict", message: "the source stream is deleted" };
+  }
+  if (refusal !== null) return refusal;
+  if (request.contentType === null) return null;
+  return sameContentType(request.contentType, source!.contentType)
+    ? null
+    : { kind: "content_type_mismatch", expected: source!.contentType };
+}
+
+async function fork(
+  parts: ForkParts,
+  source: StreamState,
+  request: CreateRequest & { readonly fork: ForkRequest },
+): Promise<CreateOutcome | "again"> {
+  const contentType = request.contentType ?? source.contentType;
+  const bytes = initialBody(contentType, request.body);
+  if (!(bytes instanceof Uint8Array)) return bytes;
+  const anchor = request.fork.anchor ?? source.tail;
+  const at = await forkPosition(parts.reader, source, anchor, request.fork.subOffset);
+  if (typeof at !== "number") return at;
+
+  const lifetime = lifetimeOf(source, request);
+  const segments = segmentsOf(contentType, bytes);
+  const [row] = await parts.database.query<StreamRow & { outcome: string }>(FORK, [
+    request.path,
+    contentType,
+    lifetime.ttlSeconds,
+    lifetime.expiresAtMs,
+    lifetime.inherited,
+    request.closed,
+    source.id,
+    request.fork.sourcePath,
+    at,
+    anchor,
+    request.fork.subOffset,
+    at + bytes.length,
+    numberArray(segments.map((segment) => at + segment.start)),
+    numberArray(segments.map((segment) => segment.start)),
+    numberArray(segments.map((segment) => segment.length)),
+    bytes,
+  ]);
+  // Otherwise the target appeared or the source went while we looked: look again.
+  return row?.outcome === "created" ? { kind: "created", stream: stateOf(row) } : "again";
+}
+
+/** Where the fork leaves its source, or why it cannot. */
+async function forkPosition(
+  reader: PageReader,
+  source: StreamState,
+  anchor: number,
+  subOffset: number,
+): Promise<number | Refusal> {
+  if (anchor > source.tail) {
+    return invalid("fork_offset_beyond_tail", "Stream-Fork-Offset is beyond the source's tail");
+  }
+  const overshoot = invalid(
+    "fork_sub_offset_beyond_tail",
+    "Stream-Fork-Sub-Offset names a position beyond the source's tail",
+  );
+  if (!isJsonMode(source.contentType)) {
+    return anchor + subOffset > source.tail ? overshoot : anchor + subOffset;
+  }
+  let position = anchor;
+  let missing = subOffset;
+  try {
+    do {
+      // Even without a sub-offset: a page shows whether the anchor is between messages.
+      const page = await reader.page(source, position);
+      if (missing === 0) return position;
+      const { found, length } = positionAfterMessages(page.bytes, missing);
+      position += length;
+      missing -= found;
+      if (page.upToDate) break;
+    } while (missing > 0);
+  } catch (error) {
+    if (error instanceof Refused) return error.refusal;
+    throw error;
+  }
+  return missing > 0 ? overshoot : position;
+}
+
+/** The fork expiry table of section 4.2: what the request says, else what the source has. */
+export function lifetimeOf(
+  source: Pick<StreamState, "ttlSeconds" | "expiresAtMs">,
+  request: Pick<CreateRequest, "ttlSeconds" | "expiresAtMs">,
+): { ttlSeconds: number | null; expiresAtMs: number | null; inherited: boolean } {
+  const { ttlSeconds, expiresAtMs } = request;
+  if (ttlSeconds !== null || expiresAtMs !== null) {
+    return { ttlSeconds, expiresAtMs, inherited: false };
+  }
+  return { ttlSeconds: source.ttlSeconds, expiresAtMs: source.expiresAtMs, inherited: true };
+}

@@ -1,0 +1,207 @@
+/**
+ * Bytes of streams kept in memory, bounded. Bytes at a position of a stream id never change and
+ * ids are never used twice, so what is here is true for ever: it can be forgotten, not stale.
+ */
+
+import { type LruLinks, LruList } from "../../lib/lru_list.ts";
+
+/** Runs grow to this and then a new one begins, so that what is forgotten goes in small parts. */
+const LARGEST_RUN = 1 << 20;
+const SMALLEST_RUN = 1 << 10;
+
+/** `[start, start + length)` of one stream, in a buffer with room to grow. */
+interface Run extends LruLinks<Run> {
+  readonly stream: StreamRuns;
+  readonly start: number;
+  length: number;
+  buffer: Uint8Array;
+}
+
+interface StreamRuns {
+  readonly id: number;
+  /** Ascending, not overlapping. */
+  readonly runs: Run[];
+}
+
+/** Told of each buffer that is kept, and of each that is not any longer. */
+export interface Keeping {
+  hold(buffer: Uint8Array): void;
+  release(buffer: Uint8Array): void;
+}
+
+export class SegmentCache {
+  readonly #streams = new Map<number, StreamRuns>();
+  readonly #used = new LruList<Run>();
+  readonly #capacity: number;
+  readonly #keeping: Keeping | undefined;
+  #size = 0;
+
+  /** @param capacity bytes kept at most */
+  constructor(capacity: number, keeping?: Keeping) {
+    this.#capacity = capacity;
+    this.#keeping = keeping;
+  }
+
+  /** Bytes held, buffers' room included. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Keeps a copy of bytes that are committed at `position`. */
+  add(id: number, position: number, bytes: Uint8Array): void {
+    this.#add(id, position, bytes, false);
+  }
+
+  /** The same without the copy: nobody writes to `bytes` again, and no buffer much larger is held. */
+  adopt(id: number, position: number, bytes: Uint8Array): void {
+    this.#add(id, position, bytes, true);
+  }
+
+  #add(id: number, position: number, bytes: Uint8Array, adopted: boolean): void {
+    if (bytes.length === 0 || bytes.length > this.#capacity / 3) return;
+    let stream = this.#streams.get(id);
+    if (stream === undefined) {
+      stream = { id, runs: [] };
+      this.#streams.set(id, stream);
+    }
+    const at = lastStartingBy(stream.runs, position);
+    const before = stream.runs[at];
+    const end = position + bytes.length;
+    if (before !== undefined) {
+      const reach = before.start + before.length;
+      if (reach >= end) return;
+      // Overlap is possible when two readers loaded the same range: only the new part is added.
+      if (reach > position) {
+        return this.#add(id, reach, bytes.subarray(reach - position), false);
+      }
+    }
+    const after = stream.runs[at + 1];
+    if (after !== undefined && after.start < end) {
+      adopted = false;
+      bytes = bytes.subarray(0, after.start - position);
+      if (bytes.length === 0) return;
+    }
+    if (
+      before !== undefined && before.start + before.length === position &&
+      before.length + bytes.length <= LARGEST_RUN
+    ) {
+      this.#grow(before, bytes);
+    } else {
+      this.#insert(stream, at + 1, position, adopted ? bytes : bytes.slice());
+    }
+    this.#forget();
+  }
+
+  /**
+   * The bytes from `start` on, `end` at most: a view, never to be written to. Null when the first
+   * of them is not here; shorter than asked when the rest is not.
+   */
+  get(id: number, start: number, end: number): Uint8Array | null {
+    const runs = this.#streams.get(id)?.runs;
+    if (runs === undefined) return null;
+    let at = lastStartingBy(runs, start);
+    const first = runs[at];
+    if (first === undefined || first.start + first.length <= start) return null;
+    this.#used.use(first);
+    const views = [view(first, start, end)];
+    let reach = first.start + first.length;
+    for (let next = runs[++at]; reach < end && next?.start === reach; next = runs[++at]) {
+      this.#used.use(next);
+      views.push(view(next, reach, end));
+      reach += next.length;
+    }
+    return concatenate(views);
+  }
+
+  /** The same as far as it takes no copy: of one buffer. */
+  view(id: number, start: number, end: number): Uint8Array | null {
+    const runs = this.#streams.get(id)?.runs;
+    const run = runs?.[lastStartingBy(runs, start)];
+    if (run === undefined || run.start + run.length <= start) return null;
+    this.#used.use(run);
+    return view(run, start, end);
+  }
+
+  /** How far the bytes from `position` on are here: `position` itself when none are. */
+  reach(id: number, position: number): number {
+    const runs = this.#streams.get(id)?.runs ?? [];
+    let at = lastStartingBy(runs, position);
+    const first = runs[at];
+    if (first === undefined) return position;
+    let reach = Math.max(position, first.start + first.length);
+    for (let next = runs[++at]; next?.start === reach; next = runs[++at]) reach += next.length;
+    return reach;
+  }
+
+  /** A stream is gone. */
+  drop(id: number): void {
+    for (const run of [...this.#streams.get(id)?.runs ?? []]) this.#remove(run);
+  }
+
+  clear(): void {
+    for (let run = this.#used.oldest; run !== null; run = this.#used.oldest) this.#remove(run);
+  }
+
+  #grow(run: Run, bytes: Uint8Array): void {
+    const length = run.length + bytes.length;
+    if (length > run.buffer.length) {
+      const buffer = new Uint8Array(Math.min(Math.max(length * 2, SMALLEST_RUN), LARGEST_RUN));
+      buffer.set(run.buffer.subarray(0, run.length));
+      this.#size += buffer.length - run.buffer.length;
+      this.#keeping?.hold(buffer);
+      this.#keeping?.release(run.buffer);
+      run.buffer = buffer;
+    }
+    run.buffer.set(bytes, run.length);
+    run.length = length;
+    this.#used.use(run);
+  }
+
+  #insert(stream: StreamRuns, at: number, start: number, buffer: Uint8Array): void {
+    const run: Run = { stream, start, length: buffer.length, buffer, older: null, newer: null };
+    stream.runs.splice(at, 0, run);
+    this.#used.use(run);
+    this.#size += run.buffer.length;
+    this.#keeping?.hold(buffer);
+  }
+
+  #forget(): void {
+    while (this.#size > this.#capacity) this.#remove(this.#used.oldest!);
+  }
+
+  #remove(run: Run): void {
+    const { runs, id } = run.stream;
+    runs.splice(runs.indexOf(run), 1);
+    if (runs.length === 0) this.#streams.delete(id);
+    this.#used.remove(run);
+    this.#size -= run.buffer.length;
+    this.#keeping?.release(run.buffer);
+  }
+}
+
+/** The index of the last run that starts at or before `position`, or -1. */
+function lastStartingBy(runs: readonly Run[], position: number): number {
+  let low = 0;
+  let high = runs.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (runs[middle]!.start <= position) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+function view(run: Run, start: number, end: number): Uint8Array {
+  return run.buffer.subarray(start - run.start, Math.min(end - run.start, run.length));
+}
+
+export function concatenate(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let filled = 0;
+  for (const part of parts) {
+    whole.set(part, filled);
+    filled += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,36 @@
+/** So much at once, the rest in order, and no more than may wait. */
+import assert from "node:assert/strict";
+import { Overloaded } from "../../src/errors.ts";
+import { Semaphore } from "../../src/lib/semaphore.ts";
+
+Deno.test("Semaphore lets so much run at once, and the rest in the order it came", async () => {
+  const lanes = new Semaphore(2, 100);
+  const began: number[] = [];
+  const gates = Array.from({ length: 6 }, () => Promise.withResolvers<void>());
+  const done = gates.map((gate, at) =>
+    lanes.run(async () => {
+      began.push(at);
+      await gate.promise;
+      return at;
+    })
+  );
+  assert.deepEqual(began, [0, 1]);
+  for (const [at, gate] of gates.entries()) {
+    gate.resolve();
+    assert.equal(await done[at], at);
+    await Promise.resolve();
+    assert.deepEqual(began, [0, 1, 2, 3, 4, 5].slice(0, at + 3));
+  }
+});
+
+Deno.test("Semaphore refuses what would wait beyond the bound, and recovers from what fails", async () => {
+  const lanes = new Semaphore(1, 1);
+  const gate = Promise.withResolvers<void>();
+  const running = lanes.run(() => gate.promise);
+  const waiting = lanes.run(() => Promise.resolve("waited"));
+  await assert.rejects(lanes.run(() => Promise.resolve()), Overloaded);
+  gate.reject(new Error("broken"));
+  await assert.rejects(running, /broken/);
+  assert.equal(await waiting, "waited");
+  assert.equal(await lanes.run(() => Promise.resolve("free again")), "free again");
+});

@@ -1,0 +1,151 @@
+/** PUT: which streams are as asked for (section 5.1), and how long a fork lives (section 4.2). */
+import assert from "node:assert/strict";
+import { type CreateRequest, differs, initialBody } from "../../../src/streams/lifecycle/create.ts";
+import { lifetimeOf } from "../../../src/streams/lifecycle/fork.ts";
+import type { StreamState } from "../../../src/streams/stream_state.ts";
+
+const bytesOf = (text: string) => new TextEncoder().encode(text);
+
+function streamOf(parts: Partial<StreamState> = {}): StreamState {
+  return {
+    contentType: "text/plain",
+    closed: false,
+    ttlSeconds: null,
+    expiresAtMs: null,
+    expiryInherited: false,
+    sourcePath: null,
+    forkAnchor: null,
+    forkSubOffset: null,
+    ...parts,
+  } as StreamState;
+}
+
+function requestOf(parts: Partial<CreateRequest> = {}): CreateRequest {
+  return {
+    path: "s",
+    contentType: "text/plain",
+    ttlSeconds: null,
+    expiresAtMs: null,
+    closed: false,
+    body: new Uint8Array(0),
+    fork: null,
+    ...parts,
+  };
+}
+
+const forkOf = (anchor: number | null, subOffset = 0, sourcePath = "source") => ({
+  fork: { sourcePath, anchor, subOffset },
+});
+const FORK = { sourcePath: "source", forkAnchor: 8, forkSubOffset: 3 };
+
+Deno.test("differs finds a stream that is as asked for", () => {
+  const rows: [Partial<StreamState>, Partial<CreateRequest>][] = [
+    [{}, {}],
+    [{ contentType: "Text/Plain; charset=utf-8" }, {}],
+    [{ contentType: "application/octet-stream" }, { contentType: null }],
+    [{ ttlSeconds: 60 }, { ttlSeconds: 60 }],
+    [{ ttlSeconds: 0 }, { ttlSeconds: 0 }],
+    [{ expiresAtMs: 1000 }, { expiresAtMs: 1000 }],
+    [{ closed: true }, { closed: true }],
+    // What was written since is no part of the configuration.
+    [{ tail: 500 }, { body: bytesOf("first") }],
+    [FORK, forkOf(8, 3)],
+    // A fork without Content-Type has its source's, whatever that is.
+    [{ ...FORK, contentType: "application/json" }, { contentType: null, ...forkOf(8, 3) }],
+    // Without Stream-Fork-Offset it was made at the tail of then, which nobody knows now.
+    [FORK, forkOf(null, 3)],
+    [{ ...FORK, forkSubOffset: null }, forkOf(8)],
+    [{ ...FORK, forkSubOffset: 0 }, forkOf(8)],
+  ];
+  for (const [stream, request] of rows) {
+    const message = JSON.stringify([stream, request]);
+    assert.equal(differs(streamOf(stream), requestOf(request)), null, message);
+  }
+});
+
+Deno.test("differs names the first part that is not as asked for", () => {
+  const rows: [Partial<StreamState>, Partial<CreateRequest>, string][] = [
+    [{}, { contentType: "text/html" }, "content type"],
+    [{}, { contentType: null }, "content type"],
+    [{ ttlSeconds: 60 }, { ttlSeconds: 61 }, "TTL"],
+    [{ ttlSeconds: 60 }, {}, "TTL"],
+    [{}, { ttlSeconds: 0 }, "TTL"],
+    [{ expiresAtMs: 1000 }, { expiresAtMs: 1001 }, "expiry"],
+    [{ expiresAtMs: 1000 }, {}, "expiry"],
+    [{}, { expiresAtMs: 0 }, "expiry"],
+    [{ closed: true }, {}, "closure status"],
+    [{}, { closed: true }, "closure status"],
+    [FORK, {}, "fork source"],
+    [{}, forkOf(8, 3), "fork source"],
+    [FORK, forkOf(8, 3, "other"), "fork source"],
+    [FORK, forkOf(9, 3), "fork offset"],
+    [FORK, forkOf(0, 3), "fork offset"],
+    [FORK, forkOf(8, 2), "fork sub-offset"],
+    [FORK, forkOf(8), "fork sub-offset"],
+    [FORK, { contentType: "text/html", ...forkOf(8, 3) }, "content type"],
+    [FORK, { closed: true, ...forkOf(8, 3) }, "closure status"],
+  ];
+  for (const [stream, request, expected] of rows) {
+    const message = JSON.stringify([stream, request]);
+    assert.equal(differs(streamOf(stream), requestOf(request)), expected, message);
+  }
+});
+
+Deno.test("differs lets a fork that asks for no expiry keep what it inherited", () => {
+  for (const lifetime of [{ ttlSeconds: 60 }, { expiresAtMs: 1000 }]) {
+    const inherited = streamOf({ ...FORK, ...lifetime, expiryInherited: true });
+    const name = "ttlSeconds" in lifetime ? "TTL" : "expiry";
+    assert.equal(differs(inherited, requestOf(forkOf(8, 3))), null);
+    // The same asked for by name is the same; another one is not.
+    assert.equal(differs(inherited, requestOf({ ...lifetime, ...forkOf(8, 3) })), null);
+    const other = { ttlSeconds: null, expiresAtMs: null };
+    for (const [key, value] of Object.entries(lifetime)) Object.assign(other, { [key]: value + 1 });
+    assert.equal(differs(inherited, requestOf({ ...other, ...forkOf(8, 3) })), name);
+    // A fork that asked for it itself does not match a request that asks for none.
+    const own = streamOf({ ...FORK, ...lifetime });
+    assert.equal(differs(own, requestOf(forkOf(8, 3))), name);
+    // Nor does a request for a stream that is no fork: it asks for a stream without expiry.
+    assert.equal(differs(inherited, requestOf()), name);
+  }
+});
+
+Deno.test("lifetimeOf is the fork expiry table of section 4.2", () => {
+  const none = { ttlSeconds: null, expiresAtMs: null };
+  const ttl = (ttlSeconds: number) => ({ ttlSeconds, expiresAtMs: null });
+  const at = (expiresAtMs: number) => ({ ttlSeconds: null, expiresAtMs });
+  const rows = [
+    [none, none, none],
+    [none, ttl(5), ttl(5)],
+    [none, at(500), at(500)],
+    [ttl(60), none, ttl(60)],
+    [ttl(60), ttl(5), ttl(5)],
+    [ttl(60), at(500), at(500)],
+    [at(1000), none, at(1000)],
+    [at(1000), ttl(5), ttl(5)],
+    // The fork may outlive its source.
+    [at(1000), at(2000), at(2000)],
+  ] as const;
+  for (const [source, request, expected] of rows) {
+    assert.deepEqual(
+      lifetimeOf(source, request),
+      { ...expected, inherited: request === none },
+      JSON.stringify({ source, request }),
+    );
+  }
+});
+
+Deno.test("lifetimeOf takes a TTL of 0 as one that was asked for", () => {
+  const lifetime = lifetimeOf({ ttlSeconds: 60, expiresAtMs: null }, {
+    ttlSeconds: 0,
+    expiresAtMs: null,
+  });
+  assert.deepEqual(lifetime, { ttlSeconds: 0, expiresAtMs: null, inherited: false });
+});
+
+Deno.test("initialBody takes no body as no bytes, and an empty array as no messages", () => {
+  assert.deepEqual(initialBody("application/json", new Uint8Array(0)), new Uint8Array(0));
+  assert.deepEqual(initialBody("application/json", bytesOf("[]")), new Uint8Array(0));
+  assert.deepEqual(initialBody("application/json", bytesOf("[1]")), bytesOf("1\x1e"));
+  assert.deepEqual(initialBody("text/plain", bytesOf("[1]")), bytesOf("[1]"));
+  assert.ok(!(initialBody("application/json", bytesOf("{")) instanceof Uint8Array));
+});
