@@ -2,6 +2,7 @@
  * Request bodies: read whole, never more than allowed, never more at once than memory is meant
  * for, and never for longer than is fair to the others.
  */
+import { concatenate } from "../lib/bytes.ts";
 import { ByteBudget } from "../lib/byte_budget.ts";
 import { Overloaded } from "../errors.ts";
 import { type Deadline, DeadlineQueue } from "../lib/deadline_queue.ts";
@@ -178,13 +179,3 @@ export class RequestBodies {
 }
 
 const TOO_MUCH = "too many request bodies are on their way in";
-
-function concatenate(pieces: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let filled = 0;
-  for (const piece of pieces) {
-    whole.set(piece, filled);
-    filled += piece.length;
-  }
-  return whole;
-}

@@ -82,12 +82,6 @@ export interface Database {
    * forgotten. Statements that had not been answered have failed by then.
    */
   onNewTimeline(listener: () => void): void;
-  /**
-   * Resolves when it is worth sending the next batch: at once where a statement waits on a socket,
-   * after a turn of the event loop where it would block this thread, so that what has arrived
-   * meanwhile goes along.
-   */
-  breathe(): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -3,6 +3,7 @@
  * next one. A look that left before somebody asked never answers them, so no answer is stale, on
  * any node, and a thousand readers cost one query.
  */
+import { yieldToEventLoop } from "../lib/event_loop.ts";
 import { Overloaded } from "../errors.ts";
 import { type Database, numberArray, StatementTimeout, textArray } from "../storage/database.ts";
 import { stateOf, type StreamRow, type StreamState } from "./stream_state.ts";
@@ -87,7 +88,7 @@ export class StateLoader {
     const lanes = this.#database.concurrency > 1 ? 2 : 1;
     if (this.#leaving || this.#underWay >= lanes || this.#waiting.length === 0) return;
     this.#leaving = true;
-    this.#database.breathe().then(() => {
+    yieldToEventLoop().then(() => {
       this.#leaving = false;
       const askers = this.#waiting.splice(0, LARGEST_LOOK);
       this.#underWay++;

@@ -1,6 +1,6 @@
 /** The embedded PostgreSQL (PGlite), for when no database is given: durable, and locked. */
 import { resolve } from "node:path";
-import { clearTimeout, setImmediate, setTimeout } from "node:timers";
+import { clearTimeout, setTimeout } from "node:timers";
 import type { PGlite } from "@electric-sql/pglite";
 import { DrizzleQueryError } from "drizzle-orm/errors";
 import { drizzle } from "drizzle-orm/pglite";
@@ -155,11 +155,6 @@ class EmbeddedDatabase implements Database {
 
   /** Nobody promotes it. */
   onNewTimeline(): void {}
-
-  /** Statements run on this thread: a turn of the event loop lets what has arrived be read. */
-  breathe(): Promise<void> {
-    return new Promise((resolve) => void setImmediate(resolve));
-  }
 
   close(): Promise<void> {
     return this.#closing ??= this.#close();

@@ -1,7 +1,6 @@
 /** PostgreSQL over postgres.js. */
 import { DrizzleQueryError } from "drizzle-orm/errors";
 import { drizzle } from "drizzle-orm/postgres-js";
-import { setImmediate } from "node:timers";
 import {
   type Database,
   DatabaseUnavailable,
@@ -170,14 +169,6 @@ class PostgresDatabase implements Database {
     );
     await listener.start();
     return listener;
-  }
-
-  /**
-   * One turn of the event loop: requests whose bytes have arrived are read first and go along. A
-   * batch that leaves at once is a batch of one, and the rest waits for its whole round trip.
-   */
-  breathe(): Promise<void> {
-    return new Promise((resolve) => setImmediate(resolve));
   }
 
   async close(): Promise<void> {

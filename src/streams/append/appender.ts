@@ -2,6 +2,7 @@
  * Group commit. Appends queue by stream; whatever waits when a connection is free leaves together,
  * in one statement. No timer: the commits under way are the clock.
  */
+import { yieldToEventLoop } from "../../lib/event_loop.ts";
 import { ByteBudget } from "../../lib/byte_budget.ts";
 import { Overloaded } from "../../errors.ts";
 import { type Database, StatementTimeout } from "../../storage/database.ts";
@@ -172,7 +173,7 @@ export class Appender {
     if (this.#leaving || !mayLeave) return;
     this.#leaving = true;
     // Nobody is likely to come along with one of those that come one by one.
-    const gathered = this.#sparse ? Promise.resolve() : this.#parts.database.breathe();
+    const gathered = this.#sparse ? Promise.resolve() : yieldToEventLoop();
     gathered.then(() => {
       this.#leaving = false;
       if (this.#unloaded.length > 0 && this.#loads === 0) this.#load();

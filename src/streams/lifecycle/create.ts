@@ -2,6 +2,7 @@
  * PUT: creates a stream, or finds that it already is as asked for (section 5.1). Creations that
  * wait together travel together.
  */
+import { yieldToEventLoop } from "../../lib/event_loop.ts";
 import { ByteBudget } from "../../lib/byte_budget.ts";
 import { Overloaded, type Refusal } from "../../errors.ts";
 import { type Database, numberArray, StatementTimeout, textArray } from "../../storage/database.ts";
@@ -82,7 +83,7 @@ export class Creator {
   #leave(): void {
     if (this.#underWay || this.#waiting.length === 0) return;
     this.#underWay = true;
-    this.#database.breathe().then(async () => {
+    yieldToEventLoop().then(async () => {
       const batch = this.#take();
       try {
         await this.#send(batch);

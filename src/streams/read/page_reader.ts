@@ -1,4 +1,5 @@
 /** Pages of a stream's bytes: from memory where they are, else from Postgres by range scan. */
+import { yieldToEventLoop } from "../../lib/event_loop.ts";
 import { isJsonMode } from "../../protocol/content_type.ts";
 import { lastBoundary, MESSAGE_END } from "../../protocol/json_mode.ts";
 import { ReferenceCounts } from "../../lib/reference_counts.ts";
@@ -6,7 +7,8 @@ import { invalid, Refused } from "../../errors.ts";
 import type { Database } from "../../storage/database.ts";
 import { ForkChains } from "./fork_chain.ts";
 import { Semaphore } from "../../lib/semaphore.ts";
-import { concatenate, SegmentCache } from "./segment_cache.ts";
+import { concatenate } from "../../lib/bytes.ts";
+import { SegmentCache } from "./segment_cache.ts";
 import { readSegments, scanSegments } from "./segments.ts";
 import type { StreamState } from "../stream_state.ts";
 
@@ -257,7 +259,7 @@ export class PageReader {
     end: () => number,
   ): Promise<Uint8Array> {
     // Where this thread is the database, whatever else has arrived gets its turn between pages.
-    await this.#database.breathe();
+    await yieldToEventLoop();
     const large = stop - start > LARGE_LOAD_BYTES;
     const { first, bytes } = large
       ? await scanSegments(this.#database, id, start, stop)

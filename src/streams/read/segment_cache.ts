@@ -3,6 +3,7 @@
  * ids are never used twice, so what is here is true for ever: it can be forgotten, not stale.
  */
 
+import { concatenate } from "../../lib/bytes.ts";
 import { type LruLinks, LruList } from "../../lib/lru_list.ts";
 
 /** Runs grow to this and then a new one begins, so that what is forgotten goes in small parts. */
@@ -193,15 +194,4 @@ function lastStartingBy(runs: readonly Run[], position: number): number {
 
 function view(run: Run, start: number, end: number): Uint8Array {
   return run.buffer.subarray(start - run.start, Math.min(end - run.start, run.length));
-}
-
-export function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0]!;
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let filled = 0;
-  for (const part of parts) {
-    whole.set(part, filled);
-    filled += part.length;
-  }
-  return whole;
 }

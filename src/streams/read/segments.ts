@@ -1,7 +1,7 @@
 /** Ranges of a stream's segments, by one statement each. */
 import { Refused } from "../../errors.ts";
 import type { Database } from "../../storage/database.ts";
-import { concatenate } from "./segment_cache.ts";
+import { concatenate } from "../../lib/bytes.ts";
 
 /** Tiny segments are many: a load ends here too. */
 const MOST_SEGMENTS = 8192;

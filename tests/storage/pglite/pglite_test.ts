@@ -1,4 +1,5 @@
 /** The embedded database against a real folder, and against processes that are really killed. */
+import { yieldToEventLoop } from "../../../src/lib/event_loop.ts";
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -34,7 +35,7 @@ async function commitUntilKilled(dataDir: string): Promise<void> {
   for (let number = 1;; number++) {
     await database.query(INSERT, [number, new Uint8Array(100)]);
     console.log(number);
-    await database.breathe();
+    await yieldToEventLoop();
   }
 }
 
@@ -80,7 +81,7 @@ Deno.test("openPglite says what it is and where", async () => {
     assert.match(database.description, /^embedded PostgreSQL 18\.\d+ in \//);
     assert(database.description.endsWith(dataDir));
     assert.deepEqual(await migrate(database), { applied: [] });
-    await database.breathe();
+    await yieldToEventLoop();
   });
 });
 
@@ -188,11 +189,11 @@ Deno.test("NOTIFY reaches those who listen until they stop", async () => {
     await database.drizzle.transaction(async (inner) => {
       await inner.execute(sql`select pg_notify('Odd "channel"', 'by drizzle')`);
     });
-    await database.breathe();
+    await yieldToEventLoop();
     assert.deepEqual(heard, ["listening", "by query", "by execute", "by drizzle"]);
     await listening.stop();
     await database.query("select pg_notify($1, $2)", ['Odd "channel"', "unheard"]);
-    await database.breathe();
+    await yieldToEventLoop();
     assert.equal(heard.length, 4);
   });
 });
@@ -241,7 +242,7 @@ Deno.test("a commit that could not be forced to the disk is never acknowledged",
     const revived = await eventually(() => database.query("select number from notes"));
     assert.deepEqual(revived[0], { number: 1 });
     await database.query("select pg_notify('c', 'again')");
-    await database.breathe();
+    await yieldToEventLoop();
     assert.deepEqual(heard, ["listening", "listening", "again"]);
   }, ({ event }) => events.push(event));
   // It says so, once, however often it tries in vain.
@@ -288,7 +289,7 @@ Deno.test("the WAL does not grow without bound", async () => {
     const bytes = crypto.getRandomValues(new Uint8Array(65_536));
     for (let number = 0; number < 2_500; number++) {
       await database.query(INSERT, [number, bytes]);
-      await database.breathe();
+      await yieldToEventLoop();
     }
     const segments = fs.readdirSync(join(dataDir, "postgres", "pg_wal"))
       .filter((name) => /^[0-9A-F]{24}$/.test(name));

@@ -1,7 +1,8 @@
 /** `SegmentCache`: what it gives back is what was written, and it stays within its bounds. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { concatenate, SegmentCache } from "../../../src/streams/read/segment_cache.ts";
+import { concatenate } from "../../../src/lib/bytes.ts";
+import { SegmentCache } from "../../../src/streams/read/segment_cache.ts";
 
 const MIB = 1 << 20;
 
