@@ -1,5 +1,6 @@
 /** The streams of one database, as one node serves them. Everything HTTP needs, and nothing of it. */
 import { type Refusal, Refused } from "../errors.ts";
+import { BaseService } from "../lib/service.ts";
 import type { Database } from "../storage/database.ts";
 import type { Telemetry } from "../telemetry/events.ts";
 import { Hub } from "./follow/hub.ts";
@@ -31,7 +32,7 @@ export interface StreamsOptions {
 
 const DEFAULTS: StreamsOptions = { recentBytes: 64 << 20, waitingBytes: 128 << 20 };
 
-export class Streams {
+export class Streams extends BaseService {
   readonly #database: Database;
   readonly #looks: StateLoader;
   readonly #hub = new Hub();
@@ -46,6 +47,7 @@ export class Streams {
   #onWritten: (ids: readonly number[]) => void = () => {};
 
   constructor(database: Database, telemetry: Telemetry, given: Partial<StreamsOptions> = {}) {
+    super();
     const options = { ...DEFAULTS, ...given };
     this.#database = database;
     this.#looks = new StateLoader(database);
@@ -66,14 +68,14 @@ export class Streams {
     this.#sweeper = new Sweeper(database, telemetry, (ids) => this.#ended(ids));
   }
 
-  async start(): Promise<void> {
+  protected override async onStart(): Promise<void> {
     this.#database.onNewTimeline(() => this.#forget());
     await this.#wakeups.start({
       onNotification: (ids) => this.#followed.hint(ids),
       onGap: () => this.#followed.reconcileAll(),
     });
     this.#followed.start();
-    this.#sweeper.start();
+    await this.#sweeper.start();
   }
 
   /** Who is told which streams this node created or wrote. One listener: the subscriptions. */
@@ -99,8 +101,8 @@ export class Streams {
     this.#hub.drain();
   }
 
-  /** Call when no request is left. */
-  async stop(): Promise<void> {
+  /** To be stopped when no request is left. */
+  protected override async onStop(): Promise<void> {
     await this.#sweeper.stop();
     await this.#followed.stop();
     await this.#wakeups.stop();

@@ -114,7 +114,7 @@ export class PageReader {
     if (atHand !== null) return atHand;
     const { tail, closed } = extent;
     if (start > tail) {
-      throw new Refused(invalid("offset_beyond_tail", "the offset is beyond the stream's tail"));
+      throw new Refused(invalid("OFFSET_BEYOND_TAIL", "the offset is beyond the stream's tail"));
     }
     const bytes = isJsonMode(stream.contentType)
       ? await this.#messages(stream, start, tail, limit)
@@ -159,7 +159,7 @@ export class PageReader {
     while (true) {
       const bytes = await this.#range(stream, { start: start - lead, stop, tail });
       if (lead === 1 && bytes[0] !== MESSAGE_END) {
-        throw new Refused(invalid("offset_inside_message", "the offset is inside a message"));
+        throw new Refused(invalid("OFFSET_INSIDE_MESSAGE", "the offset is inside a message"));
       }
       const messages = bytes.subarray(lead);
       const end = lastBoundary(messages);
