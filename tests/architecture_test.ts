@@ -1,5 +1,5 @@
 /**
- * ReferenceCounts the shape of the sources: which folder may import which, no circles, files of a size one
+ * Holds the shape of the sources: which folder may import which, no circles, files of a size one
  * can read, and the runtimes' own APIs in the seam files alone.
  */
 import assert from "node:assert/strict";

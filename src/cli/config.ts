@@ -29,6 +29,10 @@ export interface Config {
   readonly drainDelayMs: number;
   /** Where receivers and workers reach this server, without a slash at the end. Null: its address. */
   readonly publicUrl: string | null;
+  /** Host names without ports, or `*`. */
+  readonly allowedHosts: readonly string[];
+  /** `https://host`, or `*`. */
+  readonly corsOrigins: readonly string[];
   /** Webhooks may go to `http://localhost`: for development. */
   readonly allowHttpWebhooks: boolean;
   readonly logFormat: "auto" | "text" | "json";
@@ -125,6 +129,8 @@ function parseConfig(
     maxFollowers: read("maxFollowers", (text) => parseInteger(text, 1, 10_000_000)),
     drainDelayMs: read("drainDelay", (text) => text === "" ? 0 : parseDuration(text)),
     publicUrl,
+    allowedHosts: read("allowedHosts", (text) => listOf(text).map(parseAllowedHost)),
+    corsOrigins: read("corsOrigins", (text) => listOf(text).map(parseOrigin)),
     allowHttpWebhooks: read(
       "allowHttpWebhooks",
       (text) => text === "" ? development : oneOf(text, ["true", "false"]) === "true",
@@ -188,6 +194,25 @@ function parsePublicUrl(text: string): string | null {
     throw new Error("streams are at /v1/stream/: give the URL without path, query or user");
   }
   return url.origin;
+}
+
+/** Items with commas between. */
+function listOf(text: string): string[] {
+  return text.split(",").map((item) => item.trim()).filter((item) => item !== "");
+}
+
+function parseAllowedHost(text: string): string {
+  if (text === "*" || /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)$/.test(text)) return text;
+  throw new Error(`"${text}" is not a host name without a port`);
+}
+
+function parseOrigin(text: string): string {
+  if (text === "*") return text;
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url !== null && url.origin !== "null" && url.origin === text.replace(/\/$/, "")) {
+    return url.origin;
+  }
+  throw new Error(`"${text}" is not an origin; expected https://host or https://host:port`);
 }
 
 /** `500ms`, `30s`, `2m`; a bare number is seconds. Returns milliseconds. */
