@@ -1,0 +1,49 @@
+/** Completions for bash 3.2 and newer. */
+import { type CommandDescription, SHARED_FLAGS } from "../command.ts";
+import { flagWords, quote } from "./words.ts";
+
+export function bashCompletions(commands: readonly CommandDescription[]): string {
+  const names = commands.map(({ name }) => name).join(" ");
+  const cases = commands.map((command) => `    ${caseOf(command)}`).join("\n");
+  return `# penstock: completions for bash
+_penstock() {
+  local word="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD-1]}"
+  local flags="" operands=""
+  COMPREPLY=()
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    COMPREPLY=($(compgen -W ${quote(`${names} --help --version`)} -- "$word"))
+    return
+  fi
+  case "\${COMP_WORDS[1]}" in
+${cases}
+    *) return ;;
+  esac
+${valueCases(commands)}
+  case "$word" in
+    -*) COMPREPLY=($(compgen -W "$flags" -- "$word")) ;;
+    *) COMPREPLY=($(compgen -W "$operands" -- "$word")) ;;
+  esac
+}
+complete -o default -F _penstock penstock
+`;
+}
+
+function caseOf(command: CommandDescription): string {
+  const operands = (command.operandSuggestions ?? []).join(" ");
+  return `${command.name}) flags=${quote(flagWords(command))} operands=${quote(operands)} ;;`;
+}
+
+/** After a flag with a value comes a suggestion, or whatever the user types. */
+function valueCases(commands: readonly CommandDescription[]): string {
+  const suggestions = new Map<string, string>();
+  for (const { flags } of [...commands, { flags: SHARED_FLAGS }]) {
+    for (const flag of flags) {
+      if (flag.value === undefined) continue;
+      suggestions.set(`--${flag.name}`, (flag.suggestions ?? []).join(" "));
+    }
+  }
+  const cases = [...suggestions].map(([flag, words]) =>
+    `    ${flag}) COMPREPLY=($(compgen -W ${quote(words)} -- "$word")); return ;;`
+  );
+  return `  case "$before" in\n${cases.join("\n")}\n  esac`;
+}
