@@ -198,8 +198,18 @@ async function errorOf(request: StreamRequest, answer: Answer): Promise<ClientEr
   const exitCode = status === 403 && headers.has("producer-epoch")
     ? EXIT.conflict
     : exitCodeOf(status);
-  return new ClientError(exitCode, `${url}: ${said ?? "refused"} (HTTP ${status})`);
+  const words = said ?? MEANINGS[status] ?? "refused";
+  return new ClientError(exitCode, `${url}: ${words} (HTTP ${status})`);
 }
+
+/** For answers without words, as those to HEAD are. */
+const MEANINGS: Readonly<Record<number, string>> = {
+  401: "a token is needed",
+  403: "not allowed",
+  404: "there is no such stream",
+  410: "the stream was removed",
+  503: "the server is busy or stopping",
+};
 
 async function textOf(answer: Answer): Promise<string> {
   const pieces: Uint8Array[] = [];

@@ -1,6 +1,8 @@
 /** Help texts, generated from the commands' descriptions. */
 import { type Command, type CommandDescription, type Flag, SHARED_FLAGS } from "./command.ts";
 
+const WIDTH = 72;
+
 /** `penstock append --help`. */
 export function commandHelp(command: Command): string {
   return [
@@ -37,6 +39,18 @@ function flagLines(flags: readonly Flag[]): string {
     const dashed = `${short === undefined ? "" : `-${short}, `}--${name}`;
     const placeholder = value === undefined ? "" : ` <${value}>`;
     const variable = environment === undefined ? "" : `  (${environment})`;
-    return `  ${dashed}${placeholder}\n      ${help}${variable}`;
+    return `  ${dashed}${placeholder}\n${wrap(help + variable)}`;
   }).join("\n");
+}
+
+/** Indented lines that a terminal of 80 columns holds. */
+function wrap(text: string): string {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1)!;
+    if (last === "") lines[lines.length - 1] = word;
+    else if (last.length + word.length < WIDTH) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines.map((line) => `      ${line}`).join("\n");
 }

@@ -105,8 +105,11 @@ function producerOf(invocation: Invocation): Producer | null {
 }
 
 async function appendAll(invocation: Invocation, appender: Appender, json: boolean): Promise<void> {
-  for await (const piece of piecesOf(invocation, json)) await appender.add(piece);
-  await appender.flush();
+  try {
+    for await (const piece of piecesOf(invocation, json)) await appender.add(piece);
+  } finally {
+    await appender.flush(); // what came before a line that is refused is appended
+  }
   if (invocation.has("close")) await appender.close();
 }
 
