@@ -6,7 +6,7 @@ const WIDTH = 72;
 /** `penstock append --help`. */
 export function commandHelp(command: Command): string {
   return [
-    `penstock ${command.name}: ${command.summary.toLowerCase()}`,
+    `penstock ${command.name}: ${lowerFirst(command.summary)}`,
     `Usage:\n  ${usage(command)}`,
     ...(command.details === undefined ? [] : [command.details]),
     ...(command.flags.length === 0 ? [] : [`Options:\n${flagLines(command.flags)}`]),
@@ -28,9 +28,9 @@ export function usage({ name, operands }: CommandDescription): string {
 export function commandList(commands: readonly CommandDescription[]): string {
   return commands.map((command) => {
     const words = usage(command).replace(" [options]", "");
-    return `  ${words.padEnd(32)}${
-      words.length > 31 ? `\n${" ".repeat(34)}` : ""
-    }${command.summary.toLowerCase()}`;
+    return `  ${words.padEnd(32)}${words.length > 31 ? `\n${" ".repeat(34)}` : ""}${
+      lowerFirst(command.summary)
+    }`;
   }).join("\n");
 }
 
@@ -41,6 +41,10 @@ function flagLines(flags: readonly Flag[]): string {
     const variable = environment === undefined ? "" : `  (${environment})`;
     return `  ${dashed}${placeholder}\n${wrap(help + variable)}`;
   }).join("\n");
+}
+
+function lowerFirst(sentence: string): string {
+  return sentence.slice(0, 1).toLowerCase() + sentence.slice(1);
 }
 
 /** Indented lines that a terminal of 80 columns holds. */

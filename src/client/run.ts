@@ -1,7 +1,7 @@
 /** Runs one client command, from its arguments to its exit code. */
 import process from "node:process";
 import { parseArguments, type ParsedArguments } from "./arguments.ts";
-import type { Command, CommandDescription, Invocation } from "./command.ts";
+import { type Command, type CommandDescription, type Invocation, SHARED_FLAGS } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { Connection } from "./connection.ts";
 import { Console } from "./console.ts";
@@ -38,7 +38,7 @@ export async function runCommand(
       exitCode = EXIT.ok;
     } else {
       const invocation = invocationOf(command, parsed, console);
-      exitCode = await command.run({ ...invocation, commands: [...others, ...COMMANDS] });
+      exitCode = await command.run({ ...invocation, commands: describe(others) });
     }
     await console.flush();
   } catch (error) {
@@ -46,6 +46,15 @@ export async function runCommand(
     exitCode = report(command, error, console);
   }
   process.exit(exitCode);
+}
+
+/** What there is to complete: each command with all the flags it takes. */
+function describe(others: readonly CommandDescription[]): CommandDescription[] {
+  const own = COMMANDS.map((command) => ({
+    ...command,
+    flags: [...command.flags, ...SHARED_FLAGS],
+  }));
+  return [...others, ...own];
 }
 
 function report(command: Command, error: unknown, console: Console): ExitCode {

@@ -1,6 +1,6 @@
 /** Completions for bash 3.2 and newer. */
-import { type CommandDescription, SHARED_FLAGS } from "../command.ts";
-import { flagWords, quote } from "./words.ts";
+import type { CommandDescription } from "../command.ts";
+import { quote } from "./quote.ts";
 
 export function bashCompletions(commands: readonly CommandDescription[]): string {
   const names = commands.map(({ name }) => name).join(" ");
@@ -30,13 +30,14 @@ complete -o default -F _penstock penstock
 
 function caseOf(command: CommandDescription): string {
   const operands = (command.operandSuggestions ?? []).join(" ");
-  return `${command.name}) flags=${quote(flagWords(command))} operands=${quote(operands)} ;;`;
+  const flags = command.flags.map(({ name }) => `--${name}`).join(" ");
+  return `${command.name}) flags=${quote(flags)} operands=${quote(operands)} ;;`;
 }
 
 /** After a flag with a value comes a suggestion, or whatever the user types. */
 function valueCases(commands: readonly CommandDescription[]): string {
   const suggestions = new Map<string, string>();
-  for (const { flags } of [...commands, { flags: SHARED_FLAGS }]) {
+  for (const { flags } of commands) {
     for (const flag of flags) {
       if (flag.value === undefined) continue;
       suggestions.set(`--${flag.name}`, (flag.suggestions ?? []).join(" "));

@@ -1,6 +1,5 @@
 /** Completions for fish. */
 import type { CommandDescription, Flag } from "../command.ts";
-import { allFlags } from "./words.ts";
 
 export function fishCompletions(commands: readonly CommandDescription[]): string {
   const lines = ["# penstock: completions for fish", "complete -c penstock -f"];
@@ -15,7 +14,7 @@ export function fishCompletions(commands: readonly CommandDescription[]): string
     if (operandSuggestions !== undefined) {
       lines.push(`${within} -a ${quoteFish(operandSuggestions.join(" "))}`);
     }
-    for (const flag of allFlags(command)) lines.push(`${within} ${flagOf(flag)}`);
+    for (const flag of command.flags) lines.push(`${within} ${flagOf(flag)}`);
   }
   return `${lines.join("\n")}\n`;
 }

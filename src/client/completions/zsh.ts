@@ -1,6 +1,6 @@
 /** Completions for zsh. */
 import type { CommandDescription, Flag } from "../command.ts";
-import { allFlags, quote } from "./words.ts";
+import { quote } from "./quote.ts";
 
 export function zshCompletions(commands: readonly CommandDescription[]): string {
   const names = commands.map(({ name, summary }) => `    ${quote(`${colons(name)}:${summary}`)}`);
@@ -34,7 +34,7 @@ function argumentsOf(command: CommandDescription): string[] {
     const words = at === 0 ? command.operandSuggestions?.join(" ") : undefined;
     return quote(`${at + 1}:${name}:${words === undefined ? "" : `(${words})`}`);
   });
-  return [...allFlags(command).map(flagArgument), ...operands];
+  return [...command.flags.map(flagArgument), ...operands];
 }
 
 function flagArgument({ name, short, value, help, suggestions }: Flag): string {
