@@ -44,11 +44,13 @@ interface Page {
 export async function* readStream(options: ReadOptions): AsyncGenerator<StreamEvent> {
   let page: Page = { offset: options.offset, live: false, cursor: null, given: 0 };
   while (true) {
+    const givenBefore = page.given;
     let headers: Headers;
     try {
       headers = yield* readPage(options, page);
     } catch (error) {
       if (!(error instanceof NetworkError)) throw error;
+      if (page.given > givenBefore) options.connection.progressed();
       await options.connection.waitAfter(error.message);
       continue;
     }
