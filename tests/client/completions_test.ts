@@ -57,7 +57,7 @@ Deno.test({
   ignore: !installed("zsh"),
   fn() {
     run("zsh", ["-n"], zshCompletions(commands));
-    const script = `autoload -Uz compinit; compinit -u -d /dev/null
+    const script = `autoload -Uz compinit; compinit -u -D
 ${zshCompletions(commands)}
 whence -w _penstock; print $_comps[penstock]`;
     assert.equal(run("zsh", ["-f"], script), "_penstock: function\n_penstock\n");
