@@ -4,7 +4,6 @@ import { parseArgs } from "node:util";
 import { COMMANDS } from "../client/commands.ts";
 import { nearest } from "../client/nearest.ts";
 import { type Option, type OptionName, OPTIONS } from "./options.ts";
-import { SERVER_COMMANDS } from "./server_commands.ts";
 import { parsePostgresUrl } from "../storage/postgres/url.ts";
 import { type Level, redact } from "../telemetry/events.ts";
 
@@ -66,7 +65,7 @@ export function parseCommand(args: readonly string[], environment: Environment):
     ? ["keys rotate" as const, others.slice(1)]
     : [first, others];
   if (name !== "serve" && name !== "migrate" && name !== "keys rotate") {
-    const known = [...SERVER_COMMANDS, ...COMMANDS].map((command) => command.name);
+    const known = ["serve", "migrate", "keys rotate", ...COMMANDS.map((command) => command.name)];
     const guess = nearest(String(name), known);
     const hint = guess === undefined ? `there are ${known.join(", ")}` : `did you mean ${guess}?`;
     throw new ConfigError(`unknown command "${name}": ${hint}`);
