@@ -24,7 +24,8 @@ const ASSEMBLY: Record<string, readonly string[]> = { "main.ts": [], "src/node.t
 
 /** What the files of a folder of src may import besides each other and the root files of src. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
-  cli: ["storage", "telemetry", "lib"],
+  cli: ["client", "storage", "telemetry", "lib"],
+  client: ["lib"],
   http: ["protocol", "streams", "subscriptions", "storage", "telemetry", "lib"],
   subscriptions: ["streams", "protocol", "storage", "telemetry", "lib"],
   streams: ["protocol", "storage", "telemetry", "lib"],

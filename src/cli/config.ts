@@ -1,6 +1,8 @@
 /** Settings: flags over environment over defaults, each validated, all errors at once. */
 import { isIPv4 } from "node:net";
 import { parseArgs } from "node:util";
+import { COMMANDS } from "../client/commands.ts";
+import { nearest } from "../client/nearest.ts";
 import { type Option, type OptionName, OPTIONS } from "./options.ts";
 import { parsePostgresUrl } from "../storage/postgres/url.ts";
 import { type Level, redact } from "../telemetry/events.ts";
@@ -67,7 +69,10 @@ export function parseCommand(args: readonly string[], environment: Environment):
     ? ["keys rotate" as const, others.slice(1)]
     : [first, others];
   if (name !== "serve" && name !== "migrate" && name !== "keys rotate") {
-    throw new ConfigError(`unknown command "${name}": there are serve, migrate and keys rotate`);
+    const known = ["serve", "migrate", "keys rotate", ...COMMANDS.map((command) => command.name)];
+    const guess = nearest(String(name), known);
+    const hint = guess === undefined ? `there are ${known.join(", ")}` : `did you mean ${guess}?`;
+    throw new ConfigError(`unknown command "${name}": ${hint}`);
   }
   if (rest.length > 0) throw new ConfigError(`unexpected argument "${rest[0]}"`);
   return { name, config: parseConfig(values, environment) };

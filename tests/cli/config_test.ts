@@ -124,7 +124,7 @@ Deno.test("parseCommand knows its commands", () => {
   }
   assert.equal(
     problemOf(["run"]),
-    'unknown command "run": there are serve, migrate and keys rotate',
+    'unknown command "run": there are serve, migrate, keys rotate, create, append, read, tail, stat, close, fork, rm, completions',
   );
   assert.equal(problemOf(["serve", "now"]), 'unexpected argument "now"');
   assert.match(problemOf(["--prot=1"]), /--prot/);
