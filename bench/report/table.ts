@@ -45,6 +45,7 @@ export function renderTable(run: Run): string {
 function rowOf(figure: Figure, figures: readonly Figure[]): string[] {
   const [headline, ...others] = figure.metrics;
   const name = `  ${SUBJECTS[figure.subject]}`;
+  if (figure.leftOut !== undefined) return [name, `left out: ${figure.leftOut}`];
   if (figure.error !== undefined && figure.samples.length === 0) {
     return [name, `failed: ${figure.error}`];
   }
