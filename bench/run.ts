@@ -13,6 +13,7 @@ import { HELP, type Options, parseOptions } from "./options.ts";
 import type { Run } from "./report/figures.ts";
 import { renderHtml } from "./report/html.ts";
 import { describeMachine } from "./report/machine.ts";
+import { renderPeers } from "./report/peers.ts";
 import { renderTable, renderTargets } from "./report/table.ts";
 import { verdicts } from "./report/targets.ts";
 import { runRounds } from "./rounds.ts";
@@ -64,6 +65,7 @@ function write(run: Run, options: Options): void {
   writeFileSync(json, JSON.stringify({ ...run, verdicts: judged }, null, 2) + "\n");
   writeFileSync(html, renderHtml(run, judged));
   console.log(renderTable(run));
+  console.log(renderPeers(run.figures));
   console.log(renderTargets(judged));
   console.log(`${json}\n${html}`);
 }

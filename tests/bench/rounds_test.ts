@@ -6,7 +6,7 @@ import { type Scenario, THROUGHPUT } from "../../bench/scenarios/scenario.ts";
 import { parseStat } from "../../bench/servers/proc.ts";
 import { Fleet } from "../../bench/servers/fleet.ts";
 
-const effort = { quick: false, large: false, seconds: 1 };
+const effort = { quick: false, large: false, seconds: 1, heldSeconds: 1 };
 
 /** On `given`, the one subject that needs no server to be started. */
 function scenario(id: string, run: Scenario["run"]): Scenario {
