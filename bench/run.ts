@@ -12,8 +12,11 @@ import { killScripts } from "./load/scripts.ts";
 import { HELP, type Options, parseOptions } from "./options.ts";
 import type { Run } from "./report/figures.ts";
 import { renderHtml } from "./report/html.ts";
+import { horizonTables } from "./report/horizon.ts";
 import { describeMachine } from "./report/machine.ts";
 import { renderPeers } from "./report/peers.ts";
+import { renderReportTable } from "./report/report_table.ts";
+import { smallAppendTables } from "./report/small_appends.ts";
 import { renderTable, renderTargets } from "./report/table.ts";
 import { verdicts } from "./report/targets.ts";
 import { runRounds } from "./rounds.ts";
@@ -66,7 +69,10 @@ function write(run: Run, options: Options): void {
   writeFileSync(html, renderHtml(run, judged));
   console.log(renderTable(run));
   console.log(renderPeers(run.figures));
-  console.log(renderTargets(judged));
+  for (const table of [...horizonTables(run.figures), ...smallAppendTables(run.figures)]) {
+    console.log(renderReportTable(table));
+  }
+  console.log(renderTargets(judged, run.effort));
   console.log(`${json}\n${html}`);
 }
 

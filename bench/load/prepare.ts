@@ -53,6 +53,12 @@ export async function fillStream(url: string, path: string, bytes: number): Prom
   await exchange(url, requests(), 4);
 }
 
+/** Closes a stream for good. */
+export async function closeStream(url: string, path: string): Promise<void> {
+  const headers = { ...BINARY, "Stream-Closed": "true" };
+  await exchange(url, [{ method: "POST", path, headers, bytes: 0 }], 1);
+}
+
 /** The ETag of a GET. */
 export async function etagOf(url: string, path: string): Promise<string> {
   const answer = await getOnce(url, path);

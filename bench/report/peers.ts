@@ -3,11 +3,22 @@ import { PEERS } from "../scenarios/peers.ts";
 import { type SubjectId, SUBJECTS } from "../servers/subjects.ts";
 import { cpuOf, type Figure, find, summaryOf } from "./figures.ts";
 import { short, withUnit } from "./numbers.ts";
+import type { ReportTable } from "./report_table.ts";
 
 const REFERENCE: SubjectId = "rust";
 
+const LEGEND = "Medians of the rounds; (n x): over the Rust server's; µs: CPU time of the server " +
+  "and of PostgreSQL, an operation.";
+
+/** The table for the page, if peers were measured. */
+export function peerTables(figures: readonly Figure[]): ReportTable[] {
+  const rows = peerRows(figures);
+  if (rows.length === 0) return [];
+  return [{ scenario: "peers", title: "Peers, load by load", legend: LEGEND, rows }];
+}
+
 /** Rows of cells, the first of them the heading; empty when no peers were measured. */
-export function peerRows(figures: readonly Figure[]): string[][] {
+function peerRows(figures: readonly Figure[]): string[][] {
   const ofPeers = figures.filter(({ scenario }) => scenario.startsWith("peers-"));
   if (ofPeers.length === 0) return [];
   const heading = ["load", ...PEERS.map((id) => SUBJECTS[id])];
@@ -49,7 +60,5 @@ export function renderPeers(figures: readonly Figure[]): string {
     title,
     ...cells.map((cell, index) => `  ${(heading[index + 1] ?? "").padEnd(width)}  ${cell}`),
   ]);
-  const legend = "Peers: medians of the rounds; (n x): over the Rust server's; µs: CPU of the " +
-    "server and of PostgreSQL, an operation.";
-  return [legend, ...lines, ""].join("\n");
+  return [`Peers. ${LEGEND}`, ...lines, ""].join("\n");
 }
