@@ -108,6 +108,8 @@ function growthPlots(figures: readonly Figure[]): string {
   const curves = [...new Set(figures.flatMap(({ growth }) => growth?.curve ?? []))];
   const plots = curves.flatMap((curve) => {
     const members = figures.filter(({ growth }) => growth?.curve === curve);
+    // One point is no curve: a short run has only the first of each.
+    if (new Set(members.map(({ growth }) => growth?.at)).size < 2) return [];
     const subjects = [...new Set(members.map(({ subject }) => subject))];
     const lines = subjects.map((subject): Line => ({
       label: SUBJECTS[subject],

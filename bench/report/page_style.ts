@@ -25,14 +25,15 @@ h3 { margin: 1.2rem 0 .4rem; font-size: 1rem; }
 .note { color: var(--soft); } nav { background: var(--box); border-radius: 6px;
   padding: .6rem .9rem; } nav ul { margin: .3rem 0 0; padding: 0; list-style: none;
   columns: 22rem; column-gap: 2rem; } nav li { break-inside: avoid; padding: .2rem 0; }
-.row { display: grid; grid-template-columns: 18rem 1fr 6.5rem; gap: .7rem; align-items: center;
-  min-height: 1.7rem; } .name { line-height: 1.25; } .value { font-variant-numeric: tabular-nums; }
+.row { display: grid; grid-template-columns: 19rem 1fr 7.5rem; gap: .7rem; align-items: center;
+  padding: .2rem 0; } .name { line-height: 1.25; } .value { font-variant-numeric: tabular-nums;
+  white-space: nowrap; }
 .track { position: relative; height: 1.1rem; display: block; } .track i { position: absolute; }
 .bar { left: 0; top: 0; bottom: 0; border-radius: 2px; min-width: 1px; }
 .range { top: calc(50% - .75px); height: 1.5px; background: var(--ink); }
 .dot { width: .85rem; height: .85rem; border-radius: 50%; display: inline-block; }
 .track .dot { top: .125rem; margin-left: -.425rem; }
-.tick { top: -.3rem; bottom: -.3rem; width: 1px; background: var(--faint); }
+.tick { top: -.2rem; bottom: -.2rem; width: 1px; background: var(--faint); }
 .axis { color: var(--soft); font-size: .8rem; } .axis b { position: absolute; font-weight: normal;
   transform: translateX(-50%); } .axis b:first-child { transform: none; }
 .axis b:last-child { transform: translateX(-100%); }
@@ -49,7 +50,7 @@ td, th { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0;
 pre { overflow-x: auto; font-size: 12px; background: var(--box); padding: .7rem;
   border-radius: 6px; }
 @media (max-width: 44rem) {
-  .row { grid-template-columns: 1fr 6.5rem; gap: 0 .7rem; margin-bottom: .35rem; }
+  .row { grid-template-columns: 1fr 7.5rem; gap: 0 .7rem; }
   .name { grid-column: 1 / -1; } .axis .name { order: 2; }
   td, th { padding-right: .5rem; font-size: 14px; }
 }

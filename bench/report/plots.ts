@@ -83,6 +83,13 @@ function range({ min, max }: Bar, at: (value: number) => number): string {
   return `<i class="range" style="left:${at(min)}%;width:${px(at(max) - at(min))}%"></i>`;
 }
 
+/** The next of 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8 and their tenfolds: what an axis is read by. */
+function roundStep(least: number): number {
+  const power = 10 ** Math.floor(Math.log10(least || 1));
+  const digit = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find((round) => round * power >= least) ?? 10;
+  return digit * power;
+}
+
 /** Of a hundred, as CSS takes it. */
 function share(part: number): number {
   return px(part * 100);
@@ -99,7 +106,8 @@ export function linePlot(
   const [left, right, top, bottom] = [60, WIDTH - 20, 26, height - 46];
   const xs = points.map(({ x }) => Math.log10(Math.max(1, x)));
   const [low, high] = [Math.min(...xs), Math.max(...xs)];
-  const most = Math.max(...points.map(({ y }) => y)) * 1.1 || 1;
+  const step = roundStep(Math.max(...points.map(({ y }) => y)) / 4);
+  const most = step * 4;
   const toX = (x: number) =>
     high === low ? (left + right) / 2 : left +
       (right - left) * (Math.log10(Math.max(1, x)) - low) / (high - low);
