@@ -68,11 +68,19 @@ function sectionsOf(run: Run, verdicts: readonly Verdict[]): Section[] {
 }
 
 function tableOf({ legend, rows: [heading = [], ...rows] }: ReportTable): string {
-  const cells = (row: readonly string[], tag: "td" | "th") =>
-    `<tr>${row.map((cell) => `<${tag}>${escapeText(cell)}</${tag}>`).join("")}</tr>`;
-  const table = `<table>${cells(heading, "th")}${rows.map((row) => cells(row, "td")).join("")}`;
+  const head = heading.map((cell) => `<th>${escapeText(cell)}</th>`).join("");
+  const body = rows.map(([name = "", ...cells]) =>
+    `<tr><td>${escapeText(name)}</td>${cells.map(cellOf).join("")}</tr>`
+  );
   return `<p class="note">${escapeText(legend)}</p>` +
-    (rows.length === 0 ? "" : `<div class="box wide">${table}</table></div>`);
+    (rows.length === 0 ? "" : `<div class="box wide">
+<table><tr>${head}</tr>${body.join("")}</table></div>`);
+}
+
+/** A part of a cell with several stands in a line of its own. */
+function cellOf(cell: string): string {
+  const parts = cell.split(", ").map((part) => `<span>${escapeText(part)}</span>`);
+  return `<td>${parts.join("")}</td>`;
 }
 
 function summaryLine({ machine, rounds, begun }: Run): string {

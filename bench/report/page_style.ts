@@ -45,7 +45,7 @@ polyline { fill: none; stroke-width: 2; } .legend { list-style: none; padding: 0
 .box { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
 td, th { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0;
   border-bottom: 1px solid var(--faint); }
-.wide td { min-width: 9rem; } .wide td:first-child { min-width: 8rem; }
+.wide td:first-child { min-width: 8rem; } .wide td span { display: block; white-space: nowrap; }
 .met { color: var(--good); } .missed { color: var(--bad); } .met, .missed { white-space: nowrap; }
 pre { overflow-x: auto; font-size: 12px; background: var(--box); padding: .7rem;
   border-radius: 6px; }

@@ -64,12 +64,15 @@ function dots(
     const dot = `<i class="dot s${bar.series}" style="left:${at(bar.value)}%"></i>`;
     return row(bar, unit, ticks + range(bar, at) + dot);
   });
-  const names = powers.map((power) =>
-    `<b style="left:${at(power)}%">${power.toLocaleString("en", { maximumFractionDigits: 6 })}</b>`
-  );
+  const names = powers.map((power) => `<b style="left:${at(power)}%">${tickName(power)}</b>`);
   const axis = `<div class="row axis"><span class="name">logarithmic, ${escapeText(unit)}</span>` +
     `<span class="track">${names.join("")}</span><span class="value"></span></div>`;
   return `<div class="plot">${rows.join("")}${axis}</div>`;
+}
+
+/** Short, for five of them share a phone's width: `0.01`, `100`, `10K`, `1M`. */
+function tickName(power: number): string {
+  return power.toLocaleString("en", { notation: "compact", maximumFractionDigits: 6 });
 }
 
 function row({ label, text, min, max }: Bar, unit: string, track: string): string {
