@@ -4,7 +4,17 @@ import { type Figure, summaryOf } from "./figures.ts";
 import { short } from "./numbers.ts";
 import type { ReportTable } from "./report_table.ts";
 
-const HEADING = ["measure", "before", "held", "ratio", "p99 before", "p99 held", "p99 ratio"];
+const HEADING = [
+  "measure",
+  "before",
+  "held",
+  "ratio",
+  "p99 before",
+  "p99 held",
+  "p99 ratio",
+  "CPU before",
+  "CPU held",
+];
 
 /** One a variant that was measured. */
 export function horizonTables(figures: readonly Figure[]): ReportTable[] {
@@ -19,12 +29,15 @@ export function horizonTables(figures: readonly Figure[]): ReportTable[] {
       `${short(value(`${name} p99 before`))} ms`,
       `${short(value(`${name} p99 held`))} ms`,
       `${short(value(`${name} p99`))} x`,
+      `${short(value(`${name} cpu before`))} µs`,
+      `${short(value(`${name} cpu held`))} µs`,
     ]);
     return {
       scenario: figure.scenario,
       title: `${figure.scenario}: ${figure.title}`,
       legend: why === undefined
-        ? `Under load for ${short(value("seconds"))} s; the binary on PostgreSQL.`
+        ? `Under load for ${short(value("seconds"))} s; the binary on PostgreSQL. ` +
+          "CPU: of both, a request."
         : `Not measured: ${why}`,
       rows: why === undefined ? [HEADING, ...rows] : [],
     };

@@ -8,7 +8,8 @@ import type { LoadResult, RequestLoad } from "../load/load_task.ts";
 import { createStream, createStreams, freshName, TEXT } from "../load/prepare.ts";
 import { load, ownLoad } from "../load/request_load.ts";
 import { Script } from "../load/scripts.ts";
-import type { StorageKind } from "../servers/fleet.ts";
+import { postmasterOf, type StorageKind } from "../servers/fleet.ts";
+import { cpuMicros, treeCpuMicros } from "../servers/proc.ts";
 import type { Context, Effort, Metric, Sample, Scenario } from "./scenario.ts";
 
 const STREAMS = 1000;
@@ -37,6 +38,9 @@ interface Variant {
 
 interface Bed {
   readonly url: string;
+  /** Of the server, and of PostgreSQL's first process: their CPU time is counted. */
+  readonly pid: number | undefined;
+  readonly postmaster: number | undefined;
   readonly stream: string;
   /** A pattern of 1,000 paths, each followed over SSE. */
   readonly followed: string;
@@ -54,6 +58,11 @@ async function holdSnapshot(databaseUrl: string): Promise<() => Promise<void>> {
     connection.release();
     await sql.end();
   };
+}
+
+/** Nothing: what the load itself and other work on the machine change in the same time. */
+function holdNothing(): Promise<() => Promise<void>> {
+  return Promise.resolve(() => Promise.resolve());
 }
 
 async function holdSlot(databaseUrl: string): Promise<() => Promise<void>> {
@@ -87,12 +96,20 @@ function loadOf(measure: Measure, bed: Bed, seconds: number): Promise<LoadResult
   }
 }
 
+/** CPU time of both so far; NaN where there is no /proc to ask. */
+function spentMicros({ pid, postmaster }: Bed): number {
+  if (pid === undefined || postmaster === undefined) return NaN;
+  return (cpuMicros(pid) ?? NaN) + (treeCpuMicros(postmaster) ?? NaN);
+}
+
 type Values = Record<string, number>;
 
 async function measure(bed: Bed, when: "before" | "held", seconds: number): Promise<Values> {
   const values: Values = {};
   for (const name of MEASURES) {
+    const cpu = spentMicros(bed);
     const { requests, seconds: took, p99Millis } = await loadOf(name, bed, seconds);
+    values[`${name} cpu ${when}`] = (spentMicros(bed) - cpu) / requests;
     values[`${name} ${when}`] = requests / took;
     values[`${name} p99 ${when}`] = p99Millis;
   }
@@ -133,7 +150,7 @@ async function run(context: Context, variant: Variant): Promise<Sample> {
   const { subject: { id }, fleet, effort } = context;
   const storage = await fleet.storage(variant.storage);
   try {
-    return await fleet.withFresh(id, async ({ url, databaseUrl }) => {
+    return await fleet.withFresh(id, async ({ url, pid, databaseUrl }) => {
       if (databaseUrl === undefined) throw new Error(`${id} has no database to hold`);
       const stream = await createStream(url, { prefix: "horizon", headers: TEXT });
       const many = { prefix: "followed", count: STREAMS, headers: TEXT };
@@ -145,7 +162,9 @@ async function run(context: Context, variant: Variant): Promise<Sample> {
       const followers = new Script("followers_process.ts", task);
       try {
         await followers.answer<FollowersReady>();
-        const bed: Bed = { url, stream, followed, asProducers: variant.asProducers };
+        const postmaster = await postmasterOf(databaseUrl);
+        const streams = { stream, followed, asProducers: variant.asProducers };
+        const bed: Bed = { url, pid, postmaster, ...streams };
         return await compare(bed, { hold: variant.hold, effort, databaseUrl });
       } finally {
         await followers.end();
@@ -179,6 +198,9 @@ const SNAPSHOT = { storage: "postgres", hold: holdSnapshot } as const;
 export const horizons: readonly Scenario[] = [
   horizon("horizon", "a repeatable read transaction held open", {
     ...{ ...SNAPSHOT, asProducers: false },
+  }),
+  horizon("horizon-control", "nothing held: what the same load changes by itself", {
+    ...{ storage: "postgres", hold: holdNothing, asProducers: false },
   }),
   horizon("horizon-producers", "the same, appends by idempotent producers", {
     ...{ ...SNAPSHOT, asProducers: true },

@@ -121,13 +121,7 @@ export class Fleet {
 
   /** PostgreSQL's first process, parent of all its backends; undefined when it is elsewhere. */
   postmaster(): Promise<number | undefined> {
-    this.#postmaster ??= this.postgres().then(async ({ url }) => {
-      const sql = postgres(url, { max: 1 });
-      const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() pid`;
-      const parent = row === undefined ? undefined : parentOf(row.pid);
-      await sql.end();
-      return parent;
-    });
+    this.#postmaster ??= this.postgres().then(({ url }) => postmasterOf(url));
     return this.#postmaster;
   }
 
@@ -253,6 +247,15 @@ export class Fleet {
     };
     return { subject, end };
   }
+}
+
+/** The first process of the PostgreSQL at a URL; undefined when it is elsewhere. */
+export async function postmasterOf(url: string): Promise<number | undefined> {
+  const sql = postgres(url, { max: 1 });
+  const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() pid`;
+  const parent = row === undefined ? undefined : parentOf(row.pid);
+  await sql.end();
+  return parent;
 }
 
 function memberOf(subject: Subject): Member {
