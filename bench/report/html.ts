@@ -150,7 +150,7 @@ function targetTable(verdicts: readonly Verdict[], { quick }: { quick: boolean }
   const left = verdicts.filter(({ met }) => met === undefined);
   const numbers = [...new Set(left.map(({ number }) => number))].join(", ");
   const unmeasured = numbers === "" ? "" : `Not measured, or only in part: ${numbers}.`;
-  return `<div class="box"><table><tr><th>#</th><th>what</th><th>target</th><th>got</th>` +
+  return `<div class="box targets"><table><tr><th>#</th><th>what</th><th>target</th><th>got</th>` +
     `${quick ? "" : "<th></th>"}</tr>
 ${rows.join("\n")}</table></div><p class="note">${unmeasured}</p>`;
 }

@@ -12,7 +12,7 @@ export const STYLE = `
   --c8: #6b4fa3; --c9: #8f76c4; --c10: #c2410c; --c11: #b0307a; --c12: #0b62c4; }
 @media (prefers-color-scheme: dark) { :root { --page: #15181c; --ink: #e4e7ea; --soft: #a3acb5;
   --faint: #3a4048; --box: #1e2329; --bad: #ff8a80; --good: #6fd08c; --link: #7cb7ff; --c2: #4d94e8;
-  --c4: #2fa396; --c8: #937bcc; --c9: #b3a0dd; --c10: #f0743e; --c11: #dd6aac; --c12: #4d94e8; } }
+  --c4: #2fa396; --c5: #86dccf; --c8: #937bcc; --c9: #b3a0dd; --c10: #f0743e; --c11: #dd6aac; --c12: #4d94e8; } }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; scroll-behavior: smooth; }
 body { background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, sans-serif;
@@ -37,7 +37,7 @@ h3 { margin: 1.2rem 0 .4rem; font-size: 1rem; }
 .axis { color: var(--soft); font-size: .8rem; } .axis b { position: absolute; font-weight: normal;
   transform: translateX(-50%); } .axis b:first-child { transform: none; }
 .axis b:last-child { transform: translateX(-100%); }
-svg { display: block; width: 100%; max-width: 40rem; height: auto; font-size: 12px; }
+svg { display: block; width: 100%; max-width: 36rem; height: auto; font-size: 13px; }
 svg text { fill: var(--ink); } .grid { stroke: var(--faint); }
 polyline { fill: none; stroke-width: 2; } .legend { list-style: none; padding: 0; margin: .3rem 0;
   display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; } .legend .dot { margin-right: .4rem;
@@ -46,6 +46,7 @@ polyline { fill: none; stroke-width: 2; } .legend { list-style: none; padding: 0
 td, th { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0;
   border-bottom: 1px solid var(--faint); }
 .wide td:first-child { min-width: 8rem; } .wide td span { display: block; white-space: nowrap; }
+.targets td:nth-child(3) { white-space: nowrap; }
 .met { color: var(--good); } .missed { color: var(--bad); } .met, .missed { white-space: nowrap; }
 pre { overflow-x: auto; font-size: 12px; background: var(--box); padding: .7rem;
   border-radius: 6px; }

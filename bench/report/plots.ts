@@ -106,7 +106,7 @@ export function linePlot(
   const points = lines.flatMap((line) => line.points);
   if (points.length === 0) return "";
   const height = 250;
-  const [left, right, top, bottom] = [60, WIDTH - 20, 26, height - 46];
+  const [left, right, top, bottom] = [60, WIDTH - 30, 26, height - 46];
   const xs = points.map(({ x }) => Math.log10(Math.max(1, x)));
   const [low, high] = [Math.min(...xs), Math.max(...xs)];
   const step = roundStep(Math.max(...points.map(({ y }) => y)) / 4);
@@ -124,9 +124,7 @@ export function linePlot(
       }</text>`;
   });
   const ticks = [...new Set(points.map(({ x }) => x))].map((x) =>
-    `<text x="${px(toX(x))}" y="${bottom + 20}" text-anchor="middle">${
-      x.toLocaleString("en")
-    }</text>`
+    `<text x="${px(toX(x))}" y="${bottom + 20}" text-anchor="middle">${tickName(x)}</text>`
   );
   const drawn = lines.map((line) => {
     const path = line.points.map(({ x, y }) => `${px(toX(x))},${px(toY(y))}`).join(" ");
