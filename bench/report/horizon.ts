@@ -2,7 +2,7 @@
 import { MEASURE_TITLES, MEASURES } from "../scenarios/horizon.ts";
 import { type Figure, summaryOf } from "./figures.ts";
 import { short } from "./numbers.ts";
-import type { ReportTable } from "./report_table.ts";
+import type { ReportTable } from "./table.ts";
 
 const HEADING = [
   "measure",

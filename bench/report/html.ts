@@ -6,9 +6,8 @@ import { type Bar, barPlot, escapeText, type Line, linePlot } from "./plots.ts";
 import { STYLE } from "./page_style.ts";
 import { peerTables } from "./peers.ts";
 import { horizonTables } from "./horizon.ts";
-import type { ReportTable } from "./report_table.ts";
 import { smallAppendTables } from "./small_appends.ts";
-import { HAVE_TABLES, QUICK_RUN, renderTable } from "./table.ts";
+import { HAVE_TABLES, QUICK_RUN, renderTable, type ReportTable } from "./table.ts";
 import type { Verdict } from "./targets.ts";
 
 const IDS = Object.keys(SUBJECTS);

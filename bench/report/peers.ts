@@ -3,7 +3,7 @@ import { PEERS } from "../scenarios/peers.ts";
 import { type SubjectId, SUBJECTS } from "../servers/subjects.ts";
 import { cpuOf, type Figure, find, summaryOf } from "./figures.ts";
 import { short, withUnit } from "./numbers.ts";
-import type { ReportTable } from "./report_table.ts";
+import type { ReportTable } from "./table.ts";
 
 const REFERENCE: SubjectId = "rust";
 

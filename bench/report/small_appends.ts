@@ -3,7 +3,7 @@ import { SUBJECTS } from "../servers/subjects.ts";
 import type { Metric } from "../scenarios/scenario.ts";
 import { type Figure, summaryOf } from "./figures.ts";
 import { withUnit } from "./numbers.ts";
-import type { ReportTable } from "./report_table.ts";
+import type { ReportTable } from "./table.ts";
 
 const WHEN = [["written", "once written"], ["settled", "closed and settled"]] as const;
 const PARTS = [

@@ -3,13 +3,12 @@
  * disk, and how fast they are read beside the same bytes in large segments. Printed by
  * bench/report/small_appends.ts.
  */
-import postgres from "postgres";
 import type { CatchUpResult, CatchUpTask } from "../load/catch_up_process.ts";
 import { BINARY, closeStream, createStream, fillStream } from "../load/prepare.ts";
 import { ownLoad } from "../load/request_load.ts";
 import { runScript } from "../load/scripts.ts";
 import { median } from "../report/statistics.ts";
-import { folderBytes } from "../servers/disk.ts";
+import { type Size, sizeOf } from "../servers/disk.ts";
 import type { Storage } from "../servers/fleet.ts";
 import type { Context, Metric, Sample, Scenario } from "./scenario.ts";
 
@@ -18,37 +17,6 @@ const APPEND = { method: "POST", headers: BINARY, bodyBytes: BYTES, connections:
 const LIMIT_SECONDS = 3600;
 /** As long as a server is given to merge the rows of a stream that was closed. */
 const SETTLE_SECONDS = { quick: 5, full: 60 } as const;
-
-/** What is on disk, in bytes; of an embedded database only what its files say, whose log is recycled. */
-interface Size {
-  readonly rows?: number;
-  readonly index?: number;
-  readonly disk: number;
-  readonly wal?: number;
-  readonly segments?: number;
-}
-
-async function sizeOf({ database }: Storage): Promise<Size> {
-  if ("dataDir" in database) {
-    return { disk: folderBytes(database.dataDir, (path) => !path.includes("/pg_wal/")) };
-  }
-  const sql = postgres(database.url, { max: 1 });
-  try {
-    const [size] = await sql<{ rows: number; index: number }[]>`
-      select sum(pg_table_size(c.oid))::float8 rows, sum(pg_indexes_size(c.oid))::float8 index
-      from pg_class c join pg_namespace n on n.oid = c.relnamespace
-      where n.nspname = 'penstock' and c.relkind = 'r'`;
-    const [log] = await sql<{ wal: number }[]>`
-      select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 wal`;
-    const [count] = await sql<{ segments: number }[]>`
-      select count(*)::float8 segments from penstock.segments`;
-    const { rows = NaN, index = NaN } = size ?? {};
-    const { segments = NaN } = count ?? {};
-    return { rows, index, disk: rows + index, wal: log?.wal ?? NaN, segments };
-  } finally {
-    await sql.end();
-  }
-}
 
 /** What was added since, for each byte that was appended. */
 function grown(when: string, [before, after]: readonly [Size, Size], bytes: number) {

@@ -8,7 +8,8 @@ const ROOT = join(import.meta.dirname ?? ".", "../..");
 /** Files of `folder` to the files of it that each imports, as paths from the repository's root. */
 function importsWithin(folder: string): Map<string, string[]> {
   const files = readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts"))
+    // Servers of other projects are installed below results.
+    .filter((name) => name.endsWith(".ts") && !name.startsWith("results"))
     .map((name) => join(folder, name));
   const imports = files.map((file): [string, string[]] => {
     const source = readFileSync(join(ROOT, file), "utf8");
