@@ -1,11 +1,11 @@
 /** The run as one HTML page that needs nothing beside it: figures, plots, targets. */
 import { SUBJECTS } from "../servers/subjects.ts";
 import { type Figure, type Run, summaryOf } from "./figures.ts";
+import { horizonTables } from "./horizon.ts";
 import { short, withUnit } from "./numbers.ts";
-import { type Bar, barPlot, escapeText, type Line, linePlot } from "./plots.ts";
 import { STYLE } from "./page_style.ts";
 import { peerTables } from "./peers.ts";
-import { horizonTables } from "./horizon.ts";
+import { type Bar, barPlot, escapeText, type Line, linePlot } from "./plots.ts";
 import { smallAppendTables } from "./small_appends.ts";
 import { HAVE_TABLES, QUICK_RUN, renderTable, type ReportTable } from "./table.ts";
 import type { Verdict } from "./targets.ts";
