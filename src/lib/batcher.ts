@@ -87,7 +87,12 @@ export class Batcher<Item, Result> {
       this.#waiting = [];
       return waiting;
     }
-    const selected = new Set(select(waiting.map(({ item }) => item)));
+    const chosen = select(waiting.map(({ item }) => item));
+    if (chosen.length === waiting.length) {
+      this.#waiting = [];
+      return waiting;
+    }
+    const selected = new Set(chosen);
     this.#waiting = waiting.filter(({ item }) => !selected.has(item));
     return waiting.filter(({ item }) => selected.has(item));
   }

@@ -80,11 +80,11 @@ export class Creator {
    * Creates a stream that is not a fork.
    * @throws DatabaseUnavailable, Overloaded
    */
-  async create(request: CreateRequest): Promise<CreateOutcome> {
+  create(request: CreateRequest): Promise<CreateOutcome> {
     const contentType = request.contentType ?? DEFAULT_CONTENT_TYPE;
     const bytes = initialBody(contentType, request.body);
-    if (!(bytes instanceof Uint8Array)) return bytes;
-    return await this.#admission.run(
+    if (!(bytes instanceof Uint8Array)) return Promise.resolve(bytes);
+    return this.#admission.run(
       bytes.length,
       () => this.#create({ request, contentType, bytes }),
     );
