@@ -1,4 +1,4 @@
-/** A stream as decisions see it: one row of the view `penstock.stream_states`. */
+/** The state of a stream that decisions rest on: one row of the view `penstock.stream_states`. */
 import type { Refusal } from "../errors.ts";
 import { STATE_LIVE, STATE_SOFT_DELETED } from "../storage/schema.ts";
 
@@ -22,13 +22,13 @@ export interface StreamState {
   readonly forkSubOffset: number | null;
   readonly expiryInherited: boolean;
   readonly forkCount: number;
-  /** By the database's clock, at the look. */
+  /** By the database's clock, when the row was read. */
   readonly expired: boolean;
-  /** A read now has to move the TTL window. */
-  readonly slides: boolean;
+  /** A read now has to renew the TTL. */
+  readonly ttlRenewalDue: boolean;
 }
 
-/** The row as Postgres gives it. */
+/** The row as PostgreSQL returns it. */
 export interface StreamRow {
   id: number;
   path: string;
@@ -71,7 +71,7 @@ export function stateOf(row: StreamRow): StreamState {
     expiryInherited: row.expiry_inherited,
     forkCount: row.fork_count,
     expired: row.expired,
-    slides: row.slides,
+    ttlRenewalDue: row.slides,
   };
 }
 

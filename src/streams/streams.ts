@@ -12,6 +12,7 @@ import {
   Creator,
   type ForkRequest,
 } from "./lifecycle/create.ts";
+import { CreationAdmission } from "./lifecycle/creation_admission.ts";
 import type { AppendRequest } from "./append/decide.ts";
 import { StreamMonitor } from "./follow/stream_monitor.ts";
 import { Follower } from "./follow/follower.ts";
@@ -19,7 +20,7 @@ import { createFork } from "./lifecycle/fork.ts";
 import { StateLoader } from "./state_loader.ts";
 import { type Page, PageReader } from "./read/page_reader.ts";
 import { SegmentCache } from "./read/segment_cache.ts";
-import type { AppendOutcome } from "./append/stream_queue.ts";
+import type { AppendOutcome } from "./append/waiting_append.ts";
 import { type StreamState, unusable } from "./stream_state.ts";
 import { Sweeper } from "./lifecycle/sweeper.ts";
 
@@ -34,13 +35,14 @@ const DEFAULTS: StreamsOptions = { recentBytes: 64 << 20, waitingBytes: 128 << 2
 
 export class Streams extends BaseService {
   readonly #database: Database;
-  readonly #looks: StateLoader;
+  readonly #stateLoader: StateLoader;
   readonly #hub = new Hub();
   readonly #wakeups: NodeNotifier;
   readonly #recent: SegmentCache;
   readonly #reader: PageReader;
   readonly #followed: StreamMonitor;
   readonly #appender: Appender;
+  readonly #creations = new CreationAdmission();
   readonly #creator: Creator;
   readonly #sweeper: Sweeper;
   #era = 0;
@@ -50,21 +52,21 @@ export class Streams extends BaseService {
     super();
     const options = { ...DEFAULTS, ...given };
     this.#database = database;
-    this.#looks = new StateLoader(database);
+    this.#stateLoader = new StateLoader(database);
     this.#wakeups = new NodeNotifier(database);
     this.#recent = new SegmentCache(options.recentBytes);
     this.#reader = new PageReader(database, this.#recent);
-    this.#followed = new StreamMonitor(this.#hub, this.#looks);
+    this.#followed = new StreamMonitor(this.#hub, this.#stateLoader);
     this.#appender = new Appender({
       database,
-      looks: this.#looks,
+      stateLoader: this.#stateLoader,
       hub: this.#hub,
-      wakeups: this.#wakeups,
-      recent: this.#recent,
+      nodeNotifier: this.#wakeups,
+      segmentCache: this.#recent,
       waitingBytes: options.waitingBytes,
       onWritten: (ids) => this.#onWritten(ids),
     });
-    this.#creator = new Creator(database);
+    this.#creator = new Creator(database, this.#creations);
     this.#sweeper = new Sweeper(database, telemetry, (ids) => this.#ended(ids));
   }
 
@@ -117,10 +119,12 @@ export class Streams extends BaseService {
   #create(request: CreateRequest): Promise<CreateOutcome> {
     if (request.fork === null) return this.#creator.create(request);
     const fork: CreateRequest & { fork: ForkRequest } = { ...request, fork: request.fork };
-    return createFork(
-      { database: this.#database, looks: this.#looks, reader: this.#reader },
-      fork,
-    );
+    return createFork({
+      database: this.#database,
+      stateLoader: this.#stateLoader,
+      reader: this.#reader,
+      admission: this.#creations,
+    }, fork);
   }
 
   append(path: string, request: AppendRequest): Promise<AppendOutcome> {
@@ -129,7 +133,7 @@ export class Streams extends BaseService {
 
   /** HEAD: the stream as it is, its TTL left alone. */
   async inspect(path: string): Promise<StreamState> {
-    return usable(await this.#looks.look(path));
+    return usable(await this.#stateLoader.load(path));
   }
 
   /**
@@ -137,7 +141,7 @@ export class Streams extends BaseService {
    * @throws Refused `not_found` or `gone`
    */
   async open(path: string): Promise<StreamState> {
-    return usable(await this.#looks.loadForRead(path));
+    return usable(await this.#stateLoader.loadForRead(path));
   }
 
   /** The page of an opened stream that begins at `start`; see `PageReader.page`. */
@@ -156,7 +160,7 @@ export class Streams extends BaseService {
 
   /** DELETE: null when the stream is gone now, soft-deleted where forks read it. */
   async delete(path: string): Promise<Refusal | null> {
-    const stream = await this.#looks.look(path);
+    const stream = await this.#stateLoader.load(path);
     const refusal = unusable(stream);
     if (refusal !== null) return refusal;
     const [row] = await this.#database.query<{ outcome: string; ended: string }>(
