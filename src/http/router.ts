@@ -38,9 +38,12 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
     budget: options.maxBufferedBytes * RECEIVED_SHARE,
     timeoutMs: options.bodyTimeoutMs,
   });
-  const pages = new PageStreams(options.maxBufferedBytes * SENT_SHARE);
-  const answers = new ResponseCache();
-  const whole = { ...parts, ...options, bodies, pages, answers };
+  const pages = new PageStreams({
+    budget: options.maxBufferedBytes * SENT_SHARE,
+    maxPageBytes: parts.streams.maxPageBytes,
+  });
+  const responses = new ResponseCache();
+  const whole = { ...parts, ...options, bodies, pages, responses };
   return (request) => {
     const { path, query } = splitUrl(request.url);
     return route(whole, request, path, query).catch((error) =>

@@ -2,6 +2,7 @@
 import { type Refusal, Refused } from "../errors.ts";
 import type { Database } from "../storage/database.ts";
 import type { Telemetry } from "../telemetry/events.ts";
+import { startAll, stopAll } from "../lib/service.ts";
 import { Hub } from "./follow/hub.ts";
 import { NodeNotifier } from "./follow/node_notifier.ts";
 import { Appender } from "./append/appender.ts";
@@ -42,14 +43,17 @@ export class Streams {
   readonly #appender: Appender;
   readonly #creator: Creator;
   readonly #sweeper: Sweeper;
-  #era = 0;
+  #cacheEpoch = 0;
   #onWritten: (ids: readonly number[]) => void = () => {};
 
   constructor(database: Database, telemetry: Telemetry, given: Partial<StreamsOptions> = {}) {
     const options = { ...DEFAULTS, ...given };
     this.#database = database;
     this.#looks = new StateLoader(database);
-    this.#wakeups = new NodeNotifier(database);
+    this.#wakeups = new NodeNotifier(database, {
+      onNotification: (ids) => this.#followed.onNotification(ids),
+      onGap: () => this.#followed.reconcileAll(),
+    });
     this.#recent = new SegmentCache(options.recentBytes);
     this.#reader = new PageReader(database, this.#recent);
     this.#followed = new StreamMonitor(this.#hub, this.#looks);
@@ -68,11 +72,8 @@ export class Streams {
 
   async start(): Promise<void> {
     this.#database.onNewTimeline(() => this.#forget());
-    await this.#wakeups.start({
-      onNotification: (ids) => this.#followed.hint(ids),
-      onGap: () => this.#followed.reconcileAll(),
-    });
-    this.#followed.start();
+    // The monitor first: it drops notifications while it is stopped.
+    await startAll([this.#followed, this.#wakeups]);
     this.#sweeper.start();
   }
 
@@ -83,10 +84,10 @@ export class Streams {
 
   /**
    * Grows when the database may have lost what was read before: positions and bytes that were known
-   * together in an earlier era may be others now.
+   * together in an earlier epoch may be others now.
    */
-  get era(): number {
-    return this.#era;
+  get cacheEpoch(): number {
+    return this.#cacheEpoch;
   }
 
   /** Followers waiting now. */
@@ -102,8 +103,7 @@ export class Streams {
   /** Call when no request is left. */
   async stop(): Promise<void> {
     await this.#sweeper.stop();
-    await this.#followed.stop();
-    await this.#wakeups.stop();
+    await stopAll([this.#wakeups, this.#followed]);
   }
 
   async create(request: CreateRequest): Promise<CreateOutcome> {
@@ -143,10 +143,15 @@ export class Streams {
     return this.#reader.page(stream, start, stream, limit);
   }
 
-  /** Follows an opened stream. The caller must `leave`. */
-  follow(stream: StreamState, pageBytes: number): Follower {
+  /** The longest page there is, except for a larger JSON message. Bytes. */
+  get maxPageBytes(): number {
+    return this.#reader.maxPageBytes;
+  }
+
+  /** Follows an opened stream. The caller must `unsubscribe`. */
+  follow(stream: StreamState, pageBytes = this.maxPageBytes): Follower {
     return new Follower(
-      { hub: this.#hub, followed: this.#followed, reader: this.#reader },
+      { hub: this.#hub, monitor: this.#followed, reader: this.#reader },
       stream,
       pageBytes,
     );
@@ -171,10 +176,10 @@ export class Streams {
    * node remembers may be given anew, to others.
    */
   #forget(): void {
-    this.#era++;
+    this.#cacheEpoch++;
     this.#appender.invalidateStates();
-    this.#reader.forget();
-    this.#hub.forget();
+    this.#reader.invalidate();
+    this.#hub.invalidate();
   }
 
   /** Streams came to their end: their followers are told, here and on the other nodes. */

@@ -359,6 +359,6 @@ function fail(queue: StreamQueue, error: unknown): void {
 /** A large body that had its commit to itself is kept as it is: copying it costs more than all else. */
 function remember(recent: SegmentCache, id: number, { position, bytes }: WrittenBytes): void {
   const alone = bytes.length === bytes.buffer.byteLength;
-  if (alone && bytes.length >= LARGE_BYTES) recent.adopt(id, position, bytes);
-  else recent.add(id, position, bytes);
+  if (alone && bytes.length >= LARGE_BYTES) recent.insertWithoutCopy(id, position, bytes);
+  else recent.insert(id, position, bytes);
 }
