@@ -1,9 +1,13 @@
 /**
- * The closed union of the ways an operation on a stream can be refused. The domain returns these;
- * `http/refusals.ts` is the one table that turns them into a status, headers and a body.
+ * The closed union of the ways a request can be refused, whoever notices: the protocol's parsers,
+ * streams, subscriptions or the server itself. Code below `http` returns or throws these values;
+ * `http/error_responses.ts` is the one table that gives each its status, code and headers.
  */
 
-export type Refusal =
+export type Refusal = StreamRefusal | SubscriptionRefusal | RequestRefusal | ServerRefusal;
+
+/** What the state of a stream does not allow (sections 4 and 5). */
+export type StreamRefusal =
   | { readonly kind: "not_found" }
   /** Soft-deleted: its path is taken, its bytes serve its forks only. */
   | { readonly kind: "gone" }
@@ -16,26 +20,71 @@ export type Refusal =
   | { readonly kind: "stale_epoch"; readonly epoch: number }
   | { readonly kind: "sequence_gap"; readonly expected: number; readonly received: number }
   /** PUT: what exists differs from what was asked for. */
-  | { readonly kind: "conflict"; readonly message: string }
-  /** The request itself is wrong, whatever the stream's state. */
-  | { readonly kind: "invalid"; readonly code: string; readonly message: string };
+  | { readonly kind: "conflict"; readonly message: string };
+
+/** What the state of a subscription does not allow (sections 6 and 7). */
+export type SubscriptionRefusal =
+  | { readonly kind: "subscription_not_found" }
+  | { readonly kind: "subscription_exists" }
+  | { readonly kind: "token_invalid"; readonly message: string }
+  | { readonly kind: "token_expired" }
+  /** Another worker holds the lease. */
+  | { readonly kind: "already_claimed"; readonly holder: string; readonly generation: number }
+  | { readonly kind: "no_pending_work" }
+  | { readonly kind: "ack_offset_invalid"; readonly message: string }
+  /** The wake that the request means is no longer the current one. */
+  | { readonly kind: "fenced" };
+
+/** What is wrong with the request itself, whatever the state of anything. */
+export type RequestRefusal =
+  | { readonly kind: "invalid"; readonly code: string; readonly message: string }
+  /** There is nothing at this path, and never will be. */
+  | { readonly kind: "unknown_path"; readonly message: string }
+  /** `allowed` as an Allow header has it: `GET, HEAD`. */
+  | { readonly kind: "method_not_allowed"; readonly allowed: string }
+  /** `limit` in bytes. */
+  | { readonly kind: "body_too_large"; readonly limit: number }
+  /** The client went away, or broke off, before its body was complete. Nothing of it counts. */
+  | { readonly kind: "body_broken"; readonly message: string }
+  /** The body did not arrive in its time. Nothing of it counts. */
+  | { readonly kind: "body_too_slow" };
+
+/** Why the server cannot do now what it could do at another time. */
+export type ServerRefusal =
+  /** More is in progress than this node takes on. Nothing has been done. */
+  | { readonly kind: "overloaded"; readonly message: string }
+  | { readonly kind: "database_unavailable" }
+  /** The node has been told to stop. */
+  | { readonly kind: "draining" };
+
+/** A value, or why there is none. */
+export type Result<T> = { readonly value: T } | { readonly refusal: Refusal };
 
 /** A refusal thrown through layers that return something else. */
 export class Refused extends Error {
   override name = "Refused";
-  constructor(readonly refusal: Refusal) {
-    super(refusal.kind);
+  constructor(readonly refusal: Refusal, options?: ErrorOptions) {
+    super("message" in refusal ? refusal.message : refusal.kind, options);
   }
 }
 
 /**
- * More is under way than this node takes on: nothing has been done, and trying again later helps.
+ * More is in progress than this node takes on: nothing has been done, and trying again later helps.
  * HTTP: 503 with Retry-After.
  */
-export class Overloaded extends Error {
+export class Overloaded extends Refused {
   override name = "Overloaded";
+  constructor(message: string) {
+    super({ kind: "overloaded", message });
+  }
 }
 
-export function invalid(code: string, message: string): Refusal {
+/** The request itself is wrong. HTTP: 400 with this code. */
+export function invalid(code: string, message: string): Refusal & { kind: "invalid" } {
   return { kind: "invalid", code, message };
+}
+
+/** As `invalid`, of a request to the control APIs (section 6.1). */
+export function invalidRequest(message: string): Refused {
+  return new Refused(invalid("INVALID_REQUEST", message));
 }

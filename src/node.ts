@@ -1,8 +1,10 @@
-/** One running Penstock: opens the database, serves, and goes away in an orderly manner. */
+/** One running Penstock: opens the database, serves, and stops in an orderly manner. */
 import type { Config } from "./cli/config.ts";
-import { listen, type Listener } from "./http/server.ts";
+import { HttpServer } from "./http/server.ts";
 import { createRouter } from "./http/router.ts";
-import { type Database } from "./storage/database.ts";
+import { startAll } from "./lib/service.ts";
+import { delay, settlesWithin } from "./lib/timeout.ts";
+import type { Database } from "./storage/database.ts";
 import { migrate } from "./storage/migrate.ts";
 import { openDatabase } from "./storage/open.ts";
 import { Streams } from "./streams/streams.ts";
@@ -13,38 +15,54 @@ import { VERSION } from "./version.ts";
 /** How long requests may take to end before the process ends with them. Milliseconds. */
 const STOP_MS = 10_000;
 
-/** The part of the memory for what is under way that appends may take while they wait. */
+/** The part of the memory for what is in progress that appends may take while they wait. */
 const WAITING_SHARE = 0.25;
 
 export class Node {
-  readonly url: string;
   readonly database: Database;
-  readonly #listener: Listener;
+  readonly #server: HttpServer;
   readonly #streams: Streams;
   readonly #subscriptions: Subscriptions;
   readonly #telemetry: Telemetry;
   readonly #drainDelayMs: number;
-  #leaving = false;
+  #draining = false;
 
+  /** @param sharedPort whether other nodes of this machine listen there too */
   private constructor(
     database: Database,
-    streams: Streams,
-    subscriptions: Subscriptions,
-    listener: Listener,
-    telemetry: Telemetry,
-    drainDelayMs: number,
+    config: Config,
+    { telemetry, sharedPort }: { readonly telemetry: Telemetry; readonly sharedPort: boolean },
   ) {
-    this.#drainDelayMs = drainDelayMs;
     this.database = database;
-    this.#streams = streams;
-    this.#subscriptions = subscriptions;
-    this.#listener = listener;
     this.#telemetry = telemetry;
-    this.url = urlOf(listener);
+    this.#drainDelayMs = config.drainDelayMs;
+    this.#streams = new Streams(database, telemetry, {
+      waitingBytes: config.maxBufferedBytes * WAITING_SHARE,
+    });
+    this.#subscriptions = new Subscriptions({
+      database,
+      streams: this.#streams,
+      telemetry,
+      allowLocalWebhooks: config.allowHttpWebhooks,
+      publicUrl: () => config.publicUrl ?? this.url,
+    });
+    const parts = {
+      streams: this.#streams,
+      subscriptions: this.#subscriptions,
+      telemetry,
+      draining: () => this.#draining,
+      ping: () => ping(database),
+    };
+    this.#server = new HttpServer({
+      hostname: config.host,
+      port: config.port,
+      handler: createRouter(parts, config),
+      sharedPort,
+    });
   }
 
   /**
-   * @param sharedPort whether other nodes of this machine listen there too
+   * @param sharedPort whether other nodes of this machine listen on the same port
    * @throws Error with a sentence for the operator: database, schema, data folder or address
    */
   static async start(
@@ -56,36 +74,10 @@ export class Node {
     try {
       const { applied } = await migrate(database);
       if (applied.length > 0) telemetry.report({ event: "migrated", steps: applied });
-      const streams = new Streams(database, telemetry, {
-        waitingBytes: config.maxBufferedBytes * WAITING_SHARE,
-      });
-      await streams.start();
-      const subscriptions = new Subscriptions({
-        database,
-        streams,
-        telemetry,
-        allowLocalWebhooks: config.allowHttpWebhooks,
-        publicUrl: () => config.publicUrl ?? urlOf(listener),
-      });
-      await subscriptions.prepare();
-      const handler = createRouter(
-        {
-          ...{ streams, subscriptions, telemetry },
-          leaving: () => node.#leaving,
-          ping: () => ping(database),
-        },
-        config,
-      );
-      const listener = listen({
-        hostname: config.host,
-        port: config.port,
-        handler,
-        sharedPort,
-      });
-      subscriptions.start();
-      const { drainDelayMs } = config;
-      const parts = [database, streams, subscriptions, listener, telemetry] as const;
-      const node: Node = new Node(...parts, drainDelayMs);
+      const node = new Node(database, config, { telemetry, sharedPort });
+      await node.#subscriptions.prepare();
+      // Deliveries come last: a webhook's receiver may call back at once.
+      await startAll([node.#streams, node.#server, node.#subscriptions]);
       telemetry.report({
         event: "listening",
         version: VERSION,
@@ -100,42 +92,30 @@ export class Node {
     }
   }
 
+  /** Where it listens: `http://host:port`. */
+  get url(): string {
+    return this.#server.url;
+  }
+
   /**
-   * Serves on for the drain delay, then stops accepting, ends the followers, finishes the appends,
-   * closes the database.
+   * Serves on for the drain delay, then stops accepting, ends the followers, finishes the appends
+   * and closes the database.
    */
   async stop(reason: string): Promise<void> {
     this.#telemetry.report({ event: "stopping", reason, followers: this.#streams.followers });
-    this.#leaving = true;
-    if (this.#drainDelayMs > 0) {
-      await new Promise((resolve) => setTimeout(resolve, this.#drainDelayMs));
-    }
-    const answered = this.#listener.shutdown();
+    this.#draining = true;
+    if (this.#drainDelayMs > 0) await delay(this.#drainDelayMs);
+    const answered = this.#server.stop();
     this.#streams.drain();
-    if (!await within(answered, STOP_MS)) {
+    if (!await settlesWithin(answered, STOP_MS)) {
       this.#telemetry.report({ event: "stop_forced", reason: "requests were still open" });
     }
-    await within(this.#subscriptions.stop(), STOP_MS);
-    await within(this.#streams.stop().then(() => this.database.close()), STOP_MS);
+    await settlesWithin(this.#subscriptions.stop(), STOP_MS);
+    await settlesWithin(this.#streams.stop().then(() => this.database.close()), STOP_MS);
     this.#telemetry.report({ event: "stopped" });
   }
 }
 
-function urlOf({ hostname, port }: Listener): string {
-  return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
-}
-
 async function ping(database: Database): Promise<void> {
   await database.query("select 1");
-}
-
-/** Whether `work` ended in time, well or not. */
-async function within(work: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  const done = await Promise.race([work.then(() => true, () => true), late]);
-  clearTimeout(timer);
-  return done;
 }

@@ -9,7 +9,7 @@ import type { Follower } from "../streams/follow/follower.ts";
 import { pageHeaders, respondPage } from "./page_response.ts";
 import type { PageStreams } from "./page_stream.ts";
 import type { ReadParts } from "./parts.ts";
-import { respondRefusal } from "./refusals.ts";
+import { respondRefusal } from "./error_responses.ts";
 import { type HeaderList, NO_STORE, respond } from "./respond.ts";
 
 export async function longPoll(

@@ -10,7 +10,7 @@ export interface RouterParts {
   readonly subscriptions: Subscriptions;
   readonly telemetry: Telemetry;
   /** Whether the node has been told to stop: nobody new should come. */
-  readonly leaving: () => boolean;
+  readonly draining: () => boolean;
   /** Resolves when the database answers. */
   readonly ping: () => Promise<void>;
 }

@@ -1,6 +1,6 @@
 /** HEAD and GET of a stream: metadata, catch-up, and the way to long-poll and SSE (5.5 to 5.8). */
 import { encodeOffset, type OffsetRequest, parseOffset, START } from "../protocol/offset.ts";
-import { invalid, Overloaded } from "../errors.ts";
+import { invalid, Overloaded, type Result } from "../errors.ts";
 import { etagOf, matchesEtag } from "../protocol/etag.ts";
 import * as header from "../protocol/headers.ts";
 import type { StreamState } from "../streams/stream_state.ts";
@@ -9,7 +9,7 @@ import { longPoll } from "./long_poll.ts";
 import { MAX_CACHED_BYTES } from "./response_cache.ts";
 import { bodyOf, pageHeaders, respondPage } from "./page_response.ts";
 import type { ReadParts } from "./parts.ts";
-import { respondRefusal } from "./refusals.ts";
+import { respondRefusal } from "./error_responses.ts";
 import { CACHEABLE, type HeaderList, NO_STORE, respond } from "./respond.ts";
 import { followBySse } from "./sse_route.ts";
 
@@ -47,7 +47,7 @@ export async function get(
   const start = offset.kind === "now" ? stream.tail : offset.position;
   if (start > stream.tail) {
     return respondRefusal(
-      invalid("offset_beyond_tail", "the offset is beyond the stream's tail"),
+      invalid("OFFSET_BEYOND_TAIL", "the offset is beyond the stream's tail"),
     );
   }
   if (live === "long-poll") {
@@ -89,20 +89,20 @@ export interface ReadQuery {
 /** The query of nearly every catch-up read, which URLSearchParams would take 1 µs for. */
 const ONLY_OFFSET = /^(?:offset=([\w-]+))?$/;
 
-export function parseReadQuery(query: string): header.Parsed<ReadQuery> {
+export function parseReadQuery(query: string): Result<ReadQuery> {
   const only = ONLY_OFFSET.exec(query);
   if (only !== null) return withOffset(only[1], null, null);
   const parameters = new URLSearchParams(query);
   const live = parameters.get("live");
   if (live !== null && live !== "long-poll" && live !== "sse") {
-    return { refusal: invalid("invalid_live", "live is long-poll or sse") };
+    return { refusal: invalid("INVALID_LIVE", "live is long-poll or sse") };
   }
   const offsets = parameters.getAll("offset");
   if (offsets.length > 1) {
-    return { refusal: invalid("invalid_offset", "more than one offset") };
+    return { refusal: invalid("INVALID_OFFSET", "more than one offset") };
   }
   if (offsets.length === 0 && live !== null) {
-    return { refusal: invalid("missing_offset", "following a stream needs an offset") };
+    return { refusal: invalid("MISSING_OFFSET", "following a stream needs an offset") };
   }
   return withOffset(offsets[0], live, parameters.get("cursor"));
 }
@@ -111,10 +111,10 @@ function withOffset(
   text = START,
   live: ReadQuery["live"],
   cursor: string | null,
-): header.Parsed<ReadQuery> {
+): Result<ReadQuery> {
   const offset = parseOffset(text);
   if (offset === null) {
-    return { refusal: invalid("invalid_offset", "the offset is not one this server gave") };
+    return { refusal: invalid("INVALID_OFFSET", "the offset is not one this server gave") };
   }
   return { value: { offset, live, cursor } };
 }

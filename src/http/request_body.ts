@@ -4,22 +4,8 @@
  */
 import { concatenate } from "../lib/bytes.ts";
 import { ByteBudget } from "../lib/byte_budget.ts";
-import { Overloaded } from "../errors.ts";
+import { Overloaded, Refused } from "../errors.ts";
 import { type Deadline, DeadlineQueue } from "../lib/deadline_queue.ts";
-
-export class BodyTooLarge extends Error {
-  override name = "BodyTooLarge";
-}
-
-/** The client went away, or broke off, before its body was complete. Nothing of it counts. */
-export class BodyBroken extends Error {
-  override name = "BodyBroken";
-}
-
-/** The body did not arrive in its time. Nothing of it counts. */
-export class BodyTooSlow extends Error {
-  override name = "BodyTooSlow";
-}
 
 export interface RequestBodiesOptions {
   /** The largest body, bytes. */
@@ -56,7 +42,8 @@ export class RequestBodies {
 
   /**
    * @param limit bytes, where it is not the general one
-   * @throws BodyTooLarge and Overloaded as soon as that is known, BodyBroken, BodyTooSlow
+   * @throws Refused `body_too_large` and `overloaded` as soon as that is known, `body_broken`,
+   * `body_too_slow`
    */
   read(request: Request, limit = this.#options.limit): Promise<Uint8Array> {
     const declared = request.headers.get("content-length");
@@ -67,9 +54,9 @@ export class RequestBodies {
       if (request.body === null) return Promise.resolve(NOTHING);
       return this.#readChunked(request, request.body, limit);
     }
-    if (length > limit) return Promise.reject(new BodyTooLarge());
+    if (length > limit) return Promise.reject(tooLarge(limit));
     if (length <= SMALL_BYTES) return this.#readSmall(request, length);
-    if (request.body === null) return Promise.reject(new BodyBroken("the body is missing"));
+    if (request.body === null) return Promise.reject(broken("the body is missing"));
     return this.#readLarge(request.body, length);
   }
 
@@ -80,7 +67,7 @@ export class RequestBodies {
         at: performance.now() + this.#options.timeoutMs,
         expire: () => {
           end();
-          reject(new BodyTooSlow());
+          reject(tooSlow());
         },
       };
       this.#deadlines.add(reception);
@@ -96,7 +83,7 @@ export class RequestBodies {
         resolve(new Uint8Array(buffer));
       }, (error) => {
         end();
-        reject(new BodyBroken("the body ended early", { cause: error }));
+        reject(broken("the body ended early", error));
       });
     });
   }
@@ -106,7 +93,7 @@ export class RequestBodies {
     if (!this.#budget.take(length, LARGE_SHARE)) throw new Overloaded(TOO_MUCH);
     try {
       const whole = await this.#readPieces(body, length / SLOWEST, () => {});
-      if (whole.length !== length) throw new BodyBroken("the body is not as long as it said");
+      if (whole.length !== length) throw broken("the body is not as long as it said");
       return whole;
     } finally {
       this.#budget.give(length);
@@ -120,12 +107,12 @@ export class RequestBodies {
   ): Promise<Uint8Array> {
     const coding = request.headers.get("transfer-encoding");
     if (coding !== null && coding.toLowerCase() !== "chunked") {
-      throw new BodyBroken("chunked is the only transfer coding known here");
+      throw broken("chunked is the only transfer coding known here");
     }
     let length = 0;
     try {
       return await this.#readPieces(body, limit / SLOWEST, (piece) => {
-        if (length + piece > limit) throw new BodyTooLarge();
+        if (length + piece > limit) throw tooLarge(limit);
         const share = length + piece <= SMALL_BYTES ? 1 : LARGE_SHARE;
         if (!this.#budget.take(piece, share)) throw new Overloaded(TOO_MUCH);
         length += piece;
@@ -160,18 +147,16 @@ export class RequestBodies {
       while (true) {
         const { done, value } = await reader.read();
         // To cancel ends the reading as if the body had ended.
-        if (reception.expired) throw new BodyTooSlow();
+        if (reception.expired) throw tooSlow();
         if (done) return concatenate(pieces);
         onPiece(value.length);
         pieces.push(value);
       }
     } catch (error) {
       cancel();
-      const known = error instanceof BodyTooLarge || error instanceof Overloaded ||
-        error instanceof BodyTooSlow;
-      if (known) throw error;
-      if (reception.expired) throw new BodyTooSlow();
-      throw new BodyBroken("the body ended early", { cause: error });
+      if (error instanceof Refused) throw error;
+      if (reception.expired) throw tooSlow();
+      throw broken("the body ended early", error);
     } finally {
       this.#deadlines.remove(reception);
     }
@@ -179,3 +164,15 @@ export class RequestBodies {
 }
 
 const TOO_MUCH = "too many request bodies are on their way in";
+
+function tooLarge(limit: number): Refused {
+  return new Refused({ kind: "body_too_large", limit });
+}
+
+function tooSlow(): Refused {
+  return new Refused({ kind: "body_too_slow" });
+}
+
+function broken(message: string, cause?: unknown): Refused {
+  return new Refused({ kind: "body_broken", message }, { cause });
+}

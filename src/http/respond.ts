@@ -43,21 +43,6 @@ function respondEmpty(status: number, headers: HeaderList): Response {
 
 const templates = new Map<number, Response>();
 
-export interface ErrorBody {
-  readonly code: string;
-  readonly message: string;
-}
-
-/** An error with its machine-readable body; HEAD's is left out by the runtime. */
-export function respondError(status: number, error: ErrorBody, headers: HeaderList = []): Response {
-  const { code, message } = error;
-  return respond(
-    status,
-    [["Content-Type", "application/json"], ["Cache-Control", NO_STORE], ...headers],
-    JSON.stringify({ error: { code, message } }),
-  );
-}
-
 export function respondJson(status: number, value: unknown): Response {
   return respond(
     status,

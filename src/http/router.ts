@@ -1,16 +1,14 @@
 /** From a request to its route, and from whatever goes wrong to an answer. */
-import { Overloaded, Refused } from "../errors.ts";
 import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
-import { DatabaseUnavailable } from "../storage/database.ts";
-import type { Telemetry, TelemetryEvent } from "../telemetry/events.ts";
 import { health } from "./health.ts";
 import { ResponseCache } from "./response_cache.ts";
 import type { ReadParts, RouterParts } from "./parts.ts";
 import { PageStreams } from "./page_stream.ts";
 import { get, head } from "./read_routes.ts";
-import { respondRefusal } from "./refusals.ts";
-import { BodyBroken, BodyTooLarge, BodyTooSlow, RequestBodies } from "./request_body.ts";
-import { respondError, respondPreflight, STREAM_METHODS } from "./respond.ts";
+import { refusalOf, respondInternal, respondRefusal } from "./error_responses.ts";
+import { FailureReports } from "./failure_reports.ts";
+import { RequestBodies } from "./request_body.ts";
+import { respondPreflight, STREAM_METHODS } from "./respond.ts";
 import { control, isControlPath } from "./subscription_routes.ts";
 import { post, put, remove } from "./write_routes.ts";
 
@@ -28,9 +26,6 @@ export type Handler = (request: Request) => Promise<Response>;
 const RECEIVED_SHARE = 0.25;
 const SENT_SHARE = 0.5;
 
-/** Milliseconds between two lines that say the same of many requests. */
-const QUIET_MS = 1000;
-
 export function createRouter(parts: RouterParts, options: RouterOptions): Handler {
   const failures = new FailureReports(parts.telemetry);
   const bodies = new RequestBodies({
@@ -47,7 +42,7 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
   return (request) => {
     const { path, query } = splitUrl(request.url);
     return route(whole, request, path, query).catch((error) =>
-      answerError(error, request, path, options, failures)
+      answerError(error, { method: request.method, path }, failures)
     );
   };
 }
@@ -78,54 +73,25 @@ function route(
     case "DELETE":
       return remove(streams, stream.value);
     default:
-      return Promise.resolve(respondError(
-        405,
-        { code: "method_not_allowed", message: `streams know ${STREAM_METHODS}` },
-        [["Allow", STREAM_METHODS]],
-      ));
+      return Promise.resolve(
+        respondRefusal({ kind: "method_not_allowed", allowed: STREAM_METHODS }),
+      );
   }
 }
 
 function answerError(
   error: unknown,
-  request: Request,
-  path: string,
-  options: RouterOptions,
+  { method, path }: { readonly method: string; readonly path: string },
   failures: FailureReports,
 ): Response {
-  if (error instanceof Refused) return respondRefusal(error.refusal);
-  if (error instanceof BodyTooLarge) {
-    return respondError(413, {
-      code: "body_too_large",
-      message: `a body is at most ${options.maxAppendBytes} bytes`,
-    });
+  const refusal = refusalOf(error);
+  if (refusal === null) {
+    failures.requestFailed(method, path, error);
+    return respondInternal();
   }
-  if (error instanceof BodyBroken) {
-    return respondError(400, { code: "body_broken", message: error.message });
-  }
-  if (error instanceof BodyTooSlow) {
-    return respondError(408, { code: "body_too_slow", message: "the body took too long" }, [
-      ["Connection", "close"],
-    ]);
-  }
-  if (error instanceof Overloaded) {
-    failures.refused({ event: "overloaded", error, suppressed: 0 });
-    return respondError(
-      503,
-      { code: "overloaded", message: `${error.message}; try again` },
-      [["Retry-After", "1"]],
-    );
-  }
-  if (error instanceof DatabaseUnavailable) {
-    failures.refused({ event: "database_unavailable", error, suppressed: 0 });
-    return respondError(
-      503,
-      { code: "database_unavailable", message: "the database does not answer; try again" },
-      [["Retry-After", "1"]],
-    );
-  }
-  failures.requestFailed(request.method, path, error);
-  return respondError(500, { code: "internal", message: "something went wrong on this server" });
+  const { kind } = refusal;
+  if (kind === "overloaded" || kind === "database_unavailable") failures.serverRefused(kind, error);
+  return respondRefusal(refusal);
 }
 
 /**
@@ -139,28 +105,4 @@ export function splitUrl(url: string): { path: string; query: string } {
   const question = url.indexOf("?", start);
   if (question === -1 || question > end) return { path: url.slice(start, end), query: "" };
   return { path: url.slice(start, question), query: url.slice(question + 1, end) };
-}
-
-/** What fails one request fails every other like it: one line a second says so. */
-class FailureReports {
-  readonly #telemetry: Telemetry;
-  readonly #quiet = new Map<string, { until: number; suppressed: number }>();
-
-  constructor(telemetry: Telemetry) {
-    this.#telemetry = telemetry;
-  }
-
-  refused(report: TelemetryEvent & { event: "database_unavailable" | "overloaded" }): void {
-    const quiet = this.#quiet.get(report.event) ?? { until: 0, suppressed: 0 };
-    if (performance.now() < quiet.until) {
-      quiet.suppressed++;
-      return;
-    }
-    this.#telemetry.report({ ...report, suppressed: quiet.suppressed });
-    this.#quiet.set(report.event, { until: performance.now() + QUIET_MS, suppressed: 0 });
-  }
-
-  requestFailed(method: string, path: string, error: unknown): void {
-    this.#telemetry.report({ event: "request_failed", method, path, error });
-  }
 }

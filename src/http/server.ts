@@ -1,9 +1,35 @@
 /** The seam to Deno's and Bun's HTTP servers. */
+import { BaseService } from "../lib/service.ts";
 
-export interface Listener {
+/** Listens on one address. */
+export class HttpServer extends BaseService {
+  readonly #options: ListenOptions;
+  #listener: Listener | undefined;
+
+  constructor(options: ListenOptions) {
+    super();
+    this.#options = options;
+  }
+
+  /** `http://host:port`, with the port that was picked where port 0 was asked for. */
+  get url(): string {
+    const { hostname, port } = this.#listener ?? this.#options;
+    return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+  }
+
+  protected override onStart(): void {
+    this.#listener = listen(this.#options);
+  }
+
+  /** Takes no new connection; resolves when the requests in progress are answered. */
+  protected override async onStop(): Promise<void> {
+    await this.#listener?.shutdown();
+  }
+}
+
+interface Listener {
   readonly hostname: string;
   readonly port: number;
-  /** Takes no new connection; resolves when the requests under way are answered. */
   shutdown(): Promise<void>;
 }
 
@@ -11,7 +37,7 @@ export interface ListenOptions {
   readonly hostname: string;
   readonly port: number;
   readonly handler: (request: Request) => Promise<Response>;
-  /** Other processes listen there too, and the system shares the connections out. */
+  /** Other processes listen on this address too, and the system distributes the connections. */
   readonly sharedPort: boolean;
 }
 
@@ -22,7 +48,7 @@ const AGAIN_MS = 100;
 const IDLE_S = 120;
 
 /** @throws Error that names the address when it cannot be had. */
-export function listen(options: ListenOptions): Listener {
+function listen(options: ListenOptions): Listener {
   try {
     return typeof Deno !== "undefined" ? listenOnDeno(options) : listenOnBun(options);
   } catch (error) {
@@ -39,8 +65,8 @@ function listenOnDeno({ hostname, port, handler, sharedPort }: ListenOptions): L
       { hostname, port, reusePort: sharedPort, onListen: () => {} },
       handler,
     );
-    // What ends Deno's accepting, such as having no file descriptor left, ends it for good, and
-    // the process with it if nobody minds. The connections that are open stay.
+    // An error that ends Deno's accepting, such as having no file descriptor left, ends it for good,
+    // and the process with it when it is not handled. Open connections stay.
     server.finished.catch(() => setTimeout(again, AGAIN_MS));
     return server;
   };
@@ -74,9 +100,9 @@ function listenOnBun({ hostname, port, handler, sharedPort }: ListenOptions): Li
       if (request.url.includes("live=")) server.timeout(request, 0);
       return handler(request);
     },
-    // Who has begun a request and does not go on, or does not begin one at all.
+    // Closes connections whose request is incomplete or never starts.
     idleTimeout: IDLE_S,
-    // We answer 413 ourselves, with a body; what nobody reads Bun throws away as it comes.
+    // The router answers 413 itself, with a body; Bun discards what is not read as it arrives.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
   });
   return {

@@ -8,7 +8,7 @@ import {
   SHORTEST_LEASE_MS,
 } from "../subscriptions/configuration.ts";
 import { type Glob, parseGlob } from "../subscriptions/glob.ts";
-import { invalidRequest, SubscriptionRefused } from "../subscriptions/refusal.ts";
+import { invalidRequest, Refused } from "../errors.ts";
 import { type AckRequest, type WakeRequest, wakesItself } from "../subscriptions/subscriptions.ts";
 
 /** Bytes of a body: ten thousand paths or acks and more. */
@@ -19,7 +19,7 @@ const LONGEST_WORKER = 256;
 
 type Members = Readonly<Record<string, unknown>>;
 
-/** @throws SubscriptionRefused `INVALID_REQUEST` */
+/** @throws Refused `invalid` */
 export function parseObject(body: Uint8Array): Members {
   let value: unknown;
   try {
@@ -30,7 +30,7 @@ export function parseObject(body: Uint8Array): Members {
   return objectOf(value, "the body");
 }
 
-/** Section 6.2. @throws SubscriptionRefused `INVALID_REQUEST` */
+/** Section 6.2. @throws Refused `invalid` */
 export function parseConfiguration(body: Members): Configuration {
   const { type } = body;
   if (type !== "webhook" && type !== "pull-wake") {
@@ -66,19 +66,19 @@ export function parseConfiguration(body: Members): Configuration {
   return { ...shared, delivery: { type, wakeStream } };
 }
 
-/** Section 6.4: sorted, each once. @throws SubscriptionRefused `INVALID_REQUEST` */
+/** Section 6.4: sorted, each once. @throws Refused `invalid` */
 export function parseStreams(body: Members): string[] {
   const streams = parsePaths(body.streams, "streams");
   if (streams.length === 0) throw invalidRequest("streams is empty");
   return streams;
 }
 
-/** @throws SubscriptionRefused `INVALID_REQUEST` */
+/** @throws Refused `invalid` */
 export function parseWorker(body: Members): string {
   return textOf(body.worker, { name: "worker", longest: LONGEST_WORKER });
 }
 
-/** @throws SubscriptionRefused `INVALID_REQUEST` */
+/** @throws Refused `invalid` */
 export function parseWake(body: Members, token: string): WakeRequest {
   const { generation } = body;
   if (typeof generation !== "number" || !Number.isSafeInteger(generation) || generation < 0) {
@@ -87,7 +87,7 @@ export function parseWake(body: Members, token: string): WakeRequest {
   return { token, generation, wakeId: textOf(body.wake_id, { name: "wake_id", longest: 256 }) };
 }
 
-/** @throws SubscriptionRefused `INVALID_REQUEST` or `INVALID_OFFSET` */
+/** @throws Refused `invalid` or `ack_offset_invalid` */
 export function parseAck(body: Members, token: string): AckRequest {
   const { acks, done } = body;
   if (!absent(done) && typeof done !== "boolean") throw invalidRequest("done is true or false");
@@ -102,7 +102,10 @@ export function parseAck(body: Members, token: string): AckRequest {
       if (typeof ack.offset !== "string") throw invalidRequest("acks[].offset is a string");
       const position = decodeOffset(ack.offset);
       if (position === null) {
-        throw new SubscriptionRefused("INVALID_OFFSET", `no offset of a stream: ${path}`);
+        throw new Refused({
+          kind: "ack_offset_invalid",
+          message: `no offset of a stream: ${path}`,
+        });
       }
       return { path, position };
     }),

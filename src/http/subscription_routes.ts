@@ -1,10 +1,10 @@
 /** The control APIs under `__ds` (sections 6 and 7): routed before any stream. */
 import { STREAM_PREFIX } from "../protocol/stream_path.ts";
-import { invalidRequest, SubscriptionRefused } from "../subscriptions/refusal.ts";
+import { invalidRequest, Refused } from "../errors.ts";
 import type { Subscriptions } from "../subscriptions/subscriptions.ts";
-import { BodyTooLarge, type RequestBodies } from "./request_body.ts";
-import { respond, respondError, respondJson } from "./respond.ts";
-import { respondSubscriptionRefused } from "./subscription_answers.ts";
+import { respondRefusal } from "./error_responses.ts";
+import type { RequestBodies } from "./request_body.ts";
+import { respond, respondJson } from "./respond.ts";
 import {
   LARGEST_BODY,
   parseAck,
@@ -33,25 +33,9 @@ export function isControlPath(path: string): boolean {
 export async function control(
   parts: ControlParts,
   request: Request,
-  path: string,
+  fullPath: string,
 ): Promise<Response> {
-  try {
-    return await route(parts, request, path.slice(CONTROL.length + 1));
-  } catch (error) {
-    if (error instanceof SubscriptionRefused) return respondSubscriptionRefused(error);
-    if (error instanceof BodyTooLarge) {
-      const message = `a body here is at most ${LARGEST_BODY} bytes`;
-      return respondError(413, { code: "BODY_TOO_LARGE", message });
-    }
-    throw error;
-  }
-}
-
-async function route(
-  parts: ControlParts,
-  request: Request,
-  path: string,
-): Promise<Response> {
+  const path = fullPath.slice(CONTROL.length + 1);
   if (path === "jwks.json") return await jwks(parts, request);
   const [collection, rawId, action, ...rest] = path.split("/");
   if (collection !== "subscriptions" || rawId === undefined || rawId === "") return unknownPath();
@@ -144,7 +128,10 @@ async function readObject(bodies: RequestBodies, request: Request) {
 function bearerToken(request: Request): string {
   const match = /^Bearer +([A-Za-z0-9._~+/=-]+)$/i.exec(request.headers.get("authorization") ?? "");
   if (match !== null) return match[1]!;
-  throw new SubscriptionRefused("TOKEN_INVALID", "Authorization: Bearer <token> is missing");
+  throw new Refused({
+    kind: "token_invalid",
+    message: "Authorization: Bearer <token> is missing",
+  });
 }
 
 /** The client's id: one segment, of anything that can be printed. */
@@ -168,11 +155,9 @@ function decode(raw: string): string {
 }
 
 function unknownPath(): Response {
-  return respondError(404, { code: "NOT_FOUND", message: "there is no such control API" });
+  return respondRefusal({ kind: "unknown_path", message: "there is no such control API" });
 }
 
 function methodNotAllowed(allowed: string): Response {
-  return respondError(405, { code: "METHOD_NOT_ALLOWED", message: `there is ${allowed}` }, [
-    ["Allow", allowed],
-  ]);
+  return respondRefusal({ kind: "method_not_allowed", allowed });
 }

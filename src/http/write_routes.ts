@@ -1,11 +1,11 @@
 /** PUT, POST and DELETE of a stream (sections 5.1 to 5.4). */
 import { encodeOffset } from "../protocol/offset.ts";
-import { invalid } from "../errors.ts";
+import { invalid, type Result } from "../errors.ts";
 import * as header from "../protocol/headers.ts";
 import { parseStreamPath, STREAM_PREFIX, streamUrlPath } from "../protocol/stream_path.ts";
 import type { ForkRequest } from "../streams/lifecycle/create.ts";
 import type { Streams } from "../streams/streams.ts";
-import { respondRefusal } from "./refusals.ts";
+import { respondRefusal } from "./error_responses.ts";
 import type { RequestBodies } from "./request_body.ts";
 import { type HeaderList, NO_STORE, respond } from "./respond.ts";
 
@@ -24,7 +24,7 @@ export async function put(
   if ("refusal" in expiresAt) return respondRefusal(expiresAt.refusal);
   if (ttl.value !== null && expiresAt.value !== null) {
     return respondRefusal(
-      invalid("ttl_and_expires_at", `${header.TTL} and ${header.EXPIRES_AT} exclude each other`),
+      invalid("TTL_AND_EXPIRES_AT", `${header.TTL} and ${header.EXPIRES_AT} exclude each other`),
     );
   }
   const fork = parseFork(headers);
@@ -73,14 +73,14 @@ export async function post(
   if (body.length === 0 && !closes) {
     return respondRefusal(
       invalid(
-        "empty_body",
+        "EMPTY_BODY",
         `an append has a body, unless ${header.CLOSED}: true closes the stream`,
       ),
     );
   }
   if (body.length > 0 && (contentType === null || contentType.trim() === "")) {
     return respondRefusal(
-      invalid("missing_content_type", "an append with a body has a Content-Type"),
+      invalid("MISSING_CONTENT_TYPE", "an append with a body has a Content-Type"),
     );
   }
 
@@ -108,14 +108,14 @@ export async function remove(streams: Streams, path: string): Promise<Response> 
   return refusal === null ? respond(204) : respondRefusal(refusal);
 }
 
-function parseFork(headers: Headers): header.Parsed<ForkRequest | null> {
+function parseFork(headers: Headers): Result<ForkRequest | null> {
   const from = headers.get(header.FORKED_FROM);
   const offset = headers.get(header.FORK_OFFSET);
   const subOffset = headers.get(header.FORK_SUB_OFFSET);
   if (from === null) {
     if (offset === null && subOffset === null) return { value: null };
     return {
-      refusal: invalid("missing_fork_source", `a fork needs ${header.FORKED_FROM}`),
+      refusal: invalid("MISSING_FORK_SOURCE", `a fork needs ${header.FORKED_FROM}`),
     };
   }
   const source = parseStreamPath(from.startsWith(STREAM_PREFIX) ? from : STREAM_PREFIX + from);

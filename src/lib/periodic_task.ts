@@ -6,12 +6,18 @@ export interface PeriodicTaskOptions {
    * One run. It may return the milliseconds to pause after this run, instead of `pauseMs`.
    * The task goes on after a run that throws; see `onError`.
    */
-  readonly run: () => void | number | Promise<void | number>;
-  /** Milliseconds from the end of a run to the beginning of the next. A function may spread them. */
+  readonly run: () => void | number | Promise<void | number | undefined>;
+  /**
+   * Milliseconds from the end of a run to the beginning of the next. A function may spread them.
+   * Infinity: the task runs only when `runIn` asks for it.
+   */
   readonly pauseMs: number | (() => number);
   /** Milliseconds from the start to the first run. Default: as `pauseMs`. */
   readonly firstMs?: number;
-  /** Told what a run threw. It may return the milliseconds to pause then. Default: it is ignored. */
+  /**
+   * Told what a run threw. It may return the milliseconds to pause then, which `runIn` does not
+   * shorten. Default: the error is ignored.
+   */
   readonly onError?: (error: unknown) => void | number;
 }
 
@@ -20,6 +26,8 @@ export class PeriodicTask extends BaseService {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** When the timer fires, as `performance.now()`. */
   #nextAt = Infinity;
+  /** When the pause after a failed run ends. */
+  #notBefore = -Infinity;
   #run: Promise<void> | undefined;
   /** A run that was asked for while another was in progress, as milliseconds after it. */
   #askedMs = Infinity;
@@ -32,8 +40,12 @@ export class PeriodicTask extends BaseService {
   /** Lets the next run begin in so many milliseconds, unless it begins sooner anyway. */
   runIn(ms: number): void {
     if (!this.running) return;
-    if (this.#run !== undefined) this.#askedMs = Math.min(this.#askedMs, ms);
-    else if (performance.now() + ms < this.#nextAt) this.#schedule(ms);
+    if (this.#run !== undefined) {
+      this.#askedMs = Math.min(this.#askedMs, ms);
+      return;
+    }
+    const pause = Math.max(ms, this.#notBefore - performance.now());
+    if (performance.now() + pause < this.#nextAt) this.#schedule(pause);
   }
 
   protected override onStart(): void {
@@ -55,16 +67,19 @@ export class PeriodicTask extends BaseService {
   #schedule(ms: number): void {
     clearTimeout(this.#timer);
     this.#nextAt = performance.now() + ms;
+    if (ms === Infinity) return;
     this.#timer = setTimeout(() => this.#run = this.#runOnce(), ms);
   }
 
   async #runOnce(): Promise<void> {
     this.#askedMs = Infinity;
-    let pause: void | number;
+    let pause: void | number | undefined;
     try {
       pause = await this.#options.run();
     } catch (error) {
-      pause = this.#options.onError?.(error);
+      pause = this.#options.onError?.(error) ?? this.#pauseMs();
+      this.#askedMs = Infinity;
+      this.#notBefore = performance.now() + pause;
     }
     this.#run = undefined;
     if (this.running) this.#schedule(Math.min(pause ?? this.#pauseMs(), this.#askedMs));

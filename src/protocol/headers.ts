@@ -1,6 +1,6 @@
 /** The protocol's header names (section 11) and how their values are read. */
 import { parseOffset } from "./offset.ts";
-import { invalid, type Refusal } from "../errors.ts";
+import { invalid, type Refusal, type Result } from "../errors.ts";
 import { isValidContentType } from "./content_type.ts";
 
 export const NEXT_OFFSET = "Stream-Next-Offset";
@@ -56,9 +56,6 @@ export const RESPONSE_HEADERS = [
   "Retry-After",
 ];
 
-/** A value read from a header, or why it cannot be. */
-export type Parsed<T> = { readonly value: T } | { readonly refusal: Refusal };
-
 /** Longest Producer-Id and Stream-Seq, characters: both are kept in rows and indexes. */
 const LONGEST_TOKEN = 512;
 /** A century of seconds: more is a mistake, and far more overflows Postgres's intervals. */
@@ -70,31 +67,31 @@ const RFC3339 =
   /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
 
 /** Section 5.1: seconds, decimal, without sign, point, exponent or leading zeros. */
-export function parseTtl(text: string | null): Parsed<number | null> {
+export function parseTtl(text: string | null): Result<number | null> {
   if (text === null) return { value: null };
   if (!/^(0|[1-9]\d{0,15})$/.test(text)) {
-    return refuse("invalid_ttl", `${TTL} is a whole number of seconds, without leading zeros`);
+    return refuse("INVALID_TTL", `${TTL} is a whole number of seconds, without leading zeros`);
   }
   const seconds = Number(text);
-  if (seconds > LONGEST_TTL) return refuse("invalid_ttl", `${TTL} is at most ${LONGEST_TTL}`);
+  if (seconds > LONGEST_TTL) return refuse("INVALID_TTL", `${TTL} is at most ${LONGEST_TTL}`);
   return { value: seconds };
 }
 
 /** An RFC 3339 timestamp, as milliseconds since 1970. */
-export function parseExpiresAt(text: string | null): Parsed<number | null> {
+export function parseExpiresAt(text: string | null): Result<number | null> {
   if (text === null) return { value: null };
   const milliseconds = RFC3339.test(text) && dayExists(text) ? Date.parse(text.toUpperCase()) : NaN;
   if (Number.isNaN(milliseconds)) {
-    return refuse("invalid_expires_at", `${EXPIRES_AT} is an RFC 3339 timestamp`);
+    return refuse("INVALID_EXPIRES_AT", `${EXPIRES_AT} is an RFC 3339 timestamp`);
   }
   return { value: milliseconds };
 }
 
-export function parseContentType(text: string | null): Parsed<string | null> {
+export function parseContentType(text: string | null): Result<string | null> {
   if (text === null || text.trim() === "") return { value: null };
   return isValidContentType(text)
     ? { value: text.trim() }
-    : refuse("invalid_content_type", "Content-Type is not a media type");
+    : refuse("INVALID_CONTENT_TYPE", "Content-Type is not a media type");
 }
 
 /** `Date.parse` takes the 31st of February for the 3rd of March. */
@@ -115,7 +112,7 @@ export function parseClosed(text: string | null): boolean {
 }
 
 /** Opaque, compared byte-wise. */
-export function parseStreamSeq(text: string | null): Parsed<string | null> {
+export function parseStreamSeq(text: string | null): Result<string | null> {
   return text === null ? { value: null } : token(SEQ, text);
 }
 
@@ -124,11 +121,11 @@ export function parseProducer(
   id: string | null,
   epoch: string | null,
   seq: string | null,
-): Parsed<{ id: string; epoch: number; seq: number } | null> {
+): Result<{ id: string; epoch: number; seq: number } | null> {
   if (id === null && epoch === null && seq === null) return { value: null };
   if (id === null || epoch === null || seq === null) {
     return refuse(
-      "incomplete_producer",
+      "INCOMPLETE_PRODUCER",
       `${PRODUCER_ID}, ${PRODUCER_EPOCH} and ${PRODUCER_SEQ} come together`,
     );
   }
@@ -138,7 +135,7 @@ export function parseProducer(
   const seqNumber = counter(seq);
   if (epochNumber === null || seqNumber === null) {
     return refuse(
-      "invalid_producer",
+      "INVALID_PRODUCER",
       `${PRODUCER_EPOCH} and ${PRODUCER_SEQ} are whole numbers from 0 to 2^53-1`,
     );
   }
@@ -146,18 +143,18 @@ export function parseProducer(
 }
 
 /** A position in the source; null: its tail. */
-export function parseForkOffset(text: string | null): Parsed<number | null> {
+export function parseForkOffset(text: string | null): Result<number | null> {
   if (text === null) return { value: null };
   const offset = parseOffset(text);
-  if (offset === null) return refuse("invalid_fork_offset", `${FORK_OFFSET} is not an offset`);
+  if (offset === null) return refuse("INVALID_FORK_OFFSET", `${FORK_OFFSET} is not an offset`);
   return { value: offset.kind === "now" ? null : offset.position };
 }
 
-export function parseForkSubOffset(text: string | null): Parsed<number> {
+export function parseForkSubOffset(text: string | null): Result<number> {
   if (text === null) return { value: 0 };
   const value = /^(0|[1-9]\d*)$/.test(text) ? counter(text) : null;
   return value === null
-    ? refuse("invalid_fork_sub_offset", `${FORK_SUB_OFFSET} is a whole number`)
+    ? refuse("INVALID_FORK_SUB_OFFSET", `${FORK_SUB_OFFSET} is a whole number`)
     : { value };
 }
 
@@ -168,10 +165,10 @@ function counter(text: string): number | null {
   return Number.isSafeInteger(value) ? value : null;
 }
 
-function token(header: string, text: string): Parsed<string> {
+function token(header: string, text: string): Result<string> {
   if (text === "" || text.length > LONGEST_TOKEN || CONTROL.test(text)) {
     return refuse(
-      `invalid_${header.toLowerCase().replaceAll("-", "_")}`,
+      `INVALID_${header.toUpperCase().replaceAll("-", "_")}`,
       `${header} is 1 to ${LONGEST_TOKEN} characters, none of them a control character`,
     );
   }

@@ -2,8 +2,7 @@
  * Stream paths. A stream's name is the decoded path below `/v1/stream/`; everything that two
  * proxies might read differently is refused rather than guessed at.
  */
-import { invalid } from "../errors.ts";
-import type { Parsed } from "./headers.ts";
+import { invalid, type Result } from "../errors.ts";
 
 export const STREAM_PREFIX = "/v1/stream/";
 
@@ -21,7 +20,7 @@ const utf8 = new TextEncoder();
  * @param rawPath the request's path as sent, without the query
  * @returns the stream's canonical path: its segments decoded, joined by `/`
  */
-export function parseStreamPath(rawPath: string): Parsed<string> {
+export function parseStreamPath(rawPath: string): Result<string> {
   if (!rawPath.startsWith(STREAM_PREFIX)) {
     return refuse(`a stream's path begins with ${STREAM_PREFIX}`);
   }
@@ -52,13 +51,13 @@ export function streamUrlPath(path: string): string {
   return STREAM_PREFIX + path.split("/").map(encodeURIComponent).join("/");
 }
 
-function bounded(path: string): Parsed<string> {
+function bounded(path: string): Result<string> {
   if (path.length <= LONGEST_PATH / 3 || utf8.encode(path).length <= LONGEST_PATH) {
     return { value: path };
   }
   return refuse(`the path is longer than ${LONGEST_PATH} bytes`);
 }
 
-function refuse(message: string): Parsed<string> {
-  return { refusal: invalid("invalid_path", message) };
+function refuse(message: string): Result<string> {
+  return { refusal: invalid("INVALID_PATH", message) };
 }

@@ -15,10 +15,10 @@ export function storedBody(contentType: string, body: Uint8Array, mayBeEmpty: bo
   try {
     const { bytes, messages } = flattenJson(body);
     if (messages > 0 || mayBeEmpty) return bytes;
-    return invalid("empty_array", "an append needs at least one message: the array is empty");
+    return invalid("EMPTY_ARRAY", "an append needs at least one message: the array is empty");
   } catch (error) {
     if (!(error instanceof InvalidJson)) throw error;
-    return invalid("invalid_json", error.message);
+    return invalid("INVALID_JSON", error.message);
   }
 }
 

@@ -1,8 +1,8 @@
 /** The streams of one database, as one node serves them. Everything HTTP needs, and nothing of it. */
 import { type Refusal, Refused } from "../errors.ts";
+import { BaseService, startAll, stopAll } from "../lib/service.ts";
 import type { Database } from "../storage/database.ts";
 import type { Telemetry } from "../telemetry/events.ts";
-import { startAll, stopAll } from "../lib/service.ts";
 import { Hub } from "./follow/hub.ts";
 import { NodeNotifier } from "./follow/node_notifier.ts";
 import { Appender } from "./append/appender.ts";
@@ -32,7 +32,7 @@ export interface StreamsOptions {
 
 const DEFAULTS: StreamsOptions = { recentBytes: 64 << 20, waitingBytes: 128 << 20 };
 
-export class Streams {
+export class Streams extends BaseService {
   readonly #database: Database;
   readonly #looks: StateLoader;
   readonly #hub = new Hub();
@@ -47,6 +47,7 @@ export class Streams {
   #onWritten: (ids: readonly number[]) => void = () => {};
 
   constructor(database: Database, telemetry: Telemetry, given: Partial<StreamsOptions> = {}) {
+    super();
     const options = { ...DEFAULTS, ...given };
     this.#database = database;
     this.#looks = new StateLoader(database);
@@ -70,11 +71,10 @@ export class Streams {
     this.#sweeper = new Sweeper(database, telemetry, (ids) => this.#ended(ids));
   }
 
-  async start(): Promise<void> {
+  protected override async onStart(): Promise<void> {
     this.#database.onNewTimeline(() => this.#forget());
     // The monitor first: it drops notifications while it is stopped.
-    await startAll([this.#followed, this.#wakeups]);
-    this.#sweeper.start();
+    await startAll([this.#followed, this.#wakeups, this.#sweeper]);
   }
 
   /** Who is told which streams this node created or wrote. One listener: the subscriptions. */
@@ -100,10 +100,9 @@ export class Streams {
     this.#hub.drain();
   }
 
-  /** Call when no request is left. */
-  async stop(): Promise<void> {
-    await this.#sweeper.stop();
-    await stopAll([this.#wakeups, this.#followed]);
+  /** To be stopped when no request is left. */
+  protected override async onStop(): Promise<void> {
+    await stopAll([this.#wakeups, this.#followed, this.#sweeper]);
   }
 
   async create(request: CreateRequest): Promise<CreateOutcome> {

@@ -1,8 +1,10 @@
 /**
  * Delivers wakes: a webhook is sent, or a wake event appended. A bounded number at a time; more
- * wait their turn here, and if that takes too long, or this node dies, their leases end and
- * whichever node comes first delivers anew.
+ * wait here, and if that takes too long, or this node dies, their leases end and another node
+ * delivers them.
  */
+import { BaseService } from "../lib/service.ts";
+import { settlesWithin } from "../lib/timeout.ts";
 import { encodeOffset } from "../protocol/offset.ts";
 import type { Streams } from "../streams/streams.ts";
 import { messageOf, type Telemetry } from "../telemetry/events.ts";
@@ -24,7 +26,7 @@ import { checkWebhookUrl } from "./webhook_url.ts";
 const MOST_DELIVERIES = 128;
 /** The longest a receiver may take to answer, if its lease is longer still. */
 const LONGEST_ANSWER_MS = 30_000;
-/** How long deliveries under way may take when the node goes away. */
+/** How long deliveries in progress may take when the service stops. */
 const STOP_MS = 2000;
 
 export interface DelivererParts {
@@ -42,48 +44,51 @@ export interface DelivererParts {
   readonly onDueIn: (ms: number) => void;
 }
 
-export class Deliverer {
+export class Deliverer extends BaseService {
   readonly #parts: DelivererParts;
   readonly #waiting: IssuedWake[] = [];
-  readonly #underWay = new Set<Promise<void>>();
-  readonly #abort = new AbortController();
-  #stopped = false;
+  readonly #inProgress = new Set<Promise<void>>();
+  #abort = new AbortController();
 
   constructor(parts: DelivererParts) {
+    super();
     this.#parts = parts;
   }
 
   /** How many more deliveries could begin at once. */
   get room(): number {
-    return MOST_DELIVERIES - this.#underWay.size - this.#waiting.length;
+    return MOST_DELIVERIES - this.#inProgress.size - this.#waiting.length;
   }
 
   deliver(wake: IssuedWake): void {
-    if (this.#stopped) return;
+    if (!this.running) return;
     this.#waiting.push(wake);
-    this.#leave();
+    this.#startWaiting();
+  }
+
+  protected override onStart(): void {
+    this.#abort = new AbortController();
   }
 
   /** Lets deliveries end, for a while; what is cut off is due again at once. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
+  protected override async onStop(): Promise<void> {
     this.#waiting.length = 0;
-    const timer = setTimeout(() => this.#abort.abort(), STOP_MS);
-    await Promise.all(this.#underWay);
-    clearTimeout(timer);
+    const done = Promise.all(this.#inProgress);
+    if (!await settlesWithin(done, STOP_MS)) this.#abort.abort();
+    await done;
   }
 
-  #leave(): void {
-    while (this.#waiting.length > 0 && this.#underWay.size < MOST_DELIVERIES) {
+  #startWaiting(): void {
+    while (this.#waiting.length > 0 && this.#inProgress.size < MOST_DELIVERIES) {
       const wake = this.#waiting.shift()!;
       const work = this.#deliver(wake).catch((error) => {
         // The database is away: the lease ends by itself.
         this.#parts.telemetry.report({ event: "subscriptions_failed", error });
       }).finally(() => {
-        this.#underWay.delete(work);
-        this.#leave();
+        this.#inProgress.delete(work);
+        this.#startWaiting();
       });
-      this.#underWay.add(work);
+      this.#inProgress.add(work);
     }
   }
 

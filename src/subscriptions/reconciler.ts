@@ -1,8 +1,10 @@
 /**
- * The audit: walks all cursors, a slice at a time, and looks again at streams whose appends no look
- * has seen, because their node died before it, or never learnt that its commit succeeded. All nodes
- * together take one slice a second; a node that starts goes round once at once.
+ * Reconciles cursors with streams: walks all cursors, a slice at a time, and issues wakes for streams
+ * whose appends no node has matched with subscriptions, because their node died before it, or never
+ * learnt that its commit succeeded. All nodes together take one slice a second; a node that starts
+ * goes round once at once.
  */
+import { PeriodicTask } from "../lib/periodic_task.ts";
 import type { Telemetry } from "../telemetry/events.ts";
 import type { SubscriptionStore } from "./store.ts";
 
@@ -15,47 +17,33 @@ const DUTY = 50;
 export interface ReconcilerParts {
   readonly store: SubscriptionStore;
   readonly telemetry: Telemetry;
+  /** Told the ids of streams whose appends had been missed. */
   readonly onMissed: (streamIds: readonly number[]) => void;
 }
 
-export class Reconciler {
+export class Reconciler extends PeriodicTask {
   readonly #parts: ReconcilerParts;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #underWay: Promise<void> = Promise.resolve();
-  /** Full rounds that this node still makes without pauses. */
-  #hurried = 1;
-  #stopped = false;
+  /** Whether this node still walks all cursors once without pauses. */
+  #firstRound = true;
 
   constructor(parts: ReconcilerParts) {
+    super({
+      firstMs: 0,
+      pauseMs: PAUSE_MS,
+      run: () => this.#reconcileSlice(),
+      onError: (error) => parts.telemetry.report({ event: "subscriptions_failed", error }),
+    });
     this.#parts = parts;
   }
 
-  start(): void {
-    this.#underWay = this.#step();
-  }
-
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    await this.#underWay;
-  }
-
-  async #step(): Promise<void> {
-    const { store, telemetry, onMissed } = this.#parts;
-    let pause = PAUSE_MS;
-    try {
-      const began = performance.now();
-      const report = await store.audit(SLICE, PAUSE_MS, this.#hurried > 0);
-      if (report !== null) {
-        if (report.streamIds.length > 0) onMissed(report.streamIds);
-        if (report.wrapped && this.#hurried > 0) this.#hurried--;
-        pause = Math.max(PAUSE_MS, (performance.now() - began) * DUTY);
-        if (this.#hurried > 0) pause = 0;
-      }
-    } catch (error) {
-      telemetry.report({ event: "subscriptions_failed", error });
-    }
-    if (this.#stopped) return;
-    this.#timer = setTimeout(() => this.#underWay = this.#step(), pause);
+  /** Returns the milliseconds to pause after the slice. */
+  async #reconcileSlice(): Promise<number> {
+    const { store, onMissed } = this.#parts;
+    const began = performance.now();
+    const report = await store.audit(SLICE, PAUSE_MS, this.#firstRound);
+    if (report === null) return PAUSE_MS;
+    if (report.streamIds.length > 0) onMissed(report.streamIds);
+    if (report.wrapped) this.#firstRound = false;
+    return this.#firstRound ? 0 : Math.max(PAUSE_MS, (performance.now() - began) * DUTY);
   }
 }

@@ -1,4 +1,6 @@
 /** The subscriptions of one database, as one node serves them (sections 6 and 7). */
+import { invalidRequest, Refused } from "../errors.ts";
+import { BaseService, startAll, stopAll } from "../lib/service.ts";
 import { encodeOffset } from "../protocol/offset.ts";
 import type { Database } from "../storage/database.ts";
 import type { Streams } from "../streams/streams.ts";
@@ -8,7 +10,6 @@ import { type Configuration, hashOf } from "./configuration.ts";
 import { Deliverer, shownInWake } from "./deliverer.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { KeyRing, type PublishedKey } from "./key_ring.ts";
-import { fenced, invalidRequest, notFound, SubscriptionRefused } from "./refusal.ts";
 import { type Ack, type IssuedWake, type SubscriptionRow, SubscriptionStore } from "./store.ts";
 import { Tokens } from "./tokens.ts";
 import { checkWebhookUrl } from "./webhook_url.ts";
@@ -37,16 +38,17 @@ export interface AckRequest extends WakeRequest {
   readonly done: boolean;
 }
 
-export class Subscriptions {
+export class Subscriptions extends BaseService {
   readonly #parts: SubscriptionsParts;
   readonly #store: SubscriptionStore;
   readonly #keys: KeyRing;
   readonly #tokens: Tokens;
   readonly #deliverer: Deliverer;
   readonly #dispatcher: Dispatcher;
-  readonly #auditor: Reconciler;
+  readonly #reconciler: Reconciler;
 
   constructor(parts: SubscriptionsParts) {
+    super();
     const { database, streams, telemetry } = parts;
     this.#parts = parts;
     this.#store = new SubscriptionStore(database);
@@ -60,7 +62,7 @@ export class Subscriptions {
       telemetry,
       allowLocalWebhooks: parts.allowLocalWebhooks,
       publicUrl: parts.publicUrl,
-      onAcked: (list) => this.#dispatcher.moved(list),
+      onAcked: (list) => this.#dispatcher.cursorsMoved(list),
       onDueIn: (ms) => this.#dispatcher.pollIn(ms),
     });
     this.#dispatcher = new Dispatcher({
@@ -68,7 +70,7 @@ export class Subscriptions {
       deliverer: this.#deliverer,
       telemetry,
     });
-    this.#auditor = new Reconciler({
+    this.#reconciler = new Reconciler({
       store: this.#store,
       telemetry,
       onMissed: (ids) => this.#dispatcher.written(ids),
@@ -87,22 +89,19 @@ export class Subscriptions {
     });
   }
 
-  /** Begins to deliver. Call when callbacks can be answered. */
-  start(): void {
-    this.#dispatcher.start();
-    this.#auditor.start();
+  /** Begins to deliver. To be started when callbacks can be answered. */
+  protected override async onStart(): Promise<void> {
+    await startAll([this.#deliverer, this.#dispatcher, this.#reconciler]);
   }
 
   #onCreated: () => void = () => {};
 
-  /** Call when no request is left and before the streams stop: wake events are appended. */
-  async stop(): Promise<void> {
-    await this.#auditor.stop();
-    await this.#dispatcher.stop();
-    await this.#deliverer.stop();
+  /** To be stopped when no request is left, and before the streams: wake events are appended. */
+  protected override async onStop(): Promise<void> {
+    await stopAll([this.#deliverer, this.#dispatcher, this.#reconciler]);
   }
 
-  /** PUT (section 6.2). @throws SubscriptionRefused */
+  /** PUT (section 6.2). @throws Refused */
   async create(name: string, configuration: Configuration) {
     const { delivery } = configuration;
     if (delivery.type === "webhook") {
@@ -112,10 +111,7 @@ export class Subscriptions {
     this.#onCreated();
     const result = await this.#store.create(name, configuration, hash);
     if (result.hash !== hash) {
-      throw new SubscriptionRefused(
-        "SUBSCRIPTION_ALREADY_EXISTS",
-        "a subscription with this id and another configuration exists",
-      );
+      throw new Refused({ kind: "subscription_exists" });
     }
     if (result.created) {
       this.#parts.telemetry.report({
@@ -128,7 +124,7 @@ export class Subscriptions {
     return { created: result.created, subscription: await this.read(name) };
   }
 
-  /** GET (section 6.3). @throws SubscriptionRefused */
+  /** GET (section 6.3). @throws Refused */
   async read(name: string) {
     const row = await this.#find(name);
     const links = await this.#store.links(row.id);
@@ -160,21 +156,23 @@ export class Subscriptions {
     }
   }
 
-  /** Section 6.4. @throws SubscriptionRefused */
+  /** Section 6.4. @throws Refused */
   async addStreams(name: string, paths: readonly string[]): Promise<void> {
     const row = await this.#find(name);
     if (row.wake_stream !== null && paths.includes(row.wake_stream)) throw wakesItself();
     const id = await this.#store.addStreams(name, paths);
-    if (id === null) throw notFound();
+    if (id === null) throw new Refused({ kind: "subscription_not_found" });
     this.#issued(await this.#store.lookAt(id));
   }
 
-  /** Section 6.4. @throws SubscriptionRefused */
+  /** Section 6.4. @throws Refused */
   async removeStream(name: string, path: string): Promise<void> {
-    if (await this.#store.removeStream(name, path) === null) throw notFound();
+    if (await this.#store.removeStream(name, path) === null) {
+      throw new Refused({ kind: "subscription_not_found" });
+    }
   }
 
-  /** Section 7.2. @throws SubscriptionRefused */
+  /** Section 7.2. @throws Refused */
   async claim(name: string, worker: string) {
     let claim = await this.#store.claim(name, worker);
     if (claim.outcome === "no_pending_work" && await this.#matchNewStreams()) {
@@ -182,14 +180,15 @@ export class Subscriptions {
     }
     switch (claim.outcome) {
       case "not_found":
-        throw notFound();
+        throw new Refused({ kind: "subscription_not_found" });
       case "not_pull_wake":
         throw invalidRequest("only pull-wake subscriptions are claimed");
       case "no_pending_work":
-        throw new SubscriptionRefused("NO_PENDING_WORK", "there is nothing to do");
+        throw new Refused({ kind: "no_pending_work" });
       case "already_claimed":
-        throw new SubscriptionRefused("ALREADY_CLAIMED", "another worker holds the lease", {
-          current_holder: claim.holder,
+        throw new Refused({
+          kind: "already_claimed",
+          holder: claim.holder,
           generation: claim.generation,
         });
       case "claimed": {
@@ -214,7 +213,7 @@ export class Subscriptions {
 
   /**
    * A webhook's callback or a worker's ack (sections 7.1 and 7.2).
-   * @throws SubscriptionRefused
+   * @throws Refused
    */
   async ack(name: string, type: SubscriptionRow["type"], request: AckRequest) {
     const row = await this.#verify(name, type, request);
@@ -224,12 +223,12 @@ export class Subscriptions {
       trusted: false,
     });
     this.#deliverNext(row, result.next_generation);
-    this.#dispatcher.moved(result.streams);
+    this.#dispatcher.cursorsMoved(result.streams);
     switch (result.outcome) {
       case "not_found":
-        throw notFound();
+        throw new Refused({ kind: "subscription_not_found" });
       case "invalid_offset":
-        throw new SubscriptionRefused("INVALID_OFFSET", result.detail ?? "");
+        throw new Refused({ kind: "ack_offset_invalid", message: result.detail ?? "" });
       case "fenced":
       case "expired":
         throw this.#fenced(row, type === "webhook" ? "callback" : "ack");
@@ -239,13 +238,13 @@ export class Subscriptions {
     }
   }
 
-  /** Section 7.2. @throws SubscriptionRefused */
+  /** Section 7.2. @throws Refused */
   async release(name: string, request: WakeRequest): Promise<void> {
     const row = await this.#verify(name, "pull-wake", request);
     const { generation, wakeId } = request;
     const result = await this.#store.release({ id: row.id, generation, wakeId });
     this.#deliverNext(row, result.next_generation);
-    if (result.outcome === "not_found") throw notFound();
+    if (result.outcome === "not_found") throw new Refused({ kind: "subscription_not_found" });
     if (result.outcome !== "ok") throw this.#fenced(row, "release");
   }
 
@@ -256,7 +255,7 @@ export class Subscriptions {
 
   async #find(name: string): Promise<SubscriptionRow> {
     const row = await this.#store.find(name);
-    if (row === null) throw notFound();
+    if (row === null) throw new Refused({ kind: "subscription_not_found" });
     return row;
   }
 
@@ -272,9 +271,9 @@ export class Subscriptions {
     return row;
   }
 
-  #fenced(row: SubscriptionRow, operation: string): SubscriptionRefused {
+  #fenced(row: SubscriptionRow, operation: string): Refused {
     this.#parts.telemetry.report({ event: "request_fenced", subscription: row.name, operation });
-    return fenced();
+    return new Refused({ kind: "fenced" });
   }
 
   /** Links streams that came a moment ago: a claim after a create's answer finds its work. */
@@ -301,6 +300,6 @@ export class Subscriptions {
 /** Where the signing keys are published. */
 export const JWKS_PATH = "/v1/stream/__ds/jwks.json";
 
-export function wakesItself(): SubscriptionRefused {
+export function wakesItself(): Refused {
   return invalidRequest("a subscription cannot wake on its own wake_stream");
 }

@@ -6,7 +6,7 @@
 import { errors, jwtVerify, SignJWT } from "jose";
 import { Buffer } from "node:buffer";
 import type { KeyRing } from "./key_ring.ts";
-import { SubscriptionRefused } from "./refusal.ts";
+import { Refused } from "../errors.ts";
 
 /** A worker may extend its lease as long as this. */
 const LIFETIME_MS = 24 * 3_600_000;
@@ -31,7 +31,7 @@ export class Tokens {
 
   /**
    * The generation a token is for.
-   * @throws SubscriptionRefused `TOKEN_INVALID` or `TOKEN_EXPIRED`
+   * @throws Refused `token_invalid` or `token_expired`
    */
   async verify(token: string, subscription: string): Promise<number> {
     const currentDate = new Date(await this.#keys.clock.now());
@@ -54,13 +54,13 @@ export class Tokens {
       return payload.gen as number;
     } catch (error) {
       if (error instanceof errors.JWTExpired) {
-        throw new SubscriptionRefused("TOKEN_EXPIRED", "the token has expired");
+        throw new Refused({ kind: "token_expired" });
       }
       if (error instanceof errors.JOSEError) {
-        throw new SubscriptionRefused(
-          "TOKEN_INVALID",
-          "the token is not one for this subscription",
-        );
+        throw new Refused({
+          kind: "token_invalid",
+          message: "the token is not one for this subscription",
+        });
       }
       throw error;
     }

@@ -4,13 +4,13 @@
  */
 import { isIP } from "node:net";
 import { type AddressKind, kindOfAddress } from "./addresses.ts";
-import { SubscriptionRefused } from "./refusal.ts";
+import { invalid, Refused } from "../errors.ts";
 
 const LONGEST_URL = 2048;
 
 /**
  * @param allowLocal whether `http://localhost` and the like may be reached: development
- * @throws SubscriptionRefused `WEBHOOK_URL_REJECTED`
+ * @throws Refused `invalid`, WEBHOOK_URL_REJECTED
  */
 export function checkWebhookUrl(text: string, allowLocal: boolean): URL {
   if (text.length > LONGEST_URL) throw rejected(`it is longer than ${LONGEST_URL} characters`);
@@ -51,6 +51,6 @@ function isLocalName(host: string): boolean {
   return host === "localhost" || host.endsWith(".localhost");
 }
 
-function rejected(why: string): SubscriptionRefused {
-  return new SubscriptionRefused("WEBHOOK_URL_REJECTED", `webhook.url is refused: ${why}`);
+function rejected(why: string): Refused {
+  return new Refused(invalid("WEBHOOK_URL_REJECTED", `webhook.url is refused: ${why}`));
 }

@@ -2,13 +2,17 @@ import assert from "node:assert/strict";
 import { PeriodicTask } from "../../src/lib/periodic_task.ts";
 
 /** A task whose runs end when the test says so. */
-function controlled(options: { pauseMs: number; firstMs?: number }) {
+function controlled(options: { pauseMs: number; firstMs?: number; errorPauseMs?: number }) {
   const runs: { end: (pause?: number) => void; fail: (error: Error) => void }[] = [];
   const errors: unknown[] = [];
   let onRun = () => {};
+  const { errorPauseMs, ...given } = options;
   const task = new PeriodicTask({
-    ...options,
-    onError: (error) => void errors.push(error),
+    ...given,
+    onError: (error) => {
+      errors.push(error);
+      return errorPauseMs;
+    },
     run: () =>
       new Promise<void | number>((resolve, reject) => {
         runs.push({ end: resolve, fail: reject });
@@ -56,6 +60,30 @@ Deno.test("runIn brings the next run forward, also while one is in progress", as
   first.end();
   (await run(2)).end(0);
   (await run(3)).end();
+  await task.stop();
+});
+
+Deno.test("a task whose pause is Infinity runs only when it is asked to", async () => {
+  const { task, run, runs } = controlled({ pauseMs: Infinity });
+  await task.start();
+  await new Promise<void>((resolve) => setTimeout(resolve, 5));
+  assert.equal(runs.length, 0);
+  task.runIn(0);
+  (await run(1)).end();
+  await task.stop();
+  assert.equal(runs.length, 1);
+});
+
+Deno.test("runIn does not shorten the pause after a failed run", async () => {
+  const { task, run, runs } = controlled({ pauseMs: 0, firstMs: 0, errorPauseMs: 3_600_000 });
+  await task.start();
+  const first = await run(1);
+  task.runIn(0);
+  first.fail(new Error("away"));
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  task.runIn(0);
+  await new Promise<void>((resolve) => setTimeout(resolve, 5));
+  assert.equal(runs.length, 1);
   await task.stop();
 });
 

@@ -1,4 +1,5 @@
 /** How header values are read: what passes, and what hostile or careless clients send. */
+import type { Result } from "../../src/errors.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import * as header from "../../src/protocol/headers.ts";
@@ -7,13 +8,13 @@ import { encodeOffset } from "../../src/protocol/offset.ts";
 const MOST = Number.MAX_SAFE_INTEGER;
 
 /** The code of the refusal; a test that meets a value instead fails. */
-function refusedAs(result: header.Parsed<unknown>): string {
+function refusedAs(result: Result<unknown>): string {
   assert.ok("refusal" in result, `taken: ${JSON.stringify(result)}`);
   assert.ok(result.refusal.kind === "invalid");
   return result.refusal.code;
 }
 
-function valueOf<T>(result: header.Parsed<T>): T {
+function valueOf<T>(result: Result<T>): T {
   assert.ok("value" in result, `refused: ${JSON.stringify(result)}`);
   return result.value;
 }
@@ -56,7 +57,7 @@ Deno.test("parseTtl refuses every other way to write a number, and centuries", (
       "9".repeat(17),
       "9".repeat(400),
     ]
-  ) assert.equal(refusedAs(header.parseTtl(text)), "invalid_ttl", text);
+  ) assert.equal(refusedAs(header.parseTtl(text)), "INVALID_TTL", text);
 });
 
 Deno.test("parseExpiresAt takes RFC 3339 timestamps", () => {
@@ -117,13 +118,13 @@ Deno.test("parseExpiresAt refuses what is no RFC 3339 timestamp", () => {
       "Thu, 28 Feb 2030 12:00:00 GMT",
       "1900000000",
     ]
-  ) assert.equal(refusedAs(header.parseExpiresAt(text)), "invalid_expires_at", text);
+  ) assert.equal(refusedAs(header.parseExpiresAt(text)), "INVALID_EXPIRES_AT", text);
 });
 
 // Date.parse rolls 30 February over into March, on V8 and on JavaScriptCore.
 Deno.test("parseExpiresAt refuses days that the month does not have (RFC 3339, 5.7)", () => {
   for (const date of ["2030-02-29", "2032-02-30", "2030-02-31", "2030-04-31", "2030-11-31"]) {
-    assert.equal(refusedAs(header.parseExpiresAt(`${date}T00:00:00Z`)), "invalid_expires_at", date);
+    assert.equal(refusedAs(header.parseExpiresAt(`${date}T00:00:00Z`)), "INVALID_EXPIRES_AT", date);
   }
 });
 
@@ -134,7 +135,7 @@ Deno.test("parseContentType takes media types, and nothing for none", () => {
   for (
     const text of ["text", "text/", "/plain", "text/plain, text/html", "text/plain\n", "a b/c"]
   ) {
-    assert.equal(refusedAs(header.parseContentType(text)), "invalid_content_type", text);
+    assert.equal(refusedAs(header.parseContentType(text)), "INVALID_CONTENT_TYPE", text);
   }
 });
 
@@ -155,7 +156,7 @@ Deno.test("parseStreamSeq takes an opaque token of at most 512 characters", () =
     assert.equal(valueOf(header.parseStreamSeq(text)), text);
   }
   for (const text of ["", "x".repeat(513), "a\0", "a\tb", "a\nb", "\x7f"]) {
-    assert.equal(refusedAs(header.parseStreamSeq(text)), "invalid_stream_seq", text);
+    assert.equal(refusedAs(header.parseStreamSeq(text)), "INVALID_STREAM_SEQ", text);
   }
 });
 
@@ -177,13 +178,13 @@ Deno.test("parseProducer takes all three headers or none", () => {
     [null, "0", "0"],
   ];
   for (const triple of incomplete) {
-    assert.equal(refusedAs(header.parseProducer(...triple)), "incomplete_producer");
+    assert.equal(refusedAs(header.parseProducer(...triple)), "INCOMPLETE_PRODUCER");
   }
 });
 
 Deno.test("parseProducer refuses an empty or overlong id, and numbers beyond 2^53-1", () => {
   for (const id of ["", "x".repeat(513), "a\0b", "a\r\nb"]) {
-    assert.equal(refusedAs(header.parseProducer(id, "0", "0")), "invalid_producer_id");
+    assert.equal(refusedAs(header.parseProducer(id, "0", "0")), "INVALID_PRODUCER_ID");
   }
   for (
     const text of [
@@ -205,8 +206,8 @@ Deno.test("parseProducer refuses an empty or overlong id, and numbers beyond 2^5
       "1" + "0".repeat(16),
     ]
   ) {
-    assert.equal(refusedAs(header.parseProducer("p", text, "0")), "invalid_producer", text);
-    assert.equal(refusedAs(header.parseProducer("p", "0", text)), "invalid_producer", text);
+    assert.equal(refusedAs(header.parseProducer("p", text, "0")), "INVALID_PRODUCER", text);
+    assert.equal(refusedAs(header.parseProducer("p", "0", text)), "INVALID_PRODUCER", text);
   }
 });
 
@@ -216,7 +217,7 @@ Deno.test("parseForkOffset takes an offset, a sentinel, or nothing for the tail"
   assert.equal(valueOf(header.parseForkOffset("-1")), 0);
   assert.equal(valueOf(header.parseForkOffset(encodeOffset(42))), 42);
   for (const text of ["", "42", "NOW", "-2", "0_0", encodeOffset(42) + "0", " now"]) {
-    assert.equal(refusedAs(header.parseForkOffset(text)), "invalid_fork_offset", text);
+    assert.equal(refusedAs(header.parseForkOffset(text)), "INVALID_FORK_OFFSET", text);
   }
 });
 
@@ -240,7 +241,7 @@ Deno.test("parseForkSubOffset takes a whole number, 0 when it is not said", () =
       "9007199254740992",
       "9".repeat(30),
     ]
-  ) assert.equal(refusedAs(header.parseForkSubOffset(text)), "invalid_fork_sub_offset", text);
+  ) assert.equal(refusedAs(header.parseForkSubOffset(text)), "INVALID_FORK_SUB_OFFSET", text);
 });
 
 Deno.test("browsers may send every request header and read every response header", () => {

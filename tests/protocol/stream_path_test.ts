@@ -8,7 +8,7 @@ function parsed(raw: string): string | null {
   const result = parseStreamPath(raw);
   if ("value" in result) return result.value;
   assert.ok(result.refusal.kind === "invalid");
-  assert.equal(result.refusal.code, "invalid_path");
+  assert.equal(result.refusal.code, "INVALID_PATH");
   return null;
 }
 

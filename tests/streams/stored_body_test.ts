@@ -79,7 +79,7 @@ Deno.test("storedBody flattens JSON, and refuses what is none", () => {
     const refused = storedBody(type, bytesOf(text), false);
     return !(refused instanceof Uint8Array) && refused.kind === "invalid" && refused.code;
   });
-  assert.deepEqual(codes, ["empty_array", "invalid_json", "invalid_json"]);
+  assert.deepEqual(codes, ["EMPTY_ARRAY", "INVALID_JSON", "INVALID_JSON"]);
 });
 
 Deno.test("sameContentType compares media types alone", () => {

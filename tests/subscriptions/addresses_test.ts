@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { kindOfAddress } from "../../src/subscriptions/addresses.ts";
-import { SubscriptionRefused } from "../../src/subscriptions/refusal.ts";
+import { Refused } from "../../src/errors.ts";
 import { checkWebhookUrl, mayConnect } from "../../src/subscriptions/webhook_url.ts";
 
 const REFUSED = `
@@ -48,8 +48,8 @@ function check(url: string, allowLocal: boolean): string {
     checkWebhookUrl(url, allowLocal);
     return "ok";
   } catch (error) {
-    assert.ok(error instanceof SubscriptionRefused, String(error));
-    assert.equal(error.code, "WEBHOOK_URL_REJECTED");
+    assert.ok(error instanceof Refused && error.refusal.kind === "invalid", String(error));
+    assert.equal(error.refusal.code, "WEBHOOK_URL_REJECTED");
     return error.message;
   }
 }

@@ -23,7 +23,7 @@ for (const runtime of ["deno", "bun"] as const) {
       const wire = await stalledUpload(node.server, url, framing, Buffer.from(sent));
       try {
         const began = Date.now();
-        assertErrorAnswer(await answerOn(wire), 408, "body_too_slow");
+        assertErrorAnswer(await answerOn(wire), 408, "BODY_TOO_SLOW");
         assert.ok(Date.now() - began > 500, "its time was not up");
         // Deno says Connection: close, and then waits for the rest of the body all the same.
         if (runtime === "bun") assert.ok(await wire.closed(5000), "the connection is still open");
@@ -60,7 +60,7 @@ Deno.test("the room of bodies that did not arrive is others', though their sende
       await expectOverloaded(response);
       return true;
     });
-    for (const wire of stalled) assertErrorAnswer(await answerOn(wire), 408, "body_too_slow");
+    for (const wire of stalled) assertErrorAnswer(await answerOn(wire), 408, "BODY_TOO_SLOW");
     assert.equal((await post()).status, 204);
   } finally {
     closeAll(stalled);

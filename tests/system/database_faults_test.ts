@@ -107,7 +107,7 @@ async function expectUnavailable(what: string, answer: Promise<Response>): Promi
   assert.equal(response.status, 503, `${what}: ${response.status}`);
   assert.match(response.headers.get("retry-after") ?? "", /^\d+$/, what);
   if (what === "HEAD") await response.body?.cancel();
-  else assert.equal(await expectError(response, 503), "database_unavailable", what);
+  else assert.equal(await expectError(response, 503), "DATABASE_UNAVAILABLE", what);
 }
 
 async function expectAllUnavailable(prepared: Prepared): Promise<void> {

@@ -66,8 +66,8 @@ Deno.test({
       for (let seq = 0; seq < 5; seq++) assert.equal((await send(seq)).status, 200);
 
       fs.writeFileSync(trigger, "");
-      assert.equal(await expectError(await send(5), 503), "database_unavailable");
-      assert.equal(await expectError(await send(5), 503), "database_unavailable");
+      assert.equal(await expectError(await send(5), 503), "DATABASE_UNAVAILABLE");
+      assert.equal(await expectError(await send(5), 503), "DATABASE_UNAVAILABLE");
       fs.rmSync(trigger);
 
       // It ended itself rather than go on with what the disk may have lost; whoever runs it restarts it.

@@ -144,7 +144,7 @@ async function expectUnavailable(answer: Promise<Response>): Promise<void> {
   const response = await within(ANSWER_MS, "an answer", answer);
   assert.match(response.headers.get("retry-after") ?? "", /^\d+$/, `${response.status}`);
   if (response.body === null) assert.equal(response.status, 503);
-  else assert.equal(await expectError(response, 503), "database_unavailable");
+  else assert.equal(await expectError(response, 503), "DATABASE_UNAVAILABLE");
 }
 
 Deno.test("commits that the promoted standby had not received leave nothing of theirs behind", async () => {

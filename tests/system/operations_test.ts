@@ -167,7 +167,7 @@ Deno.test("--drain-delay: serves on while /ready says that it is going away", as
     process.kill(server.process.pid!, "SIGTERM");
     await within(5000, "the signal", server.logged((line) => line.event === "stopping"));
     const ready = await fetch(`${server.url}/ready`);
-    assert.equal(await expectError(ready, 503), "draining");
+    assert.equal(await expectError(ready, 503), "DRAINING");
     await append(url, "served");
     const [code] = await within(10_000, "the exit", exited);
     assert.equal(code, 0);

@@ -56,7 +56,7 @@ async function expectUnavailable(answer: Promise<Response>, what: string): Promi
   const response = await within(ANSWER_MS, `${what} during the outage`, answer);
   if (response.status === 503) assert.match(response.headers.get("retry-after") ?? "", /^\d+$/);
   if (response.body === null) assert.equal(response.status, 503, what);
-  else assert.equal(await expectError(response, 503), "database_unavailable");
+  else assert.equal(await expectError(response, 503), "DATABASE_UNAVAILABLE");
 }
 
 /** Everything that needs the database says that it cannot; what does not, answers. */

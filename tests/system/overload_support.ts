@@ -53,7 +53,7 @@ export function assertErrorAnswer(answer: Answer, status: number, code: string):
 export async function expectOverloaded(response: Response): Promise<void> {
   const text = await response.text();
   assert.equal(response.status, 503, text);
-  assert.equal(assertErrorBody(response.headers, text), "overloaded");
+  assert.equal(assertErrorBody(response.headers, text), "OVERLOADED");
   assert.match(response.headers.get("retry-after") ?? "", /^\d+$/);
 }
 

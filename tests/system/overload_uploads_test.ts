@@ -53,7 +53,7 @@ for (const runtime of ["deno", "bun"] as const) {
           const reply = await wire.read();
           // Who goes on sending to a closed connection may lose the answer: that is how TCP is.
           if (reply.kind !== "answer") continue;
-          assertErrorAnswer(reply.answer, 503, "overloaded");
+          assertErrorAnswer(reply.answer, 503, "OVERLOADED");
           told++;
         }
         assert.ok(told > 0, "nobody was told");

@@ -129,5 +129,5 @@ function ended(stream: OpenStream, done: Append): boolean {
     stream.boundaries.push(done.tail);
   }
   if (done.outcome !== "refused") return false;
-  return done.reason === "stream_closed" || done.status === 404 || done.status === 410;
+  return done.reason === "STREAM_CLOSED" || done.status === 404 || done.status === 410;
 }

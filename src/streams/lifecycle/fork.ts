@@ -103,10 +103,10 @@ async function forkPosition(
   subOffset: number,
 ): Promise<number | Refusal> {
   if (anchor > source.tail) {
-    return invalid("fork_offset_beyond_tail", "Stream-Fork-Offset is beyond the source's tail");
+    return invalid("FORK_OFFSET_BEYOND_TAIL", "Stream-Fork-Offset is beyond the source's tail");
   }
   const overshoot = invalid(
-    "fork_sub_offset_beyond_tail",
+    "FORK_SUB_OFFSET_BEYOND_TAIL",
     "Stream-Fork-Sub-Offset names a position beyond the source's tail",
   );
   if (!isJsonMode(source.contentType)) {

@@ -85,7 +85,7 @@ export class PageReader {
     if (cached !== null) return cached;
     const { tail, closed } = extent;
     if (start > tail) {
-      throw new Refused(invalid("offset_beyond_tail", "the offset is beyond the stream's tail"));
+      throw new Refused(invalid("OFFSET_BEYOND_TAIL", "the offset is beyond the stream's tail"));
     }
     const bytes = isJsonMode(stream.contentType)
       ? await this.#messages(stream, start, tail, limit)
@@ -129,7 +129,7 @@ export class PageReader {
       const bytes = await this.#range(stream, start - lead, stop, tail);
       const messages = wholeMessages(bytes, lead);
       if (messages === "inside_message") {
-        throw new Refused(invalid("offset_inside_message", "the offset is inside a message"));
+        throw new Refused(invalid("OFFSET_INSIDE_MESSAGE", "the offset is inside a message"));
       }
       if (messages !== "incomplete") return messages;
       // One message larger than the page: it comes whole, however large an append may be.

@@ -171,7 +171,7 @@ Deno.test("decide checks closed, content type, body, producer and Stream-Seq in 
   const typed = { ...wrong, contentType };
   const refused = decided(typed, open);
   assert.ok(refused.kind === "refuse" && refused.refusal.kind === "invalid");
-  assert.equal(refused.refusal.code, "invalid_json");
+  assert.equal(refused.refusal.code, "INVALID_JSON");
   const sound = { ...typed, body: bytesOf("{}") };
   assert.equal(brief(decided(sound, open)), "sequence_gap");
   const next = { ...sound, producer: P };
@@ -205,7 +205,7 @@ Deno.test("decide refuses an append without a content type, and an empty array",
     { contentType: "application/json" },
   );
   assert.ok(decision.kind === "refuse" && decision.refusal.kind === "invalid");
-  assert.equal(decision.refusal.code, "empty_array");
+  assert.equal(decision.refusal.code, "EMPTY_ARRAY");
 });
 
 Deno.test("decide compares content types without parameters and letter case", () => {

@@ -17,7 +17,7 @@ const EXPLAINED: Record<Operation["kind"], readonly number[]> = {
 };
 
 /** What an append's 409 may be for: theirs is the right content type. */
-const EXPLAINED_409 = ["stream_closed", "sequence_gap", "sequence_regression"];
+const EXPLAINED_409 = ["STREAM_CLOSED", "SEQUENCE_GAP", "SEQUENCE_REGRESSION"];
 
 export function checkAnswers(history: History): Violation[] {
   return [...unexpected(history), ...unanswered(history), ...unserved(history)];

@@ -15,8 +15,8 @@ Deno.test("a history in which everything went well, and much was not answered, i
   story.append("s", { producer, record: first.record });
   story.append("s", { producer: { ...producer, seq: 1 } });
   story.append("s", { producer: { ...producer, epoch: 1 } });
-  story.append("s", { producer: { ...producer, seq: 2 } }, refused(403, "stale_epoch"));
-  story.append("s", { producer: { ...producer, epoch: 1, seq: 5 } }, refused(409, "sequence_gap"));
+  story.append("s", { producer: { ...producer, seq: 2 } }, refused(403, "STALE_EPOCH"));
+  story.append("s", { producer: { ...producer, epoch: 1, seq: 5 } }, refused(409, "SEQUENCE_GAP"));
   story.append("s", {}, UNAVAILABLE);
   records(story).pop(); // not answered, and not there
   story.append("s", {}, UNAVAILABLE); // not answered, and there
@@ -27,7 +27,7 @@ Deno.test("a history in which everything went well, and much was not answered, i
   story.read("s", { start: middle, mode: "long-poll", follower: "f" });
   story.head("s");
   const tail = story.append("s", { closes: true }).tail!;
-  story.append("s", {}, { ...refused(409, "stream_closed"), tail });
+  story.append("s", {}, { ...refused(409, "STREAM_CLOSED"), tail });
   story.read("s", { start: tail });
   story.history.followerEnds.push({ follower: "g", path: "s", position: tail, tail });
   story.create("mortal");
@@ -253,7 +253,7 @@ Deno.test("range: a page without a record in its middle", () => {
 
 Deno.test("refused, and yet it is there", () => {
   const story = begun();
-  const { record } = story.append("s", {}, refused(403, "stale_epoch"));
+  const { record } = story.append("s", {}, refused(403, "STALE_EPOCH"));
   records(story).push(record!);
   story.read("s");
   finds(story, "refused yet stored");
@@ -322,7 +322,7 @@ Deno.test("closed: a follower is told the end before the end", () => {
 
 Deno.test("closed: nobody had asked for it", () => {
   const story = begun();
-  story.append("s", {}, refused(409, "stream_closed"));
+  story.append("s", {}, refused(409, "STREAM_CLOSED"));
   story.read("s", {}, { closed: true });
   finds(story, "closed by nobody");
 });

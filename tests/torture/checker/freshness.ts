@@ -145,7 +145,7 @@ class StreamCheck {
 /** What an answer shows of the tail; null when it shows nothing. */
 function sightOf(operation: Operation): Sight | null {
   const { invoked: from, completed: to } = operation;
-  const closedRefusal = operation.kind === "append" && operation.reason === "stream_closed";
+  const closedRefusal = operation.kind === "append" && operation.reason === "STREAM_CLOSED";
   if (operation.outcome !== "ok" && !closedRefusal) return null;
   switch (operation.kind) {
     case "create":

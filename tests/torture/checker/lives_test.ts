@@ -20,7 +20,7 @@ Deno.test("404 while a delete is under way is right, before it is not", () => {
 
 Deno.test("a fork is refused for want of a source that exists", () => {
   const story = begun();
-  story.create("fork", { fork: { source: "s", position: 0 } }, refused(404, "stream_not_found"));
+  story.create("fork", { fork: { source: "s", position: 0 } }, refused(404, "STREAM_NOT_FOUND"));
   finds(story, "false 404");
 });
 
@@ -85,25 +85,25 @@ Deno.test("TTL: nothing is said of one that ran by a clock that was set back", (
 Deno.test("409: a gap where there is none", () => {
   const story = begun();
   story.append("s", { producer: { id: "p", epoch: 0, seq: 0 } });
-  story.append("s", { producer: { id: "p", epoch: 0, seq: 1 } }, refused(409, "sequence_gap"));
+  story.append("s", { producer: { id: "p", epoch: 0, seq: 1 } }, refused(409, "SEQUENCE_GAP"));
   finds(story, "false 409");
 });
 
 Deno.test("409: a PUT of a path where nothing is", () => {
   const story = new Story();
-  story.create("s", {}, refused(409, "conflict"));
+  story.create("s", {}, refused(409, "CONFLICT"));
   finds(story, "false 409");
 });
 
 Deno.test("409: for a reason that these clients cannot have given", () => {
   const story = begun();
-  story.append("s", {}, refused(409, "content_type_mismatch"));
+  story.append("s", {}, refused(409, "CONTENT_TYPE_MISMATCH"));
   finds(story, "unexpected answer");
 });
 
 Deno.test("403: fenced, and there is no newer epoch", () => {
   const story = begun();
-  story.append("s", { producer: { id: "p", epoch: 0, seq: 0 } }, refused(403, "stale_epoch"));
+  story.append("s", { producer: { id: "p", epoch: 0, seq: 0 } }, refused(403, "STALE_EPOCH"));
   finds(story, "false 403");
 });
 

@@ -61,7 +61,7 @@ function fencing(own: readonly Claimed[]): Violation[] {
 }
 
 function falseGaps(own: readonly Claimed[]): Violation[] {
-  return own.filter((one) => one.reason === "sequence_gap").flatMap((one) => {
+  return own.filter((one) => one.reason === "SEQUENCE_GAP").flatMap((one) => {
     const { epoch, seq } = one.producer;
     const before = own.find((other) =>
       other.producer.epoch === epoch && other.producer.seq === seq - 1 && other.outcome === "ok" &&

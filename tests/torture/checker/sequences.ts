@@ -78,7 +78,7 @@ function falseRefusals(refused: readonly Append[], may: readonly Sequenced[]): V
 }
 
 function isRefused({ reason }: Append): boolean {
-  return reason === "sequence_regression";
+  return reason === "SEQUENCE_REGRESSION";
 }
 
 function groupedBy<T, K>(all: readonly T[], keyOf: (one: T) => K | null): Map<K, T[]> {

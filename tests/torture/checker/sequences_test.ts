@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { refused, Story, UNKNOWN } from "./story.ts";
 import { begun, finds, findsNothing, records, rulesFound, UNAVAILABLE } from "./support.ts";
 
-const REGRESSION = refused(409, "sequence_regression");
+const REGRESSION = refused(409, "SEQUENCE_REGRESSION");
 
 /** Three records in a sequence. */
 function sequenced(values: readonly string[] = ["b", "d", "f"]): Story {
@@ -86,7 +86,7 @@ Deno.test("409: a regression where nothing as great was taken", () => {
   finds(alone, "false 409");
   const refusedBoth = sequenced();
   refusedBoth.append("s", { streamSeq: "a" }, REGRESSION);
-  refusedBoth.append("s", { streamSeq: "h" }, refused(409, "stream_closed"));
+  refusedBoth.append("s", { streamSeq: "h" }, refused(409, "STREAM_CLOSED"));
   findsNothing(refusedBoth);
   refusedBoth.append("s", { streamSeq: "g" }, REGRESSION);
   finds(refusedBoth, "false 409");

@@ -34,6 +34,6 @@ export function rulesFound(story: Story): Rule[] {
 export const UNAVAILABLE = {
   ...UNKNOWN,
   status: 503,
-  reason: "database_unavailable",
+  reason: "DATABASE_UNAVAILABLE",
   retryAfter: true,
 };

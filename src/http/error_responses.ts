@@ -1,0 +1,181 @@
+/** The one table from refusals to HTTP: status, code, message and headers of each. */
+import { type Refusal, Refused } from "../errors.ts";
+import { encodeOffset } from "../protocol/offset.ts";
+import {
+  CLOSED,
+  NEXT_OFFSET,
+  PRODUCER_EPOCH,
+  PRODUCER_EXPECTED_SEQ,
+  PRODUCER_RECEIVED_SEQ,
+} from "../protocol/headers.ts";
+import { DatabaseUnavailable } from "../storage/database.ts";
+import { type HeaderList, NO_STORE, respond } from "./respond.ts";
+
+/** An error as HTTP says it. */
+interface ErrorAnswer {
+  readonly status: number;
+  /** Machine-readable; codes never change their meaning. */
+  readonly code: string;
+  readonly message: string;
+  readonly headers?: HeaderList;
+  /** Further members of the body's `error`. */
+  readonly details?: Readonly<Record<string, string | number>>;
+}
+
+type Table = {
+  readonly [Kind in Refusal["kind"]]: (
+    refusal: Extract<Refusal, { kind: Kind }>,
+  ) => ErrorAnswer;
+};
+
+const RETRY_AFTER: HeaderList = [["Retry-After", "1"]];
+const BEARER: HeaderList = [["WWW-Authenticate", "Bearer"]];
+
+const ANSWERS: Table = {
+  not_found: () => ({
+    status: 404,
+    code: "STREAM_NOT_FOUND",
+    message: "there is no stream here",
+  }),
+  gone: () => ({
+    status: 410,
+    code: "STREAM_GONE",
+    message: "the stream was deleted; forks still read it",
+  }),
+  closed: ({ tail }) => ({
+    status: 409,
+    code: "STREAM_CLOSED",
+    message: "the stream is closed",
+    headers: [[CLOSED, "true"], [NEXT_OFFSET, encodeOffset(tail)]],
+  }),
+  content_type_mismatch: ({ expected }) => ({
+    status: 409,
+    code: "CONTENT_TYPE_MISMATCH",
+    message: `the stream's content type is ${expected}`,
+  }),
+  sequence_regression: () => ({
+    status: 409,
+    code: "SEQUENCE_REGRESSION",
+    message: "Stream-Seq is not greater than the last one accepted",
+  }),
+  stale_epoch: ({ epoch }) => ({
+    status: 403,
+    code: "STALE_EPOCH",
+    message: "a newer epoch of this producer has written",
+    headers: [[PRODUCER_EPOCH, String(epoch)]],
+  }),
+  sequence_gap: ({ expected, received }) => ({
+    status: 409,
+    code: "SEQUENCE_GAP",
+    message: `expected Producer-Seq ${expected}, received ${received}`,
+    headers: [
+      [PRODUCER_EXPECTED_SEQ, String(expected)],
+      [PRODUCER_RECEIVED_SEQ, String(received)],
+    ],
+  }),
+  conflict: ({ message }) => ({ status: 409, code: "CONFLICT", message }),
+
+  subscription_not_found: () => ({
+    status: 404,
+    code: "SUBSCRIPTION_NOT_FOUND",
+    message: "there is no such subscription",
+  }),
+  subscription_exists: () => ({
+    status: 409,
+    code: "SUBSCRIPTION_ALREADY_EXISTS",
+    message: "a subscription with this id and another configuration exists",
+  }),
+  token_invalid: ({ message }) => ({
+    status: 401,
+    code: "TOKEN_INVALID",
+    message,
+    headers: BEARER,
+  }),
+  token_expired: () => ({
+    status: 401,
+    code: "TOKEN_EXPIRED",
+    message: "the token has expired",
+    headers: BEARER,
+  }),
+  already_claimed: ({ holder, generation }) => ({
+    status: 409,
+    code: "ALREADY_CLAIMED",
+    message: "another worker holds the lease",
+    details: { current_holder: holder, generation },
+  }),
+  no_pending_work: () => ({
+    status: 409,
+    code: "NO_PENDING_WORK",
+    message: "there is nothing to do",
+  }),
+  ack_offset_invalid: ({ message }) => ({ status: 409, code: "INVALID_OFFSET", message }),
+  fenced: () => ({
+    status: 409,
+    code: "FENCED",
+    message: "this wake is no longer the subscription's current one",
+  }),
+
+  invalid: ({ code, message }) => ({ status: 400, code, message }),
+  unknown_path: ({ message }) => ({ status: 404, code: "NOT_FOUND", message }),
+  method_not_allowed: ({ allowed }) => ({
+    status: 405,
+    code: "METHOD_NOT_ALLOWED",
+    message: `the methods here are ${allowed}`,
+    headers: [["Allow", allowed]],
+  }),
+  body_too_large: ({ limit }) => ({
+    status: 413,
+    code: "BODY_TOO_LARGE",
+    message: `a body is at most ${limit} bytes`,
+  }),
+  body_broken: ({ message }) => ({ status: 400, code: "BODY_BROKEN", message }),
+  body_too_slow: () => ({
+    status: 408,
+    code: "BODY_TOO_SLOW",
+    message: "the body took too long",
+    headers: [["Connection", "close"]],
+  }),
+
+  overloaded: ({ message }) => ({
+    status: 503,
+    code: "OVERLOADED",
+    message: `${message}; try again`,
+    headers: RETRY_AFTER,
+  }),
+  database_unavailable: () => ({
+    status: 503,
+    code: "DATABASE_UNAVAILABLE",
+    message: "the database does not answer; try again",
+    headers: RETRY_AFTER,
+  }),
+  draining: () => ({ status: 503, code: "DRAINING", message: "this node is going away" }),
+};
+
+/** What an error refuses, or null for one that nobody foresaw. */
+export function refusalOf(error: unknown): Refusal | null {
+  if (error instanceof Refused) return error.refusal;
+  return error instanceof DatabaseUnavailable ? { kind: "database_unavailable" } : null;
+}
+
+/** An error response with its machine-readable body; the runtime leaves the body of HEAD out. */
+export function respondRefusal(refusal: Refusal): Response {
+  const answer = ANSWERS[refusal.kind] as (refusal: Refusal) => ErrorAnswer;
+  return respondError(answer(refusal));
+}
+
+/** 500, of an error that nobody foresaw. */
+export function respondInternal(): Response {
+  return respondError({
+    status: 500,
+    code: "INTERNAL",
+    message: "something went wrong on this server",
+  });
+}
+
+function respondError({ status, code, message, headers = [], details }: ErrorAnswer): Response {
+  return respond(
+    status,
+    [["Content-Type", "application/json"], ["Cache-Control", NO_STORE], ...headers],
+    JSON.stringify({ error: { code, message, ...details } }),
+  );
+}
