@@ -36,9 +36,12 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
     budget: options.maxBufferedBytes * RECEIVED_SHARE,
     timeoutMs: options.bodyTimeoutMs,
   });
-  const pages = new PageStreams(options.maxBufferedBytes * SENT_SHARE);
-  const answers = new ResponseCache();
-  const whole = { ...parts, ...options, bodies, pages, answers };
+  const pages = new PageStreams({
+    budget: options.maxBufferedBytes * SENT_SHARE,
+    maxPageBytes: parts.streams.maxPageBytes,
+  });
+  const responses = new ResponseCache();
+  const whole = { ...parts, ...options, bodies, pages, responses };
   const policy = new OriginPolicy(options.origins);
   return (request, state) => {
     const parsed = parseTarget(request.url, request.headers.get("host"));

@@ -12,6 +12,8 @@ export type Drizzle = PgDatabase<PgQueryResultHKT>;
 
 /** A channel that is being listened to. */
 export interface Listening {
+  /** Milliseconds between two signs of life of a peer, as `ListenerEvents.onPeer` gives them. */
+  readonly peerIntervalMs: number;
   /** Stops listening. Resolves when no further payload will be delivered. */
   stop(): Promise<void>;
 }

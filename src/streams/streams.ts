@@ -1,6 +1,6 @@
 /** The streams of one database, as one node serves them. Everything HTTP needs, and nothing of it. */
 import { type Refusal, Refused } from "../errors.ts";
-import { BaseService } from "../lib/service.ts";
+import { BaseService, startAll, stopAll } from "../lib/service.ts";
 import type { Database } from "../storage/database.ts";
 import type { Telemetry } from "../telemetry/events.ts";
 import { Hub } from "./follow/hub.ts";
@@ -37,15 +37,15 @@ export class Streams extends BaseService {
   readonly #database: Database;
   readonly #stateLoader: StateLoader;
   readonly #hub = new Hub();
-  readonly #wakeups: NodeNotifier;
-  readonly #recent: SegmentCache;
-  readonly #reader: PageReader;
-  readonly #followed: StreamMonitor;
+  readonly #nodeNotifier: NodeNotifier;
+  readonly #segmentCache: SegmentCache;
+  readonly #pageReader: PageReader;
+  readonly #streamMonitor: StreamMonitor;
   readonly #appender: Appender;
   readonly #creations = new CreationAdmission();
   readonly #creator: Creator;
   readonly #sweeper: Sweeper;
-  #era = 0;
+  #cacheEpoch = 0;
   #onWritten: (ids: readonly number[]) => void = () => {};
 
   constructor(database: Database, telemetry: Telemetry, given: Partial<StreamsOptions> = {}) {
@@ -53,16 +53,19 @@ export class Streams extends BaseService {
     const options = { ...DEFAULTS, ...given };
     this.#database = database;
     this.#stateLoader = new StateLoader(database);
-    this.#wakeups = new NodeNotifier(database);
-    this.#recent = new SegmentCache(options.recentBytes);
-    this.#reader = new PageReader(database, this.#recent);
-    this.#followed = new StreamMonitor(this.#hub, this.#stateLoader);
+    this.#nodeNotifier = new NodeNotifier(database, {
+      onNotification: (ids) => this.#streamMonitor.onNotification(ids),
+      onGap: () => this.#streamMonitor.reconcileAll(),
+    });
+    this.#segmentCache = new SegmentCache(options.recentBytes);
+    this.#pageReader = new PageReader(database, this.#segmentCache);
+    this.#streamMonitor = new StreamMonitor(this.#hub, this.#stateLoader);
     this.#appender = new Appender({
       database,
       stateLoader: this.#stateLoader,
       hub: this.#hub,
-      nodeNotifier: this.#wakeups,
-      segmentCache: this.#recent,
+      nodeNotifier: this.#nodeNotifier,
+      segmentCache: this.#segmentCache,
       waitingBytes: options.waitingBytes,
       onWritten: (ids) => this.#onWritten(ids),
     });
@@ -72,12 +75,8 @@ export class Streams extends BaseService {
 
   protected override async onStart(): Promise<void> {
     this.#database.onNewTimeline(() => this.#forget());
-    await this.#wakeups.start({
-      onNotification: (ids) => this.#followed.hint(ids),
-      onGap: () => this.#followed.reconcileAll(),
-    });
-    this.#followed.start();
-    await this.#sweeper.start();
+    // The monitor first: it drops notifications while it is stopped.
+    await startAll([this.#streamMonitor, this.#nodeNotifier, this.#sweeper]);
   }
 
   /** Who is told which streams this node created or wrote. One listener: the subscriptions. */
@@ -87,10 +86,10 @@ export class Streams extends BaseService {
 
   /**
    * Grows when the database may have lost what was read before: positions and bytes that were known
-   * together in an earlier era may be others now.
+   * together in an earlier epoch may be others now.
    */
-  get era(): number {
-    return this.#era;
+  get cacheEpoch(): number {
+    return this.#cacheEpoch;
   }
 
   /** Followers waiting now. */
@@ -105,9 +104,7 @@ export class Streams extends BaseService {
 
   /** To be stopped when no request is left. */
   protected override async onStop(): Promise<void> {
-    await this.#sweeper.stop();
-    await this.#followed.stop();
-    await this.#wakeups.stop();
+    await stopAll([this.#nodeNotifier, this.#streamMonitor, this.#sweeper]);
   }
 
   async create(request: CreateRequest): Promise<CreateOutcome> {
@@ -122,7 +119,7 @@ export class Streams extends BaseService {
     return createFork({
       database: this.#database,
       stateLoader: this.#stateLoader,
-      reader: this.#reader,
+      reader: this.#pageReader,
       admission: this.#creations,
     }, fork);
   }
@@ -146,13 +143,18 @@ export class Streams extends BaseService {
 
   /** The page of an opened stream that begins at `start`; see `PageReader.page`. */
   page(stream: StreamState, start: number, limit: number): Promise<Page> {
-    return this.#reader.page(stream, start, stream, limit);
+    return this.#pageReader.page(stream, start, stream, limit);
   }
 
-  /** Follows an opened stream. The caller must `leave`. */
-  follow(stream: StreamState, pageBytes: number): Follower {
+  /** The longest page there is, except for a larger JSON message. Bytes. */
+  get maxPageBytes(): number {
+    return this.#pageReader.maxPageBytes;
+  }
+
+  /** Follows an opened stream. The caller must `unsubscribe`. */
+  follow(stream: StreamState, pageBytes = this.maxPageBytes): Follower {
     return new Follower(
-      { hub: this.#hub, followed: this.#followed, reader: this.#reader },
+      { hub: this.#hub, monitor: this.#streamMonitor, reader: this.#pageReader },
       stream,
       pageBytes,
     );
@@ -177,17 +179,17 @@ export class Streams extends BaseService {
    * node remembers may be given anew, to others.
    */
   #forget(): void {
-    this.#era++;
+    this.#cacheEpoch++;
     this.#appender.invalidateStates();
-    this.#reader.forget();
-    this.#hub.forget();
+    this.#pageReader.invalidate();
+    this.#hub.invalidate();
   }
 
   /** Streams came to their end: their followers are told, here and on the other nodes. */
   #ended(ids: readonly number[]): void {
     for (const id of ids) {
       this.#hub.publish(id, { tail: 0, closed: false, ended: true });
-      this.#wakeups.notify(id);
+      this.#nodeNotifier.notify(id);
     }
   }
 }

@@ -150,7 +150,7 @@ class EmbeddedDatabase implements Database {
     if (listeners.size === 0) this.#guarded(() => this.#engine.script(`listen ${quoted(channel)}`));
     this.#listeners.set(channel, listeners.add(events));
     events.onListening();
-    return { stop: () => this.#unlisten(channel, events) };
+    return { peerIntervalMs: Infinity, stop: () => this.#unlisten(channel, events) };
   }
 
   /** Nobody promotes it. */

@@ -9,7 +9,7 @@ import { DatabaseUnavailable, type ListenerEvents, type Listening } from "../dat
 import { DatabaseRefused } from "./checks.ts";
 
 /** Milliseconds between two probes, and how long one may take to arrive. */
-export const PROBE_MS = 2000;
+const PROBE_MS = 2000;
 const PROBE = "probe";
 
 export interface ListenerParts {
@@ -20,6 +20,7 @@ export interface ListenerParts {
 }
 
 export class PostgresListener implements Listening {
+  readonly peerIntervalMs = PROBE_MS;
   readonly #parts: ListenerParts;
   readonly #channel: string;
   readonly #events: ListenerEvents;

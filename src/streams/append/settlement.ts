@@ -87,6 +87,7 @@ function cache(segmentCache: SegmentCache, id: number, { position, bytes }: Writ
   // Copying a large body costs more than all else that is done with it. A view of a buffer that
   // holds more than this body would keep all of it in memory.
   const wholeBuffer = bytes.length === bytes.buffer.byteLength;
-  if (wholeBuffer && bytes.length >= UNCOPIED_BYTES) segmentCache.adopt(id, position, bytes);
-  else segmentCache.add(id, position, bytes);
+  if (wholeBuffer && bytes.length >= UNCOPIED_BYTES) {
+    segmentCache.insertWithoutCopy(id, position, bytes);
+  } else segmentCache.insert(id, position, bytes);
 }
