@@ -385,7 +385,7 @@ Deno.test("all at once on many connections: one claim a generation, and nothing 
           const rows = await database.query<{ id: number }>(
             `insert into penstock.streams as s (path, content_type, tail)
              values ($1, 'text/plain', 1)
-             on conflict (path) where state < 2 do update set tail = s.tail + 1 returning id`,
+             on conflict (path) where state <> 'deleted' do update set tail = s.tail + 1 returning id`,
             [path],
           );
           if (random() < 0.8) await world.store.issueWakes(rows.map((row) => row.id));
