@@ -4,8 +4,8 @@
  *
  * `steps/` are the numbered changes of tables, types and data. One that has been released is never
  * edited. Functions, views and triggers are not in steps: their files hold their current text, and
- * `migrate` applies all of them again when any has changed. See docs/decisions.md for the rules that a
- * change must keep while nodes of two versions run side by side.
+ * `migrate` applies all of them again when any has changed. A function keeps its name, arguments and result
+ * while a node of the release before may call it; docs/decisions.md has the rules for a rolling upgrade.
  */
 import baseline from "./steps/0001_baseline.sql" with { type: "text" };
 import ackWake from "./functions/ack_wake.sql" with { type: "text" };

@@ -1,9 +1,9 @@
 -- Applies acknowledgements to the wake in flight, and ends it (`finishes`) or extends its lease
--- (protocol sections 7.1 and 7.2). `trusted`: the acknowledgements are the snapshot of a wake that was
--- answered with done, and are applied as far as they still hold, never refused.
+-- (protocol sections 7.1 and 7.2). `trusted`: the acknowledgements are the snapshot of a wake that
+-- was answered with done, and are applied as far as they still hold, never refused.
 -- outcome: 'ok', 'not_found', 'fenced', 'expired' (fenced, and only now found to be),
--- 'invalid_offset' (`detail` says why; nothing is applied). `streams` are the ids of the streams whose
--- cursors were set, with commas between.
+-- 'invalid_offset' (`detail` says why; nothing is applied). `streams` are the ids of the streams
+-- whose cursors were set, with commas between.
 create or replace function penstock.ack_wake(
   subscription bigint, wake_generation bigint, wake text, paths text[], offsets bigint[],
   finishes boolean, trusted boolean
@@ -72,7 +72,8 @@ begin
     return query select 'ok', null::text, penstock.end_wake(u.id), touched;
   else
     update penstock.subscriptions v
-    set phase = (case v.type when 'webhook' then 'delivered' else 'claimed' end)::penstock.wake_phase,
+    set phase = case v.type
+          when 'webhook' then 'delivered'::penstock.wake_phase else 'claimed' end,
         failures = 0,
         failing_since = null,
         due_at = clock_timestamp() + make_interval(secs => v.lease_ttl_ms / 1000.0)

@@ -1,5 +1,5 @@
--- Adds explicit links to a subscription (protocol section 6.4). Returns its id, or null when there is
--- none of the name.
+-- Adds explicit links to a subscription (protocol section 6.4). Returns its id, or null when there
+-- is none of the name.
 create or replace function penstock.add_streams(subscription_name text, paths text[])
 returns bigint
 language plpgsql

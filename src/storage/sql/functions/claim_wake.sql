@@ -1,5 +1,5 @@
--- A worker claims (protocol section 7.2) the wake in flight, or a new one where work is found that no
--- wake was issued for.
+-- A worker claims (protocol section 7.2) the wake in flight, or a new one where work is found that
+-- no wake was issued for.
 -- outcome: 'claimed', 'not_found', 'not_pull_wake', 'already_claimed', 'no_pending_work'.
 create or replace function penstock.claim_wake(subscription_name text, worker text)
 returns table (

@@ -2,18 +2,18 @@
 --
 -- A stream is committed when its version is the one decided against and it has neither expired nor
 -- been deleted. A write that rests on nothing but an open stream (no producer, no Stream-Seq, no
--- close) is unconditional: `unconditional_from` is the tail it was laid out for, and it is rebased to
--- the tail there is, so nodes that write one stream in turn need not decide every append twice.
+-- close) is unconditional: `unconditional_from` is the tail it was laid out for, and it is rebased
+-- to the tail there is, so nodes that write one stream in turn need not decide every append twice.
 -- `unconditional_from` is null for all others. A stream with `writes` false is only confirmed: its
 -- refusals and duplicates rest on its version.
 --
 -- Returns a row for each stream that was not as expected: refused ones, as they are now (without a
 -- row when they are gone), and rebased ones, as they are with this commit.
 --
--- The update itself compares versions, and only what it leaves out is looked up. Plans are made once
--- per session and go by index: for arrays at hand PostgreSQL would plan anew at every call, and a plan
--- made while a table is small would read all of it. The locks are taken by a statement of their own,
--- so that the next one's snapshot is younger than they are.
+-- The update itself compares versions, and only what it leaves out is looked up. Plans are made
+-- once per session and go by index: for arrays at hand PostgreSQL would plan anew at every call,
+-- and a plan made while a table is small would read all of it. The locks are taken by a statement
+-- of their own, so that the next one's snapshot is younger than they are.
 create or replace function penstock.commit_appends(
   ids bigint[], versions bigint[], writes boolean[], unconditional_from bigint[], tails bigint[],
   closes boolean[], seqs text[],

@@ -1,5 +1,5 @@
--- Notes that the receiver accepted the webhook, or that the wake event was written. A wake event then
--- waits without a limit to be claimed. Returns false when that wake is over.
+-- Notes that the receiver accepted the webhook, or that the wake event was written. A wake event
+-- then waits without a limit to be claimed. Returns false when that wake is over.
 create or replace function penstock.confirm_delivery(subscription bigint, wake_generation bigint)
 returns boolean
 language sql

@@ -1,6 +1,6 @@
--- Creates many streams at once, each with its first bytes. Paths come sorted, so that two nodes that
--- create the same ones wait for each other in one order. Returns a row for each path that now exists:
--- the stream, and whether this call created it.
+-- Creates many streams at once, each with its first bytes. Paths come sorted, so that two nodes
+-- that create the same ones wait for each other in one order. Returns a row for each path that now
+-- exists: the stream, and whether this call created it.
 create or replace function penstock.create_streams(
   paths text[], content_types text[], ttls bigint[], expiries_ms bigint[], closes boolean[],
   tails bigint[],

@@ -1,5 +1,5 @@
--- Deletes a subscription: it becomes a tombstone, which fences whatever is in flight. Returns its id,
--- or null when there is none of the name.
+-- Deletes a subscription: it becomes a tombstone, which fences whatever is in flight. Returns its
+-- id, or null when there is none of the name.
 create or replace function penstock.delete_subscription(subscription_name text) returns bigint
 language sql
 begin atomic

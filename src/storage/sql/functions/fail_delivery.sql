@@ -1,6 +1,6 @@
--- Notes that a delivery failed and when to try again: after 1 s, doubled with each failure up to 60 s,
--- with a fifth of jitter. The wake stays valid until then, because a receiver that was only slow may
--- still call back. No row when that, or anything else, came first.
+-- Notes that a delivery failed and when to try again: after 1 s, doubled with each failure up to 60
+-- s, with a fifth of jitter. The wake stays valid until then, because a receiver that was only slow
+-- may still call back. No row when that, or anything else, came first.
 create or replace function penstock.fail_delivery(subscription bigint, wake_generation bigint)
 returns table (failures bigint, retry_ms bigint, failing_ms bigint)
 language sql

@@ -1,6 +1,6 @@
--- The rule of expiry, the only place where it stands: a stream expires at `expires_at`, and 1.1 TTLs
--- after it was last accessed. A tenth is added because reads renew the TTL only once per tenth of it:
--- a stream may expire a little late, and never early.
+-- The rule of expiry, the only place where it stands: a stream expires at `expires_at`, and 1.1
+-- TTLs after it was last accessed. A tenth is added because reads renew the TTL only once per tenth
+-- of it: a stream may expire a little late, and never early.
 --
 -- It goes by the database's clock alone, so nodes need not agree on the time. It takes the
 -- statement's time, which is stable: with a volatile clock, the planner would neither inline this

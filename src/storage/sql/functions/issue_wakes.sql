@@ -6,10 +6,11 @@
 --      function that takes several takes them in ascending order of id, in a statement of its own,
 --      and writes after that.
 --   2. Matching new streams with patterns holds lock_key(-2) shared; creating a subscription or
---      adding paths to one holds it exclusively. So when a stream and a subscription come into being
---      at the same time, one of the two transactions sees the other's rows.
--- What was committed after a statement's snapshot is seen by the call that follows that commit. A call
--- that comes before an acknowledgement is committed is made good by the one that follows that.
+--      adding paths to one holds it exclusively. So when a stream and a subscription come into
+--      being at the same time, one of the two transactions sees the other's rows.
+--
+-- What was committed after a statement's snapshot is seen by the call that follows that commit. A
+-- call that comes before an acknowledgement is committed is made good by the one that follows it.
 create or replace function penstock.issue_wakes(ids bigint[])
 returns table (id bigint, name text, generation bigint)
 language plpgsql

@@ -1,5 +1,5 @@
--- Links paths explicitly, with cursors at the tails there are. The caller holds lock_key(-2) and the
--- subscription's row lock.
+-- Links paths explicitly, with cursors at the tails there are. The caller holds lock_key(-2) and
+-- the subscription's row lock.
 create or replace function penstock.link_explicitly(subscription bigint, paths text[])
 returns void
 language sql

@@ -1,6 +1,6 @@
--- A run of bytes of one stream's own segments: it begins at or before `start`, and covers as much of
--- [start, stop) as `max_segments` reach. `whole` is false when segments in between are missing, which
--- is so while the sweep takes a deleted stream away.
+-- A run of bytes of one stream's own segments: it begins at or before `start`, and covers as much
+-- of [start, stop) as `max_segments` reach. `whole` is false when segments in between are missing,
+-- which is so while the sweep takes a deleted stream away.
 create or replace function penstock.read_segments(
   stream bigint, start bigint, stop bigint, max_segments integer
 ) returns table (first bigint, data bytea, whole boolean)

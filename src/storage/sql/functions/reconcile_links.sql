@@ -1,9 +1,9 @@
 -- Reconciles a slice of all links with their streams. All nodes take turns: the row of
 -- `reconciliation` says where the next slice begins and when. It finds work for which no wake was
--- issued, because a node ended before that or never learnt whether its commit succeeded, and unlinks
--- deleted streams.
--- Returns the ids of streams to issue wakes for, with commas between, and whether this slice was the
--- last of a round. No row when it is not yet time, unless `immediately`, or when another node is at it.
+-- issued, because a node ended before that or never learnt whether its commit succeeded, and
+-- unlinks deleted streams. Returns the ids of streams to issue wakes for, with commas between, and
+-- whether this slice was the last of a round. No row when it is not yet time, unless `immediately`,
+-- or when another node is at it.
 create or replace function penstock.reconcile_links(
   slice integer, pause_ms integer, immediately boolean
 ) returns table (streams text, wrapped boolean)

@@ -1,5 +1,5 @@
--- Whether the subscription's pattern matches the path. Its own wake stream never does: it would wake
--- itself for ever.
+-- Whether the subscription's pattern matches the path. Its own wake stream never does: it would
+-- wake itself for ever.
 create or replace function penstock.subscription_matches(s penstock.subscriptions, path text)
 returns boolean
 language sql immutable parallel safe

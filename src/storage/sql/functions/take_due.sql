@@ -1,6 +1,6 @@
--- Takes up to `most` subscriptions whose time has come, whichever node began their wakes: leases that
--- have ended, deliveries to be tried again, wake events that were never written. Returns a row each;
--- `next_generation` is the wake to deliver now, if there is one.
+-- Takes up to `most` subscriptions whose time has come, whichever node began their wakes: leases
+-- that have ended, deliveries to be tried again, wake events that were never written. Returns a row
+-- each; `next_generation` is the wake to deliver now, if there is one.
 create or replace function penstock.take_due(most integer)
 returns table (
   id bigint, name text, was_phase penstock.wake_phase, was_generation bigint, was_holder text,

@@ -1,5 +1,5 @@
--- What a wake is about: up to 1,000 links that have work, then up to 100 that have none. Work beyond
--- that is left to the next wake.
+-- What a wake is about: up to 1,000 links that have work, then up to 100 that have none. Work
+-- beyond that is left to the next wake.
 create or replace function penstock.wake_streams(subscription bigint)
 returns table (path text, explicit boolean, acked bigint, tail bigint)
 language sql stable
