@@ -179,17 +179,3 @@ Deno.test("what another role puts into public is never called, whatever the sess
       );
     }
   }));
-
-Deno.test("Penstock's own connections look in pg_catalog first, and not in public", async () => {
-  const { url, drop } = await freshDatabase();
-  const database = await openPostgres({ url, connections: 1, timeoutMs: 10_000 });
-  try {
-    const [row] = await database.query<{ path: string }>(
-      "select current_setting('search_path') as path",
-    );
-    assert.equal(row?.path, "pg_catalog, penstock, pg_temp");
-  } finally {
-    await database.close();
-    await drop();
-  }
-});
