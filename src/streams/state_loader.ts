@@ -79,7 +79,9 @@ export class StateLoader {
       numberArray(known.map((stream) => stream.tail)),
       numberArray(known.map((stream) => stream.closed)),
     ]);
-    await this.#renewTtls(rows.filter((row) => row.renews_ttl && !row.expired).map((row) => row.id));
+    await this.#renewTtls(
+      rows.filter((row) => row.renews_ttl && !row.expired).map((row) => row.id),
+    );
     return new Map(
       rows.map((row) => [row.followed_id, row.id === null ? null : stateOf(row)] as const),
     );

@@ -87,7 +87,10 @@ export const CONNECTION_ABUSES: readonly Abuse[] = [
     async run(context) {
       const live = context.random.pick(["sse", "long-poll"]);
       return await withWire(context, async (wire) => {
-        await write(wire, `GET ${UNTOUCHED}?offset=now&live=${live} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+        await write(
+          wire,
+          `GET ${UNTOUCHED}?offset=now&live=${live} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+        );
         if (live === "sse") {
           const reply = await wire.read({ headOnly: true });
           if (reply.kind !== "answer") throw new Fault(`${reply.kind} in place of events`);
@@ -142,7 +145,10 @@ export const CONNECTION_ABUSES: readonly Abuse[] = [
     async run(context) {
       const count = 1 + context.random.below(20);
       return await withWire(context, async (wire) => {
-        await write(wire, `GET ${LARGE}?offset=-1 HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(count));
+        await write(
+          wire,
+          `GET ${LARGE}?offset=-1 HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(count),
+        );
         if (context.random.chance(0.5)) wire.reset();
         return count;
       });
