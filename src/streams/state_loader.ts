@@ -8,10 +8,10 @@ import { Overloaded } from "../errors.ts";
 import { type Database, numberArray, StatementTimeout, textArray } from "../storage/database.ts";
 import { stateOf, type StreamRow, type StreamState } from "./stream_state.ts";
 
-const BY_PATH = "select * from penstock.look($1::text[])";
+const BY_PATH = "select * from penstock.load_states($1::text[])";
 const CHANGED = `select followed_id, (stream).*
   from penstock.changed_streams($1::bigint[], $2::bigint[], $3::boolean[])`;
-const RENEW_TTL = "select penstock.slide($1::bigint[])";
+const RENEW_TTL = "select penstock.renew_ttls($1::bigint[])";
 
 /** Requests that one query answers, at most. */
 const MAX_BATCH = 5000;
@@ -79,7 +79,9 @@ export class StateLoader {
       numberArray(known.map((stream) => stream.tail)),
       numberArray(known.map((stream) => stream.closed)),
     ]);
-    await this.#renewTtls(rows.filter((row) => row.slides && !row.expired).map((row) => row.id));
+    await this.#renewTtls(
+      rows.filter((row) => row.renews_ttl && !row.expired).map((row) => row.id),
+    );
     return new Map(
       rows.map((row) => [row.followed_id, row.id === null ? null : stateOf(row)] as const),
     );

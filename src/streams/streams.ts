@@ -166,7 +166,7 @@ export class Streams extends BaseService {
     const refusal = unusable(stream);
     if (refusal !== null) return refusal;
     const [row] = await this.#database.query<{ outcome: string; ended: string }>(
-      "select outcome, array_to_string(ended, ',') as ended from penstock.retire($1, false)",
+      "select outcome, array_to_string(terminated, ',') as ended from penstock.terminate_stream($1, false)",
       [stream!.id],
     );
     this.#ended(row?.ended ? row.ended.split(",").map(Number) : []);

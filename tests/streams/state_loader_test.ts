@@ -25,7 +25,7 @@ Deno.test("a read whose stream expires between its load and its renewal is told 
         const value = Reflect.get(target, name, target);
         if (typeof value !== "function") return value;
         return async (...given: unknown[]) => {
-          if (name === "hedged" && String(given[0]).includes("penstock.slide")) {
+          if (name === "hedged" && String(given[0]).includes("penstock.renew_ttls")) {
             await unusedFor(120);
           }
           return await value.apply(target, given);

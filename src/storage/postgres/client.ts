@@ -90,6 +90,8 @@ export function openClient(
       application_name: "penstock",
       // Behind a pooler a session is nobody's own, and most refuse what follows.
       ...(session.pooled ? {} : {
+        // Names that are not qualified mean PostgreSQL's own or ours, whatever others put in `public`.
+        search_path: "pg_catalog, penstock, pg_temp",
         // A session whose node or network is gone keeps its locks and its place among the
         // connections for as long as the server does not look: two hours, as Linux has it.
         tcp_keepalives_idle: 10,

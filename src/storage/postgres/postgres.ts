@@ -1,6 +1,4 @@
 /** PostgreSQL over postgres.js. */
-import { DrizzleQueryError } from "drizzle-orm/errors";
-import { drizzle } from "drizzle-orm/postgres-js";
 import {
   type Database,
   DatabaseUnavailable,
@@ -11,6 +9,7 @@ import {
   type ScannedRow,
   StatementTimeout,
 } from "../database.ts";
+import { drizzleOver, type RowMode, unwrapped } from "../drizzle.ts";
 import { copyOut, withNumbers } from "./driver/copy_out.ts";
 import { parsePostgresUrl } from "./url.ts";
 import { type Client, finderOf, openClient, type PostgresOptions } from "./client.ts";
@@ -87,7 +86,7 @@ class PostgresDatabase implements Database {
   #onNewTimeline: () => void = () => {};
   readonly #hedge: Hedge;
   #client: Client;
-  #drizzle: Drizzle;
+  readonly #drizzle: Drizzle;
   /** Clients that get no more statements, and still wait for answers. */
   readonly #retired = new Map<Client, ReturnType<typeof setTimeout>>();
   /** How to ask again what waits for an answer and may run twice. */
@@ -110,7 +109,11 @@ class PostgresDatabase implements Database {
     this.concurrency = options.connections;
     this.#hedge = new Hedge(() => this.#openClient(1));
     this.#client = this.#openClient(options.connections);
-    this.#drizzle = drizzle(this.#client) as unknown as Drizzle;
+    this.#drizzle = drizzleOver((statement, parameters, rowMode) =>
+      this.#bounded((client) =>
+        sendBuilt(client, { statement, parameters, rowMode, prepare: true })
+      )
+    );
     finder.onNewTimeline = ({ host, port }, timeline) => {
       options.report?.({ event: "database_promoted", host: `${host}:${port}`, timeline });
       // What waits for a connection was decided on what may not be so there.
@@ -128,8 +131,8 @@ class PostgresDatabase implements Database {
     this.#onNewTimeline = listener;
   }
 
-  get drizzle(): Drizzle {
-    return this.#drizzle;
+  typedQuery<T>(build: (drizzle: Drizzle) => PromiseLike<T>): Promise<T> {
+    return unwrapped(build(this.#drizzle));
   }
 
   query<Row>(statement: string, parameters: readonly Parameter[] = []): Promise<Row[]> {
@@ -150,7 +153,19 @@ class PostgresDatabase implements Database {
   }
 
   transaction<T>(work: (transaction: Drizzle) => Promise<T>): Promise<T> {
-    return this.#bounded(() => this.#drizzle.transaction(work), { times: TRANSACTION });
+    return this.#bounded(
+      (client) =>
+        client.begin((sql) =>
+          unwrapped(
+            work(
+              drizzleOver((statement, parameters, rowMode) =>
+                sendBuilt(sql, { statement, parameters, rowMode, prepare: false })
+              ),
+            ),
+          )
+        ) as Promise<T>,
+      { times: TRANSACTION },
+    );
   }
 
   async listen(channel: string, events: ListenerEvents): Promise<Listening> {
@@ -276,7 +291,6 @@ class PostgresDatabase implements Database {
 
   #openPool(): void {
     this.#client = this.#openClient(this.concurrency);
-    this.#drizzle = drizzle(this.#client) as unknown as Drizzle;
   }
 
   #openClient(connections: number): Client {
@@ -304,25 +318,36 @@ function prepared<Row>(statement: string, parameters: readonly Parameter[]) {
   };
 }
 
+interface BuiltStatement {
+  readonly statement: string;
+  readonly parameters: readonly Parameter[];
+  readonly rowMode: RowMode;
+  readonly prepare: boolean;
+}
+
+/** A statement that drizzle has built. */
+async function sendBuilt(
+  client: Pick<Client, "unsafe">,
+  { statement, parameters, rowMode, prepare }: BuiltStatement,
+): Promise<unknown[]> {
+  const sent = client.unsafe(statement, parameters as never[], { prepare });
+  return await (rowMode === "array" ? sent.values() : sent);
+}
+
 /** postgres.js speaks of broken connections by codes of its own; Postgres by SQLSTATE. */
 function unavailableOr(error: unknown): unknown {
   if (error instanceof DatabaseUnavailable) return error;
   const code = codeOf(error);
   if (code === undefined) return error;
   const connection = /^(CONNECT|CONNECTION_|E[A-Z]+$|EAI_)/.test(code);
-  if (code === TOO_LONG) return new StatementTimeout(deepest(error).message, { cause: error });
+  const { message } = error as Error;
+  if (code === TOO_LONG) return new StatementTimeout(message, { cause: error });
   return connection || UNAVAILABLE.test(code)
-    ? new DatabaseUnavailable(`${code}: ${deepest(error).message}`, { cause: error })
+    ? new DatabaseUnavailable(`${code}: ${message}`, { cause: error })
     : error;
 }
 
 function codeOf(error: unknown): string | undefined {
-  const { code } = deepest(error) as { code?: unknown };
+  const { code } = Object(error) as { code?: unknown };
   return typeof code === "string" ? code : undefined;
-}
-
-/** drizzle wraps what the driver says in an error with the whole statement for its message. */
-function deepest(error: unknown): Error {
-  const { cause } = error as { cause?: unknown };
-  return error instanceof DrizzleQueryError && cause instanceof Error ? cause : error as Error;
 }

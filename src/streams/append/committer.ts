@@ -9,16 +9,16 @@ import { segmentsOf } from "../stored_body.ts";
 import type { StreamWrite } from "./stream_queue.ts";
 import { stateOf, type StreamRow, type StreamState } from "../stream_state.ts";
 
-const COMMIT = `select changed_id, moved, (stream).* from penstock.commit_appends(
+const COMMIT = `select changed_id, rebased, (stream).* from penstock.commit_appends(
   $1::bigint[], $2::bigint[], $3::boolean[], $4::bigint[], $5::bigint[], $6::boolean[], $7::text[],
   $8::bigint[], $9::bigint[], $10::integer[], $11::integer[], $12::bytea,
   $13::bigint[], $14::text[], $15::bigint[], $16::bigint[], $17::boolean[])`;
 
 /** The same for one stream, of which at most one segment and no producer is written. */
-const COMMIT_OF_ONE = `select changed_id, moved, (stream).* from penstock.commit_append(
+const COMMIT_OF_ONE = `select changed_id, rebased, (stream).* from penstock.commit_append(
   $1::bigint, $2::bigint, $3::bigint, $4::bigint, $5::boolean, $6::text, $7::bigint, $8::bytea)`;
 
-type ChangedRow = StreamRow & { changed_id: number; moved: boolean };
+type ChangedRow = StreamRow & { changed_id: number; rebased: boolean };
 
 /** The new bytes of one stream, from `position` on. */
 export interface WrittenBytes {
@@ -52,7 +52,7 @@ export async function commitAppends(
   const refused = new Map<number, StreamState | null>();
   const rebased = new Map<number, StreamState>();
   for (const row of rows) {
-    if (row.moved) rebased.set(row.changed_id, stateOf(row));
+    if (row.rebased) rebased.set(row.changed_id, stateOf(row));
     else refused.set(row.changed_id, row.id === null ? null : stateOf(row));
   }
   for (const id of refused.keys()) written.delete(id);

@@ -6,7 +6,6 @@ import { Batcher } from "../../lib/batcher.ts";
 import { concatenate } from "../../lib/bytes.ts";
 import type { Refusal } from "../../errors.ts";
 import { type Database, numberArray, StatementTimeout, textArray } from "../../storage/database.ts";
-import { STATE_LIVE } from "../../storage/schema.ts";
 import { sameContentType, segmentsOf, storedBody } from "../stored_body.ts";
 import type { CreationAdmission } from "./creation_admission.ts";
 import { stateOf, type StreamRow, type StreamState } from "../stream_state.ts";
@@ -165,13 +164,13 @@ export async function existing(
   stream: StreamState,
   request: CreateRequest,
 ): Promise<CreateOutcome | "again"> {
-  if (stream.state === STATE_LIVE && stream.expired) {
+  if (stream.state === "active" && stream.expired) {
     const [row] = await database.query<{ outcome: string }>(
-      "select outcome from penstock.retire($1, true)",
+      "select outcome from penstock.terminate_stream($1, true)",
       [stream.id],
     );
     if (row?.outcome !== "already_soft_deleted" && row?.outcome !== "soft_deleted") return "again";
-  } else if (stream.state === STATE_LIVE) {
+  } else if (stream.state === "active") {
     const difference = differs(stream, request);
     return difference === null ? { kind: "exists", stream } : {
       kind: "conflict",

@@ -44,7 +44,7 @@ export class ForkChains {
     const cached = this.#chains.get(id);
     if (cached !== undefined) return cached;
     const rows = await this.#database.hedged<{ id: number; fork_position: number | null }>(
-      "select id, fork_position from penstock.lineage($1)",
+      "select id, fork_position from penstock.fork_chain($1)",
       [id],
     );
     const chain = rows.map((row) => ({ id: row.id, from: row.fork_position ?? 0 }));

@@ -25,7 +25,7 @@ import { fsyncCount, prepareCluster } from "../../../src/storage/pglite/files.ts
 import { Maintenance } from "../../../src/storage/pglite/maintenance.ts";
 import { migrate } from "../../../src/storage/migrate.ts";
 
-const INSERT = "insert into notes values ($1, $2)";
+const INSERT = "insert into public.notes values ($1, $2)";
 
 // This file is also the process that is killed: it commits, and says so, until then.
 if (process.argv[2] === "commit-until-killed") await commitUntilKilled(process.argv[3]!);
@@ -51,7 +51,7 @@ async function dataDirOf(test: string): Promise<string> {
     const database = await openPglite({ dataDir });
     const { applied } = await migrate(database);
     assert(applied.length > 0);
-    await database.execute("create table notes (number bigint primary key, bytes bytea)");
+    await database.execute("create table public.notes (number bigint primary key, bytes bytea)");
     await database.close();
     return dataDir;
   })();
@@ -121,9 +121,9 @@ Deno.test("query takes arrays as text, cast or as a function's arguments", async
       ),
       [{ a: 1, b: "x", c: true }, { a: 2, b: 'a"\\,{}', c: false }, { a: null, b: null, c: null }],
     );
-    await database.execute(`create function total(given bigint[], extra bytea) returns bigint
+    await database.execute(`create function public.total(given bigint[], extra bytea) returns bigint
       language sql as 'select sum(v)::bigint + length(extra) from unnest(given) v'`);
-    const total = "select total($1, $2) as total";
+    const total = "select public.total($1, $2) as total";
     for (const expected of [13, 13]) {
       assert.deepEqual(
         await database.query(total, [numberArray([4, 6]), new Uint8Array(3)]),
@@ -142,7 +142,7 @@ Deno.test("query rejects with the SQLSTATE, and the next one works", async () =>
     });
     await assert.rejects(database.query("selec 1"), { code: "42601" });
     await assert.rejects(database.query("select $1::text", ["\0"]), { code: "22021" });
-    assert.deepEqual(await database.query("select count(*) from notes"), [{ count: 1 }]);
+    assert.deepEqual(await database.query("select count(*) from public.notes"), [{ count: 1 }]);
   });
 });
 
@@ -150,14 +150,14 @@ Deno.test("a transaction of drizzle keeps all other statements out, and rolls ba
   await withDatabase("transaction", async (database) => {
     const entered = Promise.withResolvers<void>();
     const leave = Promise.withResolvers<void>();
-    const transaction = database.drizzle.transaction(async (inner) => {
-      await inner.execute(sql`insert into notes values (${1}, ${new Uint8Array([7])})`);
+    const transaction = database.transaction(async (inner) => {
+      await inner.execute(sql`insert into public.notes values (${1}, ${new Uint8Array([7])})`);
       entered.resolve();
       await leave.promise;
       throw new Error("no");
     });
     await entered.promise;
-    const outside = database.query("select count(*) from notes");
+    const outside = database.query("select count(*) from public.notes");
     leave.resolve();
     await assert.rejects(transaction, /no/);
     assert.deepEqual(await outside, [{ count: 0 }]);
@@ -167,7 +167,7 @@ Deno.test("a transaction of drizzle keeps all other statements out, and rolls ba
 Deno.test("a statement gives up waiting for its turn in time", async () => {
   const database = await openPglite({ dataDir: await dataDirOf("turn"), timeoutMs: 20 });
   const waited = Promise.withResolvers<void>();
-  const transaction = database.drizzle.transaction(() => waited.promise);
+  const transaction = database.transaction(() => waited.promise);
   await assert.rejects(database.query("select 1"), DatabaseUnavailable);
   waited.resolve();
   await transaction;
@@ -186,7 +186,7 @@ Deno.test("NOTIFY reaches those who listen until they stop", async () => {
     });
     await database.query("select pg_notify($1, $2)", ['Odd "channel"', "by query"]);
     await database.execute(`notify "Odd ""channel""", 'by execute'`);
-    await database.drizzle.transaction(async (inner) => {
+    await database.transaction(async (inner) => {
       await inner.execute(sql`select pg_notify('Odd "channel"', 'by drizzle')`);
     });
     await yieldToEventLoop();
@@ -205,7 +205,7 @@ Deno.test("what was committed is there after a reopening", async () => {
   await first.query(INSERT, [1, bytes]);
   await first.close();
   const second = await openPglite({ dataDir });
-  assert.deepEqual(await second.query("select * from notes"), [{ number: 1, bytes }]);
+  assert.deepEqual(await second.query("select * from public.notes"), [{ number: 1, bytes }]);
   await second.close();
 });
 
@@ -239,7 +239,7 @@ Deno.test("a commit that could not be forced to the disk is never acknowledged",
     } finally {
       fs.fsyncSync = real;
     }
-    const revived = await eventually(() => database.query("select number from notes"));
+    const revived = await eventually(() => database.query("select number from public.notes"));
     assert.deepEqual(revived[0], { number: 1 });
     await database.query("select pg_notify('c', 'again')");
     await yieldToEventLoop();
@@ -263,8 +263,8 @@ Deno.test("upkeep vacuums the tables that want it, and only those", async () => 
   };
   try {
     assert.deepEqual(await vacuumed(), []);
-    engine.script(`insert into notes select g from generate_series(1, 3000) g;
-      delete from notes where number > 10`);
+    engine.script(`insert into public.notes select g from generate_series(1, 3000) g;
+      delete from public.notes where number > 10`);
     assert.deepEqual(await vacuumed(), [["notes"]]);
   } finally {
     upkeep.stop();
@@ -324,7 +324,7 @@ Deno.test("a second process is refused, and a killed one leaves all it acknowled
   }
   const database = await openPglite({ dataDir });
   const [row] = await database.query<{ count: number; last: number }>(
-    "select count(*) as count, max(number) as last from notes",
+    "select count(*) as count, max(number) as last from public.notes",
   );
   assert(row!.last >= acknowledged, `${acknowledged} acknowledged, ${row!.last} there`);
   assert.equal(row!.count, row!.last);

@@ -7,7 +7,14 @@ import type { StreamState } from "../../../src/streams/stream_state.ts";
 export const bytesOf = (text: string) => new TextEncoder().encode(text);
 
 export function streamOf(parts: Partial<StreamState> = {}): StreamState {
-  const base = { id: 7, contentType: "text/plain", tail: 100, version: 3, closed: false, state: 0 };
+  const base = {
+    id: 7,
+    contentType: "text/plain",
+    tail: 100,
+    version: 3,
+    closed: false,
+    state: "active" as const,
+  };
   return { ...base, expired: false, lastSeq: null, ...parts } as StreamState;
 }
 

@@ -29,8 +29,8 @@ Deno.test("commitAppends tells refused streams from rebased ones, and where byte
     queueOf(streamOf({ id }), appendOf(`bytes of ${id}`)).decideWaiting(1000)!
   );
   const rows = [
-    { changed_id: 1, moved: true, id: 1, tail: 300 },
-    { changed_id: 2, moved: false, id: null },
+    { changed_id: 1, rebased: true, id: 1, tail: 300 },
+    { changed_id: 2, rebased: false, id: null },
   ];
   const database = { query: () => Promise.resolve(rows) } as unknown as Database;
   const { refused, rebased, written } = await commitAppends(database, writes);

@@ -45,8 +45,16 @@ function loading() {
 }
 
 const rowOf = (path: string, parts = {}) => ({
-  ...{ id: 7, path, content_type: "text/plain", state: 0, closed: false, tail: 12, version: 2 },
-  ...{ last_seq: null, fork_count: 0, expired: false, slides: false },
+  ...{
+    id: 7,
+    path,
+    content_type: "text/plain",
+    state: "active" as const,
+    closed: false,
+    tail: 12,
+    version: 2,
+  },
+  ...{ last_seq: null, fork_count: 0, expired: false, renews_ttl: false },
   ...parts,
 });
 
@@ -84,7 +92,7 @@ Deno.test("QueueLoader refuses appends to a stream that is deleted but still rea
   const append = appendOf("x");
   const queue = queueOf(null, append);
   loader.enqueue(queue);
-  (await asked(1)).answer([rowOf(queue.path, { state: 1, fork_count: 1 })]);
+  (await asked(1)).answer([rowOf(queue.path, { state: "soft_deleted", fork_count: 1 })]);
   await loaded(1);
   assert.deepEqual(append.outcome, { kind: "gone" });
 });

@@ -61,7 +61,7 @@ Deno.test("settle has refused appends decided again, before those that came afte
 });
 
 Deno.test("settle has the state loaded of a stream that is not there any longer", () => {
-  for (const stream of [null, streamOf({ expired: true }), streamOf({ state: 2 })]) {
+  for (const stream of [null, streamOf({ expired: true }), streamOf({ state: "deleted" })]) {
     const queue = queueOf(streamOf(), appendOf("abc"));
     const write = queue.decideWaiting(1000)!;
     settle(parts(), [write], result({ refused: new Map([[7, stream]]) }));
