@@ -1,4 +1,5 @@
 /** PostgreSQL in trouble of its own making: whatever asks for it gets 503 in time, and the truth. */
+// Runs quietly: it measures how long requests wait for a database that fails.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { chownSync, mkdtempSync, rmdirSync, statSync, writeFileSync } from "node:fs";

@@ -1,4 +1,5 @@
 /** The database goes away, in every way a network knows, and comes back. */
+// Runs quietly: it measures how late a follower gets its data.
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import { append, createStream, readAll } from "../support/http.ts";

@@ -1,4 +1,5 @@
 /** The database URL leads to a connection pooler in transaction mode: everything works all the same. */
+// Runs quietly: it measures how late a follower gets its data.
 import assert from "node:assert/strict";
 import { append, createStream, readAll } from "../support/http.ts";
 import { freshDatabase, startOwnPostgres, type TestDatabase } from "../support/postgres.ts";

@@ -2,6 +2,7 @@
  * Connections to the database that died without a word, as behind a firewall that forgot them: a
  * follower waits no longer for its data than when a NOTIFY is lost.
  */
+// Runs quietly: it measures how late a follower gets its data.
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import { openPostgres } from "../../src/storage/postgres/postgres.ts";

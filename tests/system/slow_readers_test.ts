@@ -1,4 +1,5 @@
 /** Readers and followers that take nothing: they cost a bounded amount, and the others nothing. */
+// Runs alone: it measures the memory of a process.
 import assert from "node:assert/strict";
 import { append, createStream, readAll } from "../support/http.ts";
 import { closeAll, memory, pathOf, portOf, stalledReader } from "./overload_support.ts";

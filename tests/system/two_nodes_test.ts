@@ -1,4 +1,5 @@
 /** Two nodes on one database: what one acked, the other reads, follows and builds on. */
+// Runs quietly: it measures how late a follower gets its data.
 import assert from "node:assert/strict";
 import { append, createStream, readAll } from "../support/http.ts";
 import { type RunningServer, startServer } from "../support/server.ts";
