@@ -9,8 +9,9 @@ const ROOT = join(import.meta.dirname ?? ".", "..");
 const testFiles = sources("tests").filter((name) => name.endsWith("_test.ts"));
 const read = (name: string) => readFileSync(join(ROOT, name), "utf8");
 
-/** A timer, a promised timer, or a statement that does nothing but take time. */
-const SLEEP = /\bsetTimeout\s*\(|timers\/promises|\bfunction (?:sleep|pause|delay)\s*\(\s*ms\b/;
+/** A promise of a timer, a timer that is awaited, or a function that makes such a promise. */
+const SLEEP =
+  /\bnew Promise\b.*\bsetTimeout\s*\(|\bsetTimeout\s*\(\s*resolve|timers\/promises|\bfunction (?:sleep|pause|delay)\s*\(\s*ms\b/;
 
 Deno.test("no test sleeps, except by elapse(), which says why", () => {
   const sleeping = testFiles.flatMap((name) =>

@@ -8,7 +8,7 @@ import { HAS_PGBOUNCER, startPgBouncer } from "./pgbouncer.ts";
 import { promptly } from "./promptness.ts";
 import { Proxy } from "./proxy.ts";
 import { penstock } from "./processes.ts";
-import { Events, eventually, expectStatus, pause, produce, within } from "./support.ts";
+import { elapse, Events, eventually, expectStatus, produce, within } from "./support.ts";
 import { TransactionPooler } from "./transaction_pooler.ts";
 
 /** A wake-up that came by NOTIFY is much faster, half of the time, than a look twice a second. */
@@ -51,7 +51,7 @@ async function delays(from: RunningServer, to: RunningServer, count: number): Pr
   const events = await Events.open(to.url + new URL(url).pathname, "-1");
   await events.control();
   const took = await promptly(to, count, async (at) => {
-    await pause((at * 83) % 310); // out of step with the looks
+    await elapse((at * 83) % 310, "out of step with the polls");
     const end = await append(url, `${at};`);
     const acked = performance.now();
     await events.textUntil(end);

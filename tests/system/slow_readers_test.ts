@@ -6,7 +6,7 @@ import { closeAll, memory, pathOf, portOf, stalledReader } from "./overload_supp
 import { write } from "../fuzz/abuse.ts";
 import { resourcesOf } from "../fuzz/resources.ts";
 import { Wire } from "../fuzz/wire.ts";
-import { eventually, noise, pause, serverForThisFile, within } from "./support.ts";
+import { elapse, eventually, noise, serverForThisFile, within } from "./support.ts";
 
 const MIB = 1 << 20;
 
@@ -32,7 +32,7 @@ for (const runtime of ["deno", "bun"] as const) {
       for (let turn = 0; turn < 100; turn++) {
         readers.push(await stalledReader(node.server, `${pathOf(large)}?offset=-1`));
       }
-      await pause(1500); // they are given a second
+      await elapse(1500, "the second that a reader is given to take something");
       // Everybody else gets everything all the same, in the place of who takes nothing.
       const { bytes: read } = await within(20_000, "a whole read", readAll(url));
       assert.equal(Buffer.compare(read, bytes), 0);
