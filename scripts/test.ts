@@ -3,7 +3,6 @@
  *
  * `deno task test offset` runs only the test files whose path contains "offset".
  */
-import { delimiter, dirname } from "node:path";
 import process from "node:process";
 import { checks, sources } from "./check.ts";
 import type { Combination } from "./conformance.ts";
@@ -56,10 +55,10 @@ function some(testFiles: readonly string[]): Job[] {
   ];
 }
 
-/** Has Bun on the PATH of all tests: else each would ask npx, and two at once disturb each other. */
+/** Finds Bun once for all tests: else each would ask npx, and two that install disturb each other. */
 async function provideBun(): Promise<void> {
   const bun = await bunExecutable().catch(() => undefined); // those that need it will say so
-  if (bun !== undefined) process.env.PATH = [dirname(bun), process.env.PATH].join(delimiter);
+  if (bun !== undefined) process.env.PENSTOCK_TEST_BUN = bun;
 }
 
 /** Runs the jobs beside a PostgreSQL that all of them share. */

@@ -41,9 +41,11 @@ export interface Ended {
 }
 
 const running = new Set<ChildProcess>();
+let interrupted = false;
 
 /** Runs Deno with these arguments, in a process group of its own, and keeps what it prints. */
 export async function runDeno(args: readonly string[]): Promise<Ended> {
+  if (interrupted) return new Promise(() => {}); // this process ends soon, and starts nothing more
   const child = spawn(process.execPath, [...args], {
     cwd: ROOT,
     stdio: ["ignore", "pipe", "pipe"],
@@ -100,6 +102,7 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
 
 /** Ends whatever runs now, for a caller that must end early. */
 export async function interruptAll(): Promise<void> {
+  interrupted = true;
   await Promise.all([...running].map(interrupt));
 }
 
