@@ -21,6 +21,7 @@ import { defaultDataDir, NoDataDir } from "../../../src/storage/pglite/default_d
 import { openPglite } from "../../../src/storage/pglite/pglite.ts";
 import { Engine } from "../../../src/storage/pglite/engine.ts";
 import type { TelemetryEvent } from "../../../src/telemetry/events.ts";
+import { elapse } from "../../support/waits.ts";
 import { fsyncCount, prepareCluster } from "../../../src/storage/pglite/files.ts";
 import { Maintenance } from "../../../src/storage/pglite/maintenance.ts";
 import { migrate } from "../../../src/storage/migrate.ts";
@@ -279,7 +280,7 @@ async function eventually<T>(work: () => Promise<T>): Promise<T> {
       return await work();
     } catch (error) {
       if (!(error instanceof DatabaseUnavailable)) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await elapse(50, "between two attempts");
     }
   }
 }
