@@ -10,7 +10,7 @@ export interface Option {
   readonly value?: string;
   /** Empty where there is no default, or where it depends on other things: then `help` says on what. */
   readonly fallback: string;
-  /** Whole sentences, with units and bounds, for somebody who has never seen the code. */
+  /** Whole sentences, with units and bounds, for a reader that has never seen the code. */
   readonly help: string;
 }
 
