@@ -34,6 +34,9 @@ const COMBINATIONS = `
 - **\`--host\`** with an address that other machines can reach is refused without \`--allow-anonymous\`,
   because there is no access control yet. Put a proxy that authenticates in front and leave \`--host\`
   at \`127.0.0.1\`. Addresses other than \`localhost\`, \`::1\` and \`127.x.x.x\` count as reachable.
+- **Behind a proxy** that passes the Host header on, name that host by \`--public-url\` or
+  \`--allowed-hosts\`; requests for other names get 421. A web page of another host needs
+  \`--cors-origins\`.
 - **\`--listen-url\`** must lead to the same database as \`--database-url\`. It is needed only behind a
   connection pooler, because poolers do not deliver NOTIFY. With \`--wakeups auto\` and a pooler but no
   \`--listen-url\`, the node polls.

@@ -143,7 +143,7 @@ export const OPTIONS = {
     value: "names",
     fallback: "",
     help:
-      "Host names this server answers to besides localhost, the address listened on and that of --public-url; with commas between, * for all",
+      "Host names that this server answers to, with commas between; * means every name. localhost, the address listened on and the host of --public-url are always among them. Other names get 421.",
   },
   corsOrigins: {
     flag: "cors-origins",
@@ -151,7 +151,7 @@ export const OPTIONS = {
     value: "origins",
     fallback: "",
     help:
-      "Web pages of other hosts that may read and write here, such as https://app.example.com; with commas between, * for all",
+      "Origins whose web pages may read and write here, such as https://app.example.com, with commas between; * means every origin. Pages of the same host always may.",
   },
   allowHttpWebhooks: {
     flag: "allow-http-webhooks",
