@@ -84,6 +84,21 @@ Deno.test("every relative link in the README and docs/ leads somewhere", () => {
   assert.equal(anchorOf("More cores: `--workers`"), "more-cores---workers");
 });
 
+Deno.test("every `deno task test` and `deno task` that the docs name is there", () => {
+  const tests = readdirSync(join(ROOT, "tests"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith("_test.ts")).map((name) => `tests/${name}`);
+  const { tasks } = JSON.parse(read("deno.json")) as { tasks: Record<string, string> };
+  const missing = PAGES.flatMap((path) =>
+    [...read(path).matchAll(/deno(?:@[\d.]+)? task ([a-z]+)(?: ([a-z_/]+)\b)?/g)]
+      .filter(([, task, filter]) =>
+        !(task! in tasks) ||
+        (task === "test" && filter !== undefined && !tests.some((name) => name.includes(filter)))
+      )
+      .map(([text]) => `${path}: ${text}`)
+  );
+  assert.deepEqual(missing, []);
+});
+
 Deno.test("the README has at most 150 lines", () => {
   assert(read("README.md").trimEnd().split("\n").length <= 150);
 });

@@ -135,7 +135,7 @@ export const OPTIONS = {
     value: "url",
     fallback: "",
     help:
-      "The address at which webhook receivers reach this server, without a path. By default http://host:port.",
+      "The address at which clients and webhook receivers reach this server, without a path. By default http://host:port.",
   },
   allowedHosts: {
     flag: "allowed-hosts",
