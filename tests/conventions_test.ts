@@ -10,8 +10,8 @@ interface RetiredWord {
   /** Matched against each line as `wordsOf` makes it, or as it is written if `raw`. */
   readonly pattern: RegExp;
   readonly raw?: boolean;
-  /** The folder in which the word had another meaning; elsewhere it is plain English. */
-  readonly within?: string;
+  /** The files in which the word meant something of its own; elsewhere it is plain English. */
+  readonly within?: RegExp;
   readonly say: string;
 }
 
@@ -30,19 +30,23 @@ const RETIRED: readonly RetiredWord[] = [
   {
     pattern: /#(?:leave|left|leaving)\b/,
     raw: true,
-    within: "src/streams/",
+    within: /streams/,
     say: "flush, commits started",
   },
   { pattern: /\b(?:going|goes|gone) away\b|\bnode is leaving\b/, say: "draining, disconnected" },
   {
     pattern: /[#.]listed\b|\blisted[:;]/,
     raw: true,
-    within: "src/streams/append/",
+    within: /streams\/append/,
     say: "enqueued",
   },
-  { pattern: /\b(?:parked|parks?|patience)\b/, say: "held for reordering; reorder timeout" },
+  {
+    pattern: /\b(?:parked|parks?|patience)\b/,
+    within: /streams/,
+    say: "held for reordering; reorder timeout",
+  },
   { pattern: /\bknow\(|\bforget\w*\(/, raw: true, say: "set, invalidate" },
-  { pattern: /\bforg[eo]t(?:s|ten)?\b/, say: "invalidate, drop, evict" },
+  { pattern: /\bforg[eo]t(?:s|ten)?\b/, within: /streams|storage/, say: "invalidate, drop, evict" },
   { pattern: /\bbreathes?\b/, say: "yield to the event loop" },
   { pattern: /\bsparse\b/, say: "low concurrency" },
   { pattern: /\bslid(?:e|es|ing)?\b/, say: "renew the TTL" },
@@ -56,22 +60,28 @@ const RETIRED: readonly RetiredWord[] = [
     pattern: /\bsendings?\b(?= under way)|\bpage bodies\b/,
     say: "in-flight response; page stream",
   },
+  { pattern: /\b(?:sightings?|news)\b/, say: "snapshot, change" },
   {
-    pattern: /\b(?:sightings?|told|tells?(?! \w+ apart)|news|standing)\b/,
-    say: "snapshot, notify, change, status",
+    pattern: /\b(?:told|tells?(?! \w+ apart)|standing)\b/,
+    within: /streams\/follow|http\/sse/,
+    say: "notify, status",
   },
-  { pattern: /\bhints?\b/, say: "notification" },
+  { pattern: /\bhints?\b/, within: /streams|storage/, say: "notification" },
   { pattern: /[#.]alone\b|\bisAlone\b|\bis alone\b/, raw: true, say: "has no peers" },
-  { pattern: /\b(?:deaf|neighbours?)\b/, say: "missed notifications; peer" },
+  {
+    pattern: /\b(?:deaf|neighbours?)\b/,
+    within: /streams|storage/,
+    say: "missed notifications; peer",
+  },
   { pattern: /\bwithout a word\b|\bsilent(?:ly)?\b/, say: "half-open connection, idle" },
   { pattern: /\bno answer\b(?= error)|\bNoAnswer\b/i, say: "statement timeout" },
   { pattern: /\b(?:suspects?|suspected|left behind)\b/, say: "invalidate; stale primary" },
   { pattern: /\b(?:living|dead)\b/, say: "active; deleted, half-open" },
   { pattern: /\blineages?\b/, say: "fork chain" },
-  { pattern: /\bpieces?\b/, within: "src/streams/", say: "segment, part" },
+  { pattern: /\bpieces?\b/, within: /streams/, say: "segment, part" },
   { pattern: /\b(?:upkeep|audit|audits|auditor)\b/, say: "maintenance; reconciler" },
   { pattern: /\bfirst steps\b/, say: "quick start" },
-  { pattern: /\btried\b/, say: "attempted, measured" },
+  { pattern: /\btried\b(?! again)/, say: "attempted, measured" },
   { pattern: /\bmend(?:s|ed|ing)?\b/, say: "fix, repair" },
   { pattern: /\bin words\b/, say: "as text" },
   { pattern: /\b(?:who|whom|whoever|whichever one)\b/, say: "a caller that, a client that" },
@@ -79,7 +89,7 @@ const RETIRED: readonly RetiredWord[] = [
 
 /** Right English, or another program's name: the part of the line that is taken out first. */
 const ALLOWED: readonly RegExp[] = [
-  /"silent"|\|silent\b|; silent logs/g, // a log level
+  /"silent"|`silent`|\|silent\b|; silent logs/g, // a log level
   /\bdead ?lock\w*/gi, // PostgreSQL's word
   /[Aa]nyone who\b/g, // a person
 ];
@@ -97,7 +107,7 @@ function retiredWordsOf(line: string, path: string): string[] {
   const text = ALLOWED.reduce((rest, allowed) => rest.replaceAll(allowed, ""), line);
   const words = wordsOf(text);
   return RETIRED.flatMap(({ pattern, raw, within, say }) => {
-    if (within !== undefined && !path.startsWith(within)) return [];
+    if (within?.test(path) === false) return [];
     const match = pattern.exec(raw ? text : words);
     return match === null ? [] : [`"${match[0]}": say ${say}`];
   });
