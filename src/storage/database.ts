@@ -12,6 +12,8 @@ export type Drizzle = PgDatabase<PgQueryResultHKT>;
 
 /** A channel that is being listened to. */
 export interface Listening {
+  /** How often a peer is heard of at least, see `ListenerEvents.onPeer`. Milliseconds. */
+  readonly peerIntervalMs: number;
   /** Stops listening. Resolves when no further payload will be delivered. */
   stop(): Promise<void>;
 }
@@ -20,7 +22,7 @@ export interface Listening {
 export interface ListenerEvents {
   /** A NOTIFY arrived. */
   onPayload(payload: string): void;
-  /** Somebody else listens to the same channel: told every few seconds for as long as they do. */
+  /** A peer listens to the same channel: called every `peerIntervalMs` for as long as it does. */
   onPeer(): void;
   /**
    * LISTEN is (again) in force. What was sent before is lost, so whoever waits for a wake-up

@@ -4,13 +4,12 @@
  * milliseconds, and many streams travel in one payload. Lossy by design; see `StreamMonitor`.
  */
 import type { Database, Listening } from "../../storage/database.ts";
-import { PROBE_MS } from "../../storage/postgres/listener.ts";
 
 const CHANNEL = "penstock_wakeups";
 /** How long changes are gathered, milliseconds. */
 const GATHER_MS = 3;
 /** Three probes unheard: nobody else listens. Milliseconds. */
-const SILENCE_MS = 3 * PROBE_MS + 500;
+const SILENCE_MS = 3 * 2000 + 500;
 /** Postgres refuses payloads of 8000 bytes. */
 const LARGEST_PAYLOAD = 7900;
 
