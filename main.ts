@@ -1,7 +1,9 @@
-/** The command line: serve, migrate, keys rotate, help, version. */
+/** The command line: serve, migrate, keys rotate, help, version, and the client's commands. */
 import process from "node:process";
+import { findCommand, runCommand } from "./src/client/run.ts";
 import { type Command, type Config, ConfigError, parseCommand } from "./src/cli/config.ts";
 import { helpText } from "./src/cli/help.ts";
+import { SERVER_COMMANDS } from "./src/cli/server_commands.ts";
 import { openLog } from "./src/telemetry/log.ts";
 import { Node } from "./src/node.ts";
 import { runtimeName, sharesPorts } from "./src/platform.ts";
@@ -14,6 +16,12 @@ import { VERSION } from "./src/version.ts";
 
 /** Runs a command line, without the program's own name. Sets the exit code when it fails. */
 export async function run(args: readonly string[]): Promise<void> {
+  // `penstock help append` is `penstock append --help`.
+  const [name, ...rest] = args[0] === "help" && args.length > 1 ? [args[1]!, "--help"] : args;
+  const clientCommand = findCommand(name);
+  if (clientCommand !== undefined) {
+    return await runCommand(clientCommand, { args: rest, others: SERVER_COMMANDS });
+  }
   let command: Command;
   try {
     command = parseCommand(args, process.env);

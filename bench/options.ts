@@ -14,11 +14,13 @@ export interface Options {
 
 export const HELP = `deno task bench [options]
 
-  --only a,b    scenarios whose names begin so: append, read, catch-up, fan-out, ... (see --list)
+  --only a,b    scenarios whose names begin so: append, read, catch-up, fan-out, ... (see --list);
+                peers, horizon and small-appends run only when they are named here
   --quick       one short round of everything, about two minutes
   --large       also 100,000 streams, a million segments, and a catch-up of 1 GB
   --rounds N    rounds, interleaved over all servers; 5 unless --quick
   --seconds N   of each timed run; 3 unless --quick
+  --minutes N   that horizon holds its snapshot; 10, or 40 seconds with --quick
   --url URL     measure the server that runs there, and start none
   --json FILE   write the JSON there; the HTML page goes beside it
   --list        the scenarios
@@ -34,6 +36,7 @@ export function parseOptions(args: readonly string[]): Options | "help" | "list"
       large: { type: "boolean" },
       rounds: { type: "string" },
       seconds: { type: "string" },
+      minutes: { type: "string" },
       url: { type: "string" },
       json: { type: "string" },
       help: { type: "boolean" },
@@ -50,6 +53,9 @@ export function parseOptions(args: readonly string[]): Options | "help" | "list"
     effort: {
       ...{ quick, large: values.large === true },
       seconds: positive("seconds", values.seconds ?? (quick ? "1" : "3")),
+      heldSeconds: values.minutes === undefined && quick
+        ? 40
+        : 60 * positive("minutes", values.minutes ?? "10"),
     },
     ...url === undefined ? {} : { url: new URL(url).origin },
     ...json === undefined ? {} : { json },

@@ -5,7 +5,7 @@
 import type { Figure } from "./report/figures.ts";
 import type { Context, Effort, Sample, Scenario } from "./scenarios/scenario.ts";
 import type { Fleet } from "./servers/fleet.ts";
-import type { SubjectId } from "./servers/subjects.ts";
+import { LeftOut, type SubjectId } from "./servers/subjects.ts";
 
 export interface Plan {
   readonly scenarios: readonly Scenario[];
@@ -21,6 +21,7 @@ export interface Plan {
 interface Entry {
   readonly samples: Sample[];
   error?: string;
+  leftOut?: string;
 }
 
 export async function runRounds(plan: Plan): Promise<Figure[]> {
@@ -39,13 +40,13 @@ export async function runRounds(plan: Plan): Promise<Figure[]> {
       plan.report(`${scenario.id} ${round + 1}/${rounds}`);
       for (const [id, entry] of entries) {
         // What failed once is left out: it would most likely fail again, and slowly.
-        if (entry.error !== undefined) continue;
+        if (entry.error !== undefined || entry.leftOut !== undefined) continue;
         try {
           const subject = await plan.fleet.alone(id);
           const { fleet, effort } = plan;
           entry.samples.push(await scenario.run({ subject, fleet, effort, round, once }));
         } catch (error) {
-          entry.error = firstLine(error);
+          entry[error instanceof LeftOut ? "leftOut" : "error"] = firstLine(error);
         }
       }
     }
@@ -74,6 +75,7 @@ function figureOf(scenario: Scenario, subject: SubjectId, entry: Entry): Figure 
     ...{ scenario: id, title, subject, metrics, samples: entry.samples },
     ...growth === undefined ? {} : { growth },
     ...entry.error === undefined ? {} : { error: entry.error },
+    ...entry.leftOut === undefined ? {} : { leftOut: entry.leftOut },
   };
 }
 

@@ -12,8 +12,11 @@ import { killScripts } from "./load/scripts.ts";
 import { HELP, type Options, parseOptions } from "./options.ts";
 import type { Run } from "./report/figures.ts";
 import { renderHtml } from "./report/html.ts";
+import { horizonTables } from "./report/horizon.ts";
 import { describeMachine } from "./report/machine.ts";
-import { renderTable, renderTargets } from "./report/table.ts";
+import { renderPeers } from "./report/peers.ts";
+import { smallAppendTables } from "./report/small_appends.ts";
+import { renderReportTable, renderTable, renderTargets } from "./report/table.ts";
 import { verdicts } from "./report/targets.ts";
 import { runRounds } from "./rounds.ts";
 import { scenarios, selected } from "./scenarios/all.ts";
@@ -64,7 +67,11 @@ function write(run: Run, options: Options): void {
   writeFileSync(json, JSON.stringify({ ...run, verdicts: judged }, null, 2) + "\n");
   writeFileSync(html, renderHtml(run, judged));
   console.log(renderTable(run));
-  console.log(renderTargets(judged));
+  console.log(renderPeers(run.figures));
+  for (const table of [...horizonTables(run.figures), ...smallAppendTables(run.figures)]) {
+    console.log(renderReportTable(table));
+  }
+  console.log(renderTargets(judged, run.effort));
   console.log(`${json}\n${html}`);
 }
 

@@ -83,7 +83,7 @@ try {
   const round = performance.now();
   let slices = 0;
   for (let wrapped = false; !wrapped; slices++) {
-    wrapped = (await store.audit(10_000, 0, true))?.wrapped ?? false;
+    wrapped = (await store.reconcile(10_000, 0, true))?.wrapped ?? false;
   }
   const took = performance.now() - round;
   console.log(`a round of the audit: ${slices} slices, ${(took / slices).toFixed(1)} ms each`);
@@ -126,7 +126,7 @@ async function looks(what: string, idsOf: () => number[]): Promise<void> {
   for (let n = 0; n < 200; n++) {
     const ids = idsOf();
     const began = performance.now();
-    await store.look(ids);
+    await store.issueWakes(ids);
     times.push(performance.now() - began);
   }
   print(what, times);

@@ -1,5 +1,5 @@
 /**
- * `deno task check`: format, lint, types, and that the embedded migrations are current.
+ * `deno task check`: format, lint and types.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -55,7 +55,6 @@ export async function checks(): Promise<Count[]> {
     await step(["lint"]),
     await step(["check", "main.ts", ...rest]),
     await step(["check", "--node-modules-dir=none", "--lock=tests/tools.lock", ...TOOLS]),
-    await step(["run", "-A", "scripts/embed_migrations.ts", "--check"]),
   ];
 }
 

@@ -42,6 +42,10 @@ export type RequestRefusal =
   | { readonly kind: "unknown_path"; readonly message: string }
   /** `allowed` as an Allow header has it: `GET, HEAD`. */
   | { readonly kind: "method_not_allowed"; readonly allowed: string }
+  /** This server is not known by the host that the request names. */
+  | { readonly kind: "misdirected"; readonly host: string }
+  /** A web page of this origin may not do that here. */
+  | { readonly kind: "foreign_origin"; readonly origin: string }
   /** `limit` in bytes. */
   | { readonly kind: "body_too_large"; readonly limit: number }
   /** The client went away, or broke off, before its body was complete. Nothing of it counts. */

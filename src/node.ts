@@ -56,7 +56,15 @@ export class Node {
     this.#server = new HttpServer({
       hostname: config.host,
       port: config.port,
-      handler: createRouter(parts, config),
+      handler: createRouter(parts, {
+        ...config,
+        origins: {
+          listenHost: config.host,
+          allowedHosts: config.allowedHosts,
+          publicUrl: config.publicUrl,
+          corsOrigins: config.corsOrigins,
+        },
+      }),
       sharedPort,
     });
   }

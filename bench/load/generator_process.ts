@@ -1,8 +1,8 @@
-/** Closed-loop load by raw sockets, in its own process: see request_load.ts, whose task it is given. */
+/** Closed-loop load by raw sockets, in its own process: see load_task.ts, whose task it is given. */
 import process from "node:process";
 import { percentile } from "../report/statistics.ts";
 import { HttpConnection, requestBytes } from "./http_connection.ts";
-import type { LoadResult, OwnOptions, RequestLoad } from "./request_load.ts";
+import type { LoadResult, OwnOptions, RequestLoad } from "./load_task.ts";
 
 /** 409: a producer's append came before the one it follows. */
 const OVERTOOK = 409;
@@ -56,9 +56,10 @@ export async function generate(task: Task): Promise<LoadResult> {
   const begun = performance.now();
   const cpu = process.cpuUsage();
   const until = begun + task.seconds * 1000;
+  let left = task.count ?? Infinity;
 
   const work = async (connection: HttpConnection, index: number) => {
-    while (performance.now() < until) {
+    while (performance.now() < until && left-- > 0) {
       const bytes = next(index);
       const since = performance.now();
       await connection.send(bytes);

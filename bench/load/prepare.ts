@@ -1,5 +1,5 @@
 /** What scenarios need to exist before they measure: streams, and bytes in them. */
-import { headerOf, HttpConnection, requestBytes } from "./http_connection.ts";
+import { type Answer, headerOf, HttpConnection, requestBytes } from "./http_connection.ts";
 
 export const BINARY = { "Content-Type": "application/octet-stream" };
 export const TEXT = { "Content-Type": "text/plain" };
@@ -53,15 +53,32 @@ export async function fillStream(url: string, path: string, bytes: number): Prom
   await exchange(url, requests(), 4);
 }
 
+/** Closes a stream for good. */
+export async function closeStream(url: string, path: string): Promise<void> {
+  const headers = { ...BINARY, "Stream-Closed": "true" };
+  await exchange(url, [{ method: "POST", path, headers, bytes: 0 }], 1);
+}
+
 /** The ETag of a GET. */
 export async function etagOf(url: string, path: string): Promise<string> {
+  const answer = await getOnce(url, path);
+  const etag = headerOf(answer, "etag");
+  if (etag === null) throw new Error(`GET ${path}: ${answer.status} without an ETag`);
+  return etag;
+}
+
+/** How many bytes a GET is answered with. */
+export async function pageBytes(url: string, path: string): Promise<number> {
+  const { status, bodyBytes } = await getOnce(url, path);
+  if (status !== 200) throw new Error(`GET ${path}: ${status}`);
+  return bodyBytes;
+}
+
+async function getOnce(url: string, path: string): Promise<Answer> {
   const connection = await HttpConnection.open(url);
   try {
     await connection.send(requestBytes({ method: "GET", path, host: new URL(url).host }));
-    const answer = await connection.receive();
-    const etag = headerOf(answer, "etag");
-    if (etag === null) throw new Error(`GET ${path}: ${answer.status} without an ETag`);
-    return etag;
+    return await connection.receive();
   } finally {
     connection.close();
   }

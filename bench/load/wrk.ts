@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import type { LoadResult, RequestLoad } from "./request_load.ts";
+import type { LoadResult, RequestLoad } from "./load_task.ts";
 
 const run = promisify(execFile);
 

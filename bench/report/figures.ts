@@ -12,6 +12,8 @@ export interface Figure {
   readonly samples: readonly Sample[];
   /** Of the round that failed; the rounds before it are kept. */
   readonly error?: string;
+  /** Why this machine cannot measure the subject; no failure. */
+  readonly leftOut?: string;
 }
 
 export interface Machine {

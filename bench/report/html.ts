@@ -1,49 +1,85 @@
 /** The run as one HTML page that needs nothing beside it: figures, plots, targets. */
 import { SUBJECTS } from "../servers/subjects.ts";
 import { type Figure, type Run, summaryOf } from "./figures.ts";
+import { horizonTables } from "./horizon.ts";
 import { short, withUnit } from "./numbers.ts";
+import { STYLE } from "./page_style.ts";
+import { peerTables } from "./peers.ts";
 import { type Bar, barPlot, escapeText, type Line, linePlot } from "./plots.ts";
-import { renderTable } from "./table.ts";
+import { smallAppendTables } from "./small_appends.ts";
+import { HAVE_TABLES, QUICK_RUN, renderTable, type ReportTable } from "./table.ts";
 import type { Verdict } from "./targets.ts";
 
 const IDS = Object.keys(SUBJECTS);
 
-const STYLE = `
-:root { color-scheme: light dark; --page: #fff; --ink: #1c2024; --faint: #d5d9de; --bad: #b3261e;
-  --good: #1b7f3b; --c0: #9aa3ad; --c1: #c0c6cd; --c2: #0b62c4; --c3: #3f9be8; --c4: #0d7f74;
-  --c5: #4cc0b3; --c6: #b25b00; --c7: #e5a04d; --c8: #6b4fa3; --c9: #b0307a; }
-@media (prefers-color-scheme: dark) { :root { --page: #15181c; --ink: #e4e7ea; --faint: #3a4048;
-  --bad: #ff8a80; --good: #6fd08c; } }
-body { background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, sans-serif;
-  max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h2 { margin-top: 2.5rem; } h3 { margin: 1.5rem 0 .3rem; font-size: 1rem; }
-svg { width: 100%; height: auto; font-size: 13px; } svg text { fill: var(--ink); }
-.spread { stroke: var(--ink); stroke-width: 1.5; } .grid { stroke: var(--faint); }
-polyline { fill: none; stroke-width: 2; }
-${IDS.map((_, n) => `.s${n} { fill: var(--c${n}); } .l${n} { stroke: var(--c${n}); }`).join("\n")}
-table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .2rem .5rem;
-  border-bottom: 1px solid var(--faint); } .met { color: var(--good); } .missed { color: var(--bad); }
-pre { overflow-x: auto; font-size: 12px; }
-`;
+/** A part of the page that the list of contents leads to. */
+interface Section {
+  readonly id: string;
+  readonly title: string;
+  readonly content: string;
+}
 
 export function renderHtml(run: Run, verdicts: readonly Verdict[]): string {
-  const scenarios = [...new Set(run.figures.map(({ scenario }) => scenario))];
-  const plots = scenarios.map((id) =>
-    scenarioPlots(run.figures.filter(({ scenario }) => scenario === id))
+  const { quick } = run.effort;
+  const sections = sectionsOf(run, verdicts);
+  const contents = sections.map(({ id, title }) =>
+    `<li><a href="#${id}">${escapeText(title)}</a></li>`
+  );
+  const parts = sections.map(({ id, title, content }) =>
+    `<section id="${id}"><h2>${escapeText(title)}</h2>${content}</section>`
   );
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Penstock bench, ${escapeText(run.begun)}</title><style>${STYLE}</style></head><body>
 <h1>Penstock bench</h1>
+${quick ? `<p class="banner">${QUICK_RUN}</p>` : ""}
 <p>${escapeText(summaryLine(run))}</p>
-<h2>Targets</h2>${targetTable(verdicts)}
-<h2>Growth</h2>${growthPlots(run.figures)}
-<h2>Figures</h2><p>A bar is the median of the rounds, the line across it their range.</p>
-${plots.join("\n")}
-<h2>As text</h2><pre>${escapeText(renderTable(run))}</pre>
+<nav aria-label="Contents"><b>Contents</b><ul>${contents.join("")}</ul></nav>
+<p class="note">A bar is the median of the rounds, the thin line their range. Where values lie more
+than tenfold apart, dots on a logarithmic axis take the place of bars.</p>
+${parts.join("\n")}
 </body></html>
 `;
+}
+
+/** Only those that have something to say. */
+function sectionsOf(run: Run, verdicts: readonly Verdict[]): Section[] {
+  const { figures } = run;
+  const tables = [
+    ...peerTables(figures),
+    ...horizonTables(figures),
+    ...smallAppendTables(figures),
+  ];
+  const plotted = figures.filter(({ scenario }) => !HAVE_TABLES.test(scenario));
+  const scenarios = [...new Set(plotted.map(({ scenario }) => scenario))];
+  const section = (id: string, title: string, content: string) => ({ id, title, content });
+  return [
+    section("targets", "Targets", targetTable(verdicts, run.effort)),
+    ...tables.map((table) => section(`table-${table.scenario}`, table.title, tableOf(table))),
+    section("growth", "Growth", growthPlots(figures)),
+    ...scenarios.map((id) => {
+      const members = plotted.filter(({ scenario }) => scenario === id);
+      return section(id, members[0]?.title ?? id, scenarioPlots(members));
+    }),
+    section("text", "As text", `<pre>${escapeText(renderTable(run))}</pre>`),
+  ].filter(({ content }) => content !== "");
+}
+
+function tableOf({ legend, rows: [heading = [], ...rows] }: ReportTable): string {
+  const head = heading.map((cell) => `<th>${escapeText(cell)}</th>`).join("");
+  const body = rows.map(([name = "", ...cells]) =>
+    `<tr><td>${escapeText(name)}</td>${cells.map(cellOf).join("")}</tr>`
+  );
+  return `<p class="note">${escapeText(legend)}</p>` +
+    (rows.length === 0 ? "" : `<div class="box wide">
+<table><tr>${head}</tr>${body.join("")}</table></div>`);
+}
+
+/** A part of a cell with several stands in a line of its own. */
+function cellOf(cell: string): string {
+  const parts = cell.split(", ").map((part) => `<span>${escapeText(part)}</span>`);
+  return `<td>${parts.join("")}</td>`;
 }
 
 function summaryLine({ machine, rounds, begun }: Run): string {
@@ -66,17 +102,21 @@ function scenarioPlots(figures: readonly Figure[]): string {
     });
     return bars.length === 0 ? [] : [`<h3>${escapeText(name)}, ${unit}</h3>${barPlot(bars, unit)}`];
   });
+  const leftOut = figures.filter(({ leftOut }) => leftOut !== undefined).map((figure) =>
+    `<p class="note">${escapeText(`${SUBJECTS[figure.subject]} left out: ${figure.leftOut}`)}</p>`
+  );
   const failures = figures.filter(({ error }) => error !== undefined).map((figure) =>
     `<p class="missed">${escapeText(`${SUBJECTS[figure.subject]}: ${figure.error}`)}</p>`
   );
-  const heading = `<h2>${escapeText(first.title)}</h2>`;
-  return `<section>${heading}${plots.join("")}${failures.join("")}</section>`;
+  return [...plots, ...leftOut, ...failures].join("");
 }
 
 function growthPlots(figures: readonly Figure[]): string {
   const curves = [...new Set(figures.flatMap(({ growth }) => growth?.curve ?? []))];
   const plots = curves.flatMap((curve) => {
     const members = figures.filter(({ growth }) => growth?.curve === curve);
+    // One point is no curve: a short run has only the first of each.
+    if (new Set(members.map(({ growth }) => growth?.at)).size < 2) return [];
     const subjects = [...new Set(members.map(({ subject }) => subject))];
     const lines = subjects.map((subject): Line => ({
       label: SUBJECTS[subject],
@@ -92,21 +132,24 @@ function growthPlots(figures: readonly Figure[]): string {
     const plot = linePlot(lines, { axis, unit, text: short });
     return plot === "" ? [] : [`<h3>${escapeText(curve)}</h3>${plot}`];
   });
-  return plots.length > 0 ? plots.join("") : "<p>No growth curve in this run.</p>";
+  return plots.join("");
 }
 
-function targetTable(verdicts: readonly Verdict[]): string {
-  const rows = verdicts.map(({ number, what, target, text, met }) => {
-    const [word, style] = met === undefined
-      ? ["", ""]
-      : met
-      ? ["met", "met"]
-      : ["not met", "missed"];
+function targetTable(verdicts: readonly Verdict[], { quick }: { quick: boolean }): string {
+  const measured = verdicts.filter(({ met }) => met !== undefined);
+  if (measured.length === 0) return "";
+  const rows = measured.map(({ number, what, target, text, met }) => {
     const cells = [String(number), what, target, text].map((cell) =>
       `<td>${escapeText(cell)}</td>`
     );
-    return `<tr>${cells.join("")}<td class="${style}">${word}</td></tr>`;
+    const word = met === true ? "met" : "not met";
+    const verdict = quick ? "" : `<td class="${met === true ? "met" : "missed"}">${word}</td>`;
+    return `<tr>${cells.join("")}${verdict}</tr>`;
   });
-  return `<table><tr><th>#</th><th>what</th><th>target</th><th>got</th><th></th></tr>
-${rows.join("\n")}</table>`;
+  const left = verdicts.filter(({ met }) => met === undefined);
+  const numbers = [...new Set(left.map(({ number }) => number))].join(", ");
+  const unmeasured = numbers === "" ? "" : `Not measured, or only in part: ${numbers}.`;
+  return `<div class="box targets"><table><tr><th>#</th><th>what</th><th>target</th><th>got</th>` +
+    `${quick ? "" : "<th></th>"}</tr>
+${rows.join("\n")}</table></div><p class="note">${unmeasured}</p>`;
 }

@@ -16,7 +16,7 @@ export interface Summary {
 export function summarize(values: readonly number[]): Summary {
   const ascending = [...values].sort((a, b) => a - b);
   return {
-    median: median(ascending),
+    median: middleOf(ascending),
     min: ascending[0] ?? NaN,
     max: ascending.at(-1) ?? NaN,
     count: ascending.length,
@@ -24,9 +24,14 @@ export function summarize(values: readonly number[]): Summary {
 }
 
 /** Of numbers in ascending order: the middle one, or halfway between the middle two. */
-function median(ascending: readonly number[]): number {
+function middleOf(ascending: readonly number[]): number {
   const middle = ascending.length >> 1;
   const upper = ascending[middle] ?? NaN;
   if (ascending.length % 2 === 1) return upper;
   return ((ascending[middle - 1] ?? NaN) + upper) / 2;
+}
+
+/** Of numbers in any order. */
+export function median(values: readonly number[]): number {
+  return summarize(values).median;
 }

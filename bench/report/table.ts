@@ -16,6 +16,12 @@ const COLUMNS = [
   "others",
 ] as const;
 
+/** Scenarios with tables of their own: they have too many values for a line of this one. */
+export const HAVE_TABLES = /^(horizon|small-appends)(-|$)/;
+
+/** One short round on a machine that others use: a target missed in it says nothing. */
+export const QUICK_RUN = "quick run: indicative, targets not judged";
+
 const LEGEND =
   "server µs, postgres µs: CPU time an operation (a MiB, a delivery, a second of idling " +
   "where that is what is counted). load, others: share of one core taken by the load generator " +
@@ -35,16 +41,19 @@ export function renderTable(run: Run): string {
   const rows: string[][] = [[...COLUMNS]];
   let last = "";
   for (const figure of run.figures) {
+    if (HAVE_TABLES.test(figure.scenario)) continue;
     if (figure.scenario !== last) rows.push([`# ${figure.scenario}: ${figure.title}`]);
     last = figure.scenario;
     rows.push(rowOf(figure, run.figures));
   }
+  if (rows.length === 1) rows.pop();
   return [...lines, ...aligned(rows)].join("\n") + "\n";
 }
 
 function rowOf(figure: Figure, figures: readonly Figure[]): string[] {
   const [headline, ...others] = figure.metrics;
   const name = `  ${SUBJECTS[figure.subject]}`;
+  if (figure.leftOut !== undefined) return [name, `left out: ${figure.leftOut}`];
   if (figure.error !== undefined && figure.samples.length === 0) {
     return [name, `failed: ${figure.error}`];
   }
@@ -83,11 +92,13 @@ export function shareOfEmpty(figure: Figure, figures: readonly Figure[]): number
   return ceiling === undefined || own === undefined ? undefined : own / ceiling;
 }
 
-export function renderTargets(verdicts: readonly Verdict[]): string {
+/** Empty when nothing was measured that a target rests on. */
+export function renderTargets(verdicts: readonly Verdict[], { quick }: { quick: boolean }): string {
   const judged = verdicts.filter(({ met }) => met !== undefined);
+  if (judged.length === 0) return "";
   const rows = judged.map(({ number, what, target, text, met }) => [
     ...[String(number), what, target, text],
-    met === true ? "met" : "NOT MET",
+    quick ? "" : met === true ? "met" : "NOT MET",
   ]);
   const met = judged.filter((verdict) => verdict.met === true).length;
   const left = verdicts.filter((verdict) => verdict.met === undefined);
@@ -95,10 +106,24 @@ export function renderTargets(verdicts: readonly Verdict[]): string {
   return [
     ...aligned([["#", "target", "", "got", ""], ...rows]),
     "",
-    `${met} of ${judged.length} measured targets met`,
+    quick ? QUICK_RUN : `${met} of ${judged.length} measured targets met`,
     ...left.length === 0 ? [] : [`not measured, or only in part: ${unmeasured}`],
     "",
   ].join("\n");
+}
+
+/** What a group of scenarios is printed as, in text and on the page alike. */
+export interface ReportTable {
+  /** Of the scenario it stands for, or the beginning of their names. */
+  readonly scenario: string;
+  readonly title: string;
+  readonly legend: string;
+  /** The first is the heading; empty where there is only the legend to say. */
+  readonly rows: readonly (readonly string[])[];
+}
+
+export function renderReportTable({ title, legend, rows }: ReportTable): string {
+  return [title, legend, ...aligned(rows).map((row) => `  ${row}`), ""].join("\n");
 }
 
 /** Pads columns; a row of one or two cells is a heading or a message, and takes no part. */

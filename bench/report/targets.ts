@@ -43,24 +43,38 @@ function both(binaryRuntime: "deno" | "bun") {
     });
 }
 
-function rules(binaryRuntime: "deno" | "bun"): readonly Rule[] {
+/** How rules are made, for the runtime that the binary holds. */
+function makers(binaryRuntime: "deno" | "bun") {
   const each = both(binaryRuntime);
   const share = (number: number, what: string, of: string, limits: [string, number]) =>
     each((subject, empty) => ({
       ...{ number, what: `${what}: share of the empty handler`, of: rate(of, subject) },
       ...{ against: rate(limits[0], empty), atLeast: limits[1], unit: "%" },
     }));
-  const ratio = (
-    [number, what]: readonly [number, string],
-    of: Key,
-    against: Key,
-    limit: Pick<Rule, "atLeast" | "atMost">,
-  ): Rule => ({ number, what, of, against, ...limit, unit: "x" });
-  const plain = (
-    [number, what]: readonly [number, string],
-    of: Key,
-    limit: Pick<Rule, "atLeast" | "atMost" | "unit">,
-  ): Rule => ({ number, what, of, ...limit });
+  return { each, share };
+}
+
+type Makers = ReturnType<typeof makers>;
+
+function ratio(
+  [number, what]: readonly [number, string],
+  of: Key,
+  against: Key,
+  limit: Pick<Rule, "atLeast" | "atMost">,
+): Rule {
+  return { number, what, of, against, ...limit, unit: "x" };
+}
+
+function plain(
+  [number, what]: readonly [number, string],
+  of: Key,
+  limit: Pick<Rule, "atLeast" | "atMost" | "unit">,
+): Rule {
+  return { number, what, of, ...limit };
+}
+
+/** Appends (targets 1 to 5). */
+function appendRules({ each, share }: Makers): readonly Rule[] {
   return [
     ...share(1, "append, 64", "append-64", ["append-64", 0.4]),
     ...each((subject) =>
@@ -101,6 +115,12 @@ function rules(binaryRuntime: "deno" | "bun"): readonly Rule[] {
         { atLeast: 0.8 },
       )
     ),
+  ];
+}
+
+/** One append at a time, and embedded (6 and 7). */
+function latencyRules({ each }: Makers): readonly Rule[] {
+  return [
     ...(["p50", "p99"] as const).flatMap((metric) =>
       each((subject) =>
         ratio(
@@ -121,6 +141,12 @@ function rules(binaryRuntime: "deno" | "bun"): readonly Rule[] {
         )
       )
     ),
+  ];
+}
+
+/** Reads, catch-up and large appends (8 to 10). */
+function readRules({ each, share }: Makers): readonly Rule[] {
+  return [
     ...share(8, "GET of 1 KB", "read", ["read", 0.4]),
     ...each((subject) =>
       ratio(
@@ -149,6 +175,12 @@ function rules(binaryRuntime: "deno" | "bun"): readonly Rule[] {
       ...{ number: 10, what: "1 MB appends over INSERT", of: rate("megabytes", subject) },
       ...{ against: rate("megabytes", "postgres"), atLeast: 0.5, unit: "%" },
     })),
+  ];
+}
+
+/** Followers (11 to 13). */
+function followerRules({ each }: Makers): readonly Rule[] {
+  return [
     ...([["p50", 5], ["p99", 25]] as const).flatMap(([metric, atMost]) =>
       each((subject) =>
         plain([11, `fan-out ${metric}`], ["fan-out", subject, metric], { atMost, unit: "ms" })
@@ -182,6 +214,12 @@ function rules(binaryRuntime: "deno" | "bun"): readonly Rule[] {
         })
       )
     ),
+  ];
+}
+
+/** Creating, starting, and several workers (14 to 16). */
+function otherRules({ each }: Makers): readonly Rule[] {
+  return [
     ...each((subject) =>
       plain([14, "create"], rate("create", subject), { atLeast: 5000, unit: "/s" })
     ),
@@ -207,6 +245,17 @@ function rules(binaryRuntime: "deno" | "bun"): readonly Rule[] {
         { atLeast: 1 },
       )
     ),
+  ];
+}
+
+function rules(binaryRuntime: "deno" | "bun"): readonly Rule[] {
+  const make = makers(binaryRuntime);
+  return [
+    ...appendRules(make),
+    ...latencyRules(make),
+    ...readRules(make),
+    ...followerRules(make),
+    ...otherRules(make),
   ];
 }
 

@@ -4,12 +4,15 @@ import { appends, largeAppendCounts, longAppends } from "./appends.ts";
 import { catchUps } from "./catch_up.ts";
 import { creates, largeCreates } from "./creates.ts";
 import { fanOut } from "./fan_out.ts";
+import { horizons } from "./horizon.ts";
 import { idleFollowers } from "./idle_followers.ts";
 import { largeAppends } from "./large_appends.ts";
 import { longPolls } from "./long_poll.ts";
+import { peers } from "./peers.ts";
 import { producers } from "./producers.ts";
 import { reads } from "./reads.ts";
 import type { Effort, Scenario } from "./scenario.ts";
+import { smallAppends } from "./small_appends.ts";
 import { starts } from "./starts.ts";
 import { upstreamClient } from "./upstream_client.ts";
 
@@ -30,12 +33,15 @@ export function scenarios(effort: Pick<Effort, "quick" | "large">): readonly Sce
     ...effort.large ? largeCreates : [],
     ...starts,
     ...upstreamClient,
+    ...peers,
+    ...horizons,
+    ...smallAppends,
   ];
 }
 
-/** Those whose id begins with one of the words, a word at a time; all when there are none. */
+/** Those whose id begins with one of the words, a word at a time; else all that need no name. */
 export function selected(all: readonly Scenario[], only: readonly string[]): readonly Scenario[] {
-  if (only.length === 0) return all;
+  if (only.length === 0) return all.filter(({ onlyNamed }) => onlyNamed !== true);
   const known = (word: string) => ({ id }: Scenario) => id === word || id.startsWith(`${word}-`);
   for (const word of only) {
     if (!all.some(known(word))) {

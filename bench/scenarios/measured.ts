@@ -1,7 +1,8 @@
 /** Runs a load and tells what it cost: the server, PostgreSQL, the generator, everyone else. */
 import process from "node:process";
 import { cpuMicros, machineMicros, reapedMicros, treeCpuMicros } from "../servers/proc.ts";
-import { load, type LoadResult, type RequestLoad } from "../load/request_load.ts";
+import type { LoadResult, RequestLoad } from "../load/load_task.ts";
+import { load } from "../load/request_load.ts";
 import type { Context, Cpu, Sample } from "./scenario.ts";
 
 export interface Work {

@@ -1,6 +1,7 @@
 /** Appends of idempotent producers, several of each on the way at once (target 5). */
 import { BINARY, createStream, freshName } from "../load/prepare.ts";
-import { ownLoad, type RequestLoad } from "../load/request_load.ts";
+import type { RequestLoad } from "../load/load_task.ts";
+import { ownLoad } from "../load/request_load.ts";
 import type { SubjectId } from "../servers/subjects.ts";
 import { loaded } from "./measured.ts";
 import { type Context, type Sample, type Scenario, THROUGHPUT } from "./scenario.ts";

@@ -5,7 +5,7 @@ import type { Subject, SubjectId } from "../servers/subjects.ts";
 export interface Metric {
   /** Key of `Sample.values`. */
   readonly name: string;
-  readonly unit: "req/s" | "msg/s" | "MB/s" | "ms" | "KiB" | "MiB" | "%";
+  readonly unit: "req/s" | "msg/s" | "MB/s" | "ms" | "KiB" | "MiB" | "%" | "x" | "rows";
   readonly better: "higher" | "lower";
 }
 
@@ -30,6 +30,8 @@ export interface Effort {
   readonly large: boolean;
   /** Of one timed run of a load generator. */
   readonly seconds: number;
+  /** How long the snapshot of the `horizon` scenarios is held. */
+  readonly heldSeconds: number;
 }
 
 export interface Context {
@@ -56,6 +58,8 @@ export interface Scenario {
   readonly growth?: { readonly curve: string; readonly axis: string; readonly at: number };
   /** For what starts servers of its own every round, and would take an hour otherwise. */
   readonly maxRounds?: number;
+  /** Measured only when `--only` names it. */
+  readonly onlyNamed?: true;
   run(context: Context): Promise<Sample>;
 }
 

@@ -14,14 +14,17 @@ export interface Child {
 
 export interface ChildOptions {
   readonly cwd?: string;
+  /** Finds the port in a line; without it, a line that is a number is the port. */
+  readonly port?: RegExp;
 }
 
-/** Resolves with the child once it has printed a line that is a number: its port. */
+/** Resolves with the child once it has printed its port. */
 export async function startChild(
   [command, ...args]: readonly [string, ...string[]],
-  options: ChildOptions = {},
+  { cwd, port: pattern = /^(\d+)$/ }: ChildOptions = {},
 ): Promise<Child> {
-  const child = spawn(command, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
+  const where = cwd === undefined ? {} : { cwd };
+  const child = spawn(command, args, { ...where, stdio: ["ignore", "pipe", "pipe"] });
   let errors = "";
   child.stderr.on("data", (chunk: Uint8Array) => {
     errors = (errors + new TextDecoder().decode(chunk)).slice(-2000);
@@ -30,7 +33,8 @@ export async function startChild(
   try {
     const port = await new Promise<string>((resolve, reject) => {
       createInterface({ input: child.stdout }).on("line", (line) => {
-        if (/^\d+$/.test(line)) resolve(line);
+        const found = pattern.exec(line)?.[1];
+        if (found !== undefined) resolve(found);
       });
       child.once("error", reject);
       child.once("close", () => reject(new Error(`${command} ended: ${errors.trim()}`)));

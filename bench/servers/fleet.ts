@@ -10,12 +10,18 @@ import { join } from "node:path";
 import process from "node:process";
 import { promisify } from "node:util";
 import postgres from "postgres";
-import { freshDatabase, startPostgres, type TestPostgres } from "../../tests/support/postgres.ts";
+import {
+  freshDatabase,
+  startOwnPostgres,
+  startPostgres,
+  type TestPostgres,
+} from "../../tests/support/postgres.ts";
 import { bunExecutable, type Runtime, startServer } from "../../tests/support/server.ts";
-import { killChild, signal, startChild } from "./children.ts";
+import { type Child, killChild, signal, startChild } from "./children.ts";
 import { officialServer } from "./official.ts";
 import { parentOf } from "./proc.ts";
-import type { Subject, SubjectId } from "./subjects.ts";
+import { startRust } from "./rust.ts";
+import { LeftOut, type Subject, type SubjectId } from "./subjects.ts";
 
 const ROOT = join(import.meta.dirname ?? ".", "../..");
 const STOP_LIMIT_MS = 5000;
@@ -31,6 +37,9 @@ export interface Storage {
   remove(): Promise<void>;
 }
 
+/** `logical`: a database of a PostgreSQL whose log can be decoded. */
+export type StorageKind = "postgres" | "logical" | "embedded";
+
 export class Fleet {
   readonly #members = new Map<SubjectId, Member>();
   readonly #extras = new Set<Member>();
@@ -39,6 +48,7 @@ export class Fleet {
   readonly #givenUrl: string | undefined;
   #ended = false;
   #postgres: Promise<TestPostgres> | undefined;
+  #logical: Promise<TestPostgres> | undefined;
   #postmaster: Promise<number | undefined> | undefined;
   #binary: Promise<void> | undefined;
 
@@ -95,20 +105,28 @@ export class Fleet {
     return this.#postgres;
   }
 
+  /** A second one, with `wal_level = logical`; throws `LeftOut` where it does not start. */
+  logicalPostgres(): Promise<TestPostgres> {
+    this.#logical ??= startOwnPostgres().then(async (server) => {
+      const sql = postgres(server.url, { max: 1 });
+      await sql`alter system set wal_level = logical`;
+      await sql.end();
+      await server.restart();
+      return server;
+    }).catch((error) => {
+      throw new LeftOut(`no PostgreSQL with wal_level = logical: ${String(error)}`);
+    });
+    return this.#logical;
+  }
+
   /** PostgreSQL's first process, parent of all its backends; undefined when it is elsewhere. */
   postmaster(): Promise<number | undefined> {
-    this.#postmaster ??= this.postgres().then(async ({ url }) => {
-      const sql = postgres(url, { max: 1 });
-      const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() pid`;
-      const parent = row === undefined ? undefined : parentOf(row.pid);
-      await sql.end();
-      return parent;
-    });
+    this.#postmaster ??= this.postgres().then(({ url }) => postmasterOf(url));
     return this.#postmaster;
   }
 
   /** A new, empty one; gone with the fleet unless it is removed before. */
-  async storage(kind: "postgres" | "embedded"): Promise<Storage> {
+  async storage(kind: StorageKind): Promise<Storage> {
     const made = await this.#newStorage(kind);
     const storage: Storage = {
       database: made.database,
@@ -121,13 +139,14 @@ export class Fleet {
     return storage;
   }
 
-  async #newStorage(kind: "postgres" | "embedded"): Promise<Storage> {
+  async #newStorage(kind: StorageKind): Promise<Storage> {
     if (kind === "embedded") {
       const folder = mkdtempSync(join(tmpdir(), "penstock-bench-"));
       const remove = () => Promise.resolve(rmSync(folder, { recursive: true, force: true }));
       return { database: { dataDir: join(folder, "data") }, remove };
     }
-    const database = await freshDatabase((await this.postgres()).url);
+    const server = kind === "logical" ? this.logicalPostgres() : this.postgres();
+    const database = await freshDatabase((await server).url);
     return { database: { url: database.url }, remove: () => database.drop() };
   }
 
@@ -148,7 +167,9 @@ export class Fleet {
     await Promise.allSettled([...all].map((member) => member.end()));
     this.#members.clear();
     await Promise.allSettled([...this.#storages].map((storage) => storage.remove()));
-    await (await this.#postgres?.catch(() => undefined))?.stop();
+    for (const server of [this.#postgres, this.#logical]) {
+      await (await server?.catch(() => undefined))?.stop();
+    }
   }
 
   async #started(id: SubjectId, storage?: Storage): Promise<Member> {
@@ -177,7 +198,14 @@ export class Fleet {
         return await this.#startChild(id, [await bunExecutable()]);
       case "official-file":
       case "official-memory":
-        return await startOfficial(id);
+        return await startPeer(id, async (folder) => {
+          const { command, args, cwd } = await officialServer(
+            id === "official-file" ? folder : undefined,
+          );
+          return await startChild([command, ...args], { cwd });
+        });
+      case "rust":
+        return await startPeer(id, startRust);
       default:
         return await this.#startPenstock(id, storage);
     }
@@ -221,22 +249,33 @@ export class Fleet {
   }
 }
 
+/** The first process of the PostgreSQL at a URL; undefined when it is elsewhere. */
+export async function postmasterOf(url: string): Promise<number | undefined> {
+  const sql = postgres(url, { max: 1 });
+  const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() pid`;
+  const parent = row === undefined ? undefined : parentOf(row.pid);
+  await sql.end();
+  return parent;
+}
+
 function memberOf(subject: Subject): Member {
   return { subject, end: () => Promise.resolve() };
 }
 
-async function startOfficial(id: "official-file" | "official-memory"): Promise<Member> {
-  const folder = id === "official-file"
-    ? mkdtempSync(join(tmpdir(), "penstock-bench-official-"))
-    : undefined;
-  const { command, args, cwd } = await officialServer(folder);
-  const child = await startChild([command, ...args], { cwd });
-  const { pid, url } = child;
-  return {
-    subject: { id, url, pid, onPostgres: false },
-    async end() {
-      await killChild(child.process);
-      if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
-    },
-  };
+/** Another project's server, with a folder of its own for the time it runs. */
+async function startPeer(
+  id: "official-file" | "official-memory" | "rust",
+  start: (folder: string) => Promise<Child>,
+): Promise<Member> {
+  const folder = mkdtempSync(join(tmpdir(), "penstock-bench-peer-"));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  try {
+    const child = await start(folder);
+    const { pid, url } = child;
+    const subject: Subject = { id, url, pid, onPostgres: false };
+    return { subject, end: () => killChild(child.process).then(remove) };
+  } catch (error) {
+    remove();
+    throw error;
+  }
 }

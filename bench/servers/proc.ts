@@ -78,6 +78,23 @@ export function residentBytes(pid: number): number | undefined {
   return statusBytes(pid, "VmRSS");
 }
 
+/**
+ * Memory of a process and its living children, pages that they share counted once: what a
+ * PostgreSQL and its backends take.
+ */
+export function treeProportionalBytes(pid: number): number | undefined {
+  const own = proportionalBytes(pid);
+  if (own === undefined) return undefined;
+  const children = readdirSync("/proc").map(Number)
+    .filter((child) => child > 0 && parentOf(child) === pid);
+  return children.reduce((sum, child) => sum + (proportionalBytes(child) ?? 0), own);
+}
+
+function proportionalBytes(pid: number): number | undefined {
+  const found = read(`/proc/${pid}/smaps_rollup`)?.match(/^Pss:\s+(\d+) kB/m);
+  return found?.[1] === undefined ? undefined : Number(found[1]) * 1024;
+}
+
 /** The most that was resident since `resetPeak`. */
 export function peakResidentBytes(pid: number): number | undefined {
   return statusBytes(pid, "VmHWM");

@@ -11,6 +11,7 @@ export const SUBJECTS = {
   "binary+postgres, 2 workers": "Penstock binary + PostgreSQL, 2 workers",
   "official-file": "official server, files",
   "official-memory": "official server, memory",
+  "rust": "Electric's server in Rust",
   "postgres": "PostgreSQL alone",
   "given": "the server at --url",
 } as const;
@@ -30,6 +31,9 @@ export const WORKERS: readonly SubjectId[] = [
   "binary+postgres, 2 workers",
 ];
 export const OFFICIAL: readonly SubjectId[] = ["official-file", "official-memory"];
+
+/** Why a subject cannot be measured here, which is no fault of the run's. */
+export class LeftOut extends Error {}
 
 /** One that is up, and alone on the machine for as long as it is measured. */
 export interface Subject {

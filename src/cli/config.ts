@@ -1,6 +1,8 @@
 /** Settings: flags over environment over defaults, each validated, all errors at once. */
 import { isIPv4 } from "node:net";
 import { parseArgs } from "node:util";
+import { COMMANDS } from "../client/commands.ts";
+import { nearest } from "../client/nearest.ts";
 import { type Option, type OptionName, OPTIONS } from "./options.ts";
 import { parsePostgresUrl } from "../storage/postgres/url.ts";
 import { type Level, redact } from "../telemetry/events.ts";
@@ -29,6 +31,10 @@ export interface Config {
   readonly drainDelayMs: number;
   /** Where receivers and workers reach this server, without a slash at the end. Null: its address. */
   readonly publicUrl: string | null;
+  /** Host names without ports, or `*`. */
+  readonly allowedHosts: readonly string[];
+  /** `https://host`, or `*`. */
+  readonly corsOrigins: readonly string[];
   /** Webhooks may go to `http://localhost`: for development. */
   readonly allowHttpWebhooks: boolean;
   readonly logFormat: "auto" | "text" | "json";
@@ -63,7 +69,10 @@ export function parseCommand(args: readonly string[], environment: Environment):
     ? ["keys rotate" as const, others.slice(1)]
     : [first, others];
   if (name !== "serve" && name !== "migrate" && name !== "keys rotate") {
-    throw new ConfigError(`unknown command "${name}": there are serve, migrate and keys rotate`);
+    const known = ["serve", "migrate", "keys rotate", ...COMMANDS.map((command) => command.name)];
+    const guess = nearest(String(name), known);
+    const hint = guess === undefined ? `there are ${known.join(", ")}` : `did you mean ${guess}?`;
+    throw new ConfigError(`unknown command "${name}": ${hint}`);
   }
   if (rest.length > 0) throw new ConfigError(`unexpected argument "${rest[0]}"`);
   return { name, config: parseConfig(values, environment) };
@@ -125,6 +134,8 @@ function parseConfig(
     maxFollowers: read("maxFollowers", (text) => parseInteger(text, 1, 10_000_000)),
     drainDelayMs: read("drainDelay", (text) => text === "" ? 0 : parseDuration(text)),
     publicUrl,
+    allowedHosts: read("allowedHosts", (text) => listOf(text).map(parseAllowedHost)),
+    corsOrigins: read("corsOrigins", (text) => listOf(text).map(parseOrigin)),
     allowHttpWebhooks: read(
       "allowHttpWebhooks",
       (text) => text === "" ? development : oneOf(text, ["true", "false"]) === "true",
@@ -188,6 +199,25 @@ function parsePublicUrl(text: string): string | null {
     throw new Error("streams are at /v1/stream/: give the URL without path, query or user");
   }
   return url.origin;
+}
+
+/** Items with commas between. */
+function listOf(text: string): string[] {
+  return text.split(",").map((item) => item.trim()).filter((item) => item !== "");
+}
+
+function parseAllowedHost(text: string): string {
+  if (text === "*" || /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)$/.test(text)) return text;
+  throw new Error(`"${text}" is not a host name without a port`);
+}
+
+function parseOrigin(text: string): string {
+  if (text === "*") return text;
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url !== null && url.origin !== "null" && url.origin === text.replace(/\/$/, "")) {
+    return url.origin;
+  }
+  throw new Error(`"${text}" is not an origin; expected https://host or https://host:port`);
 }
 
 /** `500ms`, `30s`, `2m`; a bare number is seconds. Returns milliseconds. */

@@ -1,4 +1,6 @@
 /** What `penstock --help` prints. */
+import { COMMANDS } from "../client/commands.ts";
+import { commandList } from "../client/help.ts";
 import { type Option, OPTIONS } from "./options.ts";
 import { VERSION } from "../version.ts";
 
@@ -20,7 +22,10 @@ Usage:
   penstock --version
   penstock --help
 
-Options (flags over environment over defaults):
+Use streams of this or any other Durable Streams server (penstock COMMAND --help says more):
+${commandList(COMMANDS)}
+
+Options of the server (flags over environment over defaults):
 ${lines.join("\n")}
 `;
 }

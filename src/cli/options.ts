@@ -123,6 +123,22 @@ export const OPTIONS = {
     fallback: "",
     help: "How webhook receivers reach this server; http://host:port by default",
   },
+  allowedHosts: {
+    flag: "allowed-hosts",
+    environment: "PENSTOCK_ALLOWED_HOSTS",
+    value: "names",
+    fallback: "",
+    help:
+      "Host names this server answers to besides localhost, the address listened on and that of --public-url; with commas between, * for all",
+  },
+  corsOrigins: {
+    flag: "cors-origins",
+    environment: "PENSTOCK_CORS_ORIGINS",
+    value: "origins",
+    fallback: "",
+    help:
+      "Web pages of other hosts that may read and write here, such as https://app.example.com; with commas between, * for all",
+  },
   allowHttpWebhooks: {
     flag: "allow-http-webhooks",
     environment: "PENSTOCK_ALLOW_HTTP_WEBHOOKS",

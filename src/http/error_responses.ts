@@ -123,6 +123,16 @@ const ANSWERS: Table = {
     message: `the methods here are ${allowed}`,
     headers: [["Allow", allowed]],
   }),
+  misdirected: ({ host }) => ({
+    status: 421,
+    code: "MISDIRECTED_REQUEST",
+    message: `this server is not known as ${host}: --allowed-hosts or --public-url admit a name`,
+  }),
+  foreign_origin: ({ origin }) => ({
+    status: 403,
+    code: "FOREIGN_ORIGIN",
+    message: `pages of ${origin} may not write here: --cors-origins admits them`,
+  }),
   body_too_large: ({ limit }) => ({
     status: 413,
     code: "BODY_TOO_LARGE",

@@ -3,7 +3,7 @@ import { encodeOffset } from "../protocol/offset.ts";
 import { nextCursor } from "../protocol/cursor.ts";
 import { etagOf } from "../protocol/etag.ts";
 import * as header from "../protocol/headers.ts";
-import { type Page, PAGE_BYTES } from "../streams/read/page_reader.ts";
+import type { Page } from "../streams/read/page_reader.ts";
 import type { StreamState } from "../streams/stream_state.ts";
 import type { Follower } from "../streams/follow/follower.ts";
 import { pageHeaders, respondPage } from "./page_response.ts";
@@ -20,13 +20,13 @@ export async function longPoll(
   request: Request,
 ): Promise<Response> {
   const deadline = performance.now() + longPollTimeoutMs;
-  const follower = streams.follow(stream, PAGE_BYTES);
-  const leave = () => follower.leave();
-  request.signal.addEventListener("abort", leave);
+  const follower = streams.follow(stream);
+  const unsubscribe = () => follower.unsubscribe();
+  request.signal.addEventListener("abort", unsubscribe);
   try {
-    const waited = await follower.wait(start, deadline);
-    if (waited === "ended") {
-      // Gone or not found: the row says which. A new stream at this path is not the one followed.
+    const status = await follower.wait(start, deadline);
+    if (status === "ended") {
+      // The stream is gone or not found, as its state says. A new one at this path is not followed.
       await streams.inspect(stream.path);
       return respondRefusal({ kind: "not_found" });
     }
@@ -34,22 +34,22 @@ export async function longPoll(
       header.CURSOR,
       nextCursor(clientCursor, Date.now(), Math.random),
     ];
-    const page = waited === "more" ? await pageFrom(follower, start, pages) : null;
+    const page = status === "more" ? await pageFrom(follower, start, pages) : null;
     if (page !== null && page.end > page.start) {
       const etag = etagOf(stream.id, page.start, page.end, page.closed);
       const headers: HeaderList = [...pageHeaders(stream, page), ["ETag", etag], cursor];
       return respondPage(stream, page, headers, pages);
     }
-    const answer: HeaderList = [
+    const headers: HeaderList = [
       [header.NEXT_OFFSET, encodeOffset(start)],
       [header.UP_TO_DATE, "true"],
       ["Cache-Control", NO_STORE],
     ];
-    answer.push(page?.closed ? [header.CLOSED, "true"] : cursor);
-    return respond(204, answer);
+    headers.push(page?.closed ? [header.CLOSED, "true"] : cursor);
+    return respond(204, headers);
   } finally {
-    request.signal.removeEventListener("abort", leave);
-    follower.leave();
+    request.signal.removeEventListener("abort", unsubscribe);
+    follower.unsubscribe();
   }
 }
 

@@ -1,4 +1,4 @@
-/** A page as headers and a body, for every mode that answers once. */
+/** A page as headers and a body, for every mode of reading that has one response. */
 import { free } from "../lib/reference_counts.ts";
 import { encodeOffset } from "../protocol/offset.ts";
 import { isJsonMode } from "../protocol/content_type.ts";
@@ -9,7 +9,7 @@ import type { StreamState } from "../streams/stream_state.ts";
 import type { PageStreams } from "./page_stream.ts";
 import { CACHEABLE, type HeaderList, respond } from "./respond.ts";
 
-/** Next offset, up to date, closed, and how long it may be kept. */
+/** Content type, next offset, how long a cache may keep it, and whether it is up to date or closed. */
 export function pageHeaders(stream: StreamState, page: Page): HeaderList {
   const headers: HeaderList = [
     ["Content-Type", stream.contentType],
@@ -21,7 +21,7 @@ export function pageHeaders(stream: StreamState, page: Page): HeaderList {
   return headers;
 }
 
-/** 200 with a page. Its length is said where the runtime lets us: Bun sends a stream in chunks. */
+/** 200 with a page. It has a Content-Length where the runtime allows one: Bun sends a stream in chunks. */
 export function respondPage(
   stream: StreamState,
   page: Page,
@@ -36,6 +36,7 @@ export function respondPage(
   return respond(200, headers, body);
 }
 
+/** The bytes of a page as its content type has them: JSON messages become an array. */
 export function bodyOf(stream: StreamState, page: Page): Uint8Array<ArrayBuffer> {
   return isJsonMode(stream.contentType)
     ? renderJson(page.bytes)

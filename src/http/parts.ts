@@ -19,7 +19,7 @@ export interface RouterParts {
 export interface ReadParts {
   readonly streams: Streams;
   readonly pages: PageStreams;
-  readonly answers: ResponseCache;
+  readonly responses: ResponseCache;
   readonly longPollTimeoutMs: number;
   /** Followers at once, of this node. */
   readonly maxFollowers: number;

@@ -6,7 +6,7 @@ import * as header from "../protocol/headers.ts";
 import type { StreamState } from "../streams/stream_state.ts";
 import type { Streams } from "../streams/streams.ts";
 import { longPoll } from "./long_poll.ts";
-import { LARGEST_CACHED_BYTES } from "./response_cache.ts";
+import { MAX_CACHED_BYTES } from "./response_cache.ts";
 import { bodyOf, pageHeaders, respondPage } from "./page_response.ts";
 import type { ReadParts } from "./parts.ts";
 import { respondRefusal } from "./error_responses.ts";
@@ -15,17 +15,17 @@ import { followBySse } from "./sse_route.ts";
 
 export async function head(streams: Streams, path: string): Promise<Response> {
   const stream = await streams.inspect(path);
-  const answer: HeaderList = [
+  const headers: HeaderList = [
     ["Content-Type", stream.contentType],
     [header.NEXT_OFFSET, encodeOffset(stream.tail)],
     ["Cache-Control", NO_STORE],
   ];
-  if (stream.closed) answer.push([header.CLOSED, "true"]);
-  if (stream.ttlSeconds !== null) answer.push([header.TTL, String(stream.ttlSeconds)]);
+  if (stream.closed) headers.push([header.CLOSED, "true"]);
+  if (stream.ttlSeconds !== null) headers.push([header.TTL, String(stream.ttlSeconds)]);
   if (stream.expiresAtMs !== null) {
-    answer.push([header.EXPIRES_AT, new Date(stream.expiresAtMs).toISOString()]);
+    headers.push([header.EXPIRES_AT, new Date(stream.expiresAtMs).toISOString()]);
   }
-  return respond(200, answer);
+  return respond(200, headers);
 }
 
 /** @param query what follows `?` in the URL, or "" */
@@ -38,11 +38,11 @@ export async function get(
   const parsed = parseReadQuery(query);
   if ("refusal" in parsed) return respondRefusal(parsed.refusal);
   const { offset, live, cursor } = parsed.value;
-  const { streams, pages, answers } = parts;
+  const { streams, pages, responses } = parts;
   if (live !== null && streams.followers >= parts.maxFollowers) {
     throw new Overloaded("too many follow streams here");
   }
-  const { era } = streams;
+  const { cacheEpoch } = streams;
   const stream = await streams.open(path);
   const start = offset.kind === "now" ? stream.tail : offset.position;
   if (start > stream.tail) {
@@ -57,11 +57,11 @@ export async function get(
 
   if (offset.kind === "now") return respondNow(stream);
   const ifNoneMatch = request.headers.get("if-none-match");
-  // The page up to the tail, which is what is asked for again and again, needs no reading.
+  // The page up to the tail, which is what is asked for again and again, takes no read.
   const whole = etagOf(stream.id, start, stream.tail, stream.closed);
   if (ifNoneMatch !== null && matchesEtag(ifNoneMatch, whole)) return respondNotModified(whole);
-  const answer = answers.get(era, whole);
-  if (answer !== null) return answer;
+  const cached = responses.get(cacheEpoch, whole);
+  if (cached !== null) return cached;
   const room = pages.take(stream.tail - start);
   let page;
   try {
@@ -75,9 +75,9 @@ export async function get(
     return respondNotModified(etag);
   }
   const headers: HeaderList = [...pageHeaders(stream, page), ["ETag", etag]];
-  const keep = page.upToDate && page.bytes.length <= LARGEST_CACHED_BYTES;
-  const made = respondPage(stream, page, headers, pages);
-  return keep ? answers.keep(era, etag, made) : made;
+  const cacheable = page.upToDate && page.bytes.length <= MAX_CACHED_BYTES;
+  const response = respondPage(stream, page, headers, pages);
+  return cacheable ? responses.set(cacheEpoch, etag, response) : response;
 }
 
 export interface ReadQuery {
@@ -86,12 +86,12 @@ export interface ReadQuery {
   readonly cursor: string | null;
 }
 
-/** As nearly all catch-up reads ask: not worth 1 µs of URLSearchParams. */
-const OFFSET_ALONE = /^(?:offset=([\w-]+))?$/;
+/** The query of nearly every catch-up read, which URLSearchParams would take 1 µs for. */
+const ONLY_OFFSET = /^(?:offset=([\w-]+))?$/;
 
 export function parseReadQuery(query: string): Result<ReadQuery> {
-  const alone = OFFSET_ALONE.exec(query);
-  if (alone !== null) return withOffset(alone[1], null, null);
+  const only = ONLY_OFFSET.exec(query);
+  if (only !== null) return withOffset(only[1], null, null);
   const parameters = new URLSearchParams(query);
   const live = parameters.get("live");
   if (live !== null && live !== "long-poll" && live !== "sse") {
@@ -119,7 +119,7 @@ function withOffset(
   return { value: { offset, live, cursor } };
 }
 
-/** `offset=now`: where the tail is, and nothing else. Never cached: now is another one each time. */
+/** `offset=now`: where the tail is, and nothing else. Never cached, for it changes all the time. */
 function respondNow(stream: StreamState): Response {
   const { tail, closed } = stream;
   const page = { start: tail, end: tail, bytes: new Uint8Array(0), upToDate: true, closed };

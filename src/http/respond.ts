@@ -11,12 +11,11 @@ export const NO_STORE = "no-store";
 /** Section 10.1. */
 export const CACHEABLE = "public, max-age=60, stale-while-revalidate=300";
 
-/** Section 12.7, and CORS: streams carry no cookies, so any origin may ask. */
+/** Section 12.7. What other origins may do is added by `allowOrigin`. */
 const COMMON: HeaderList = [
   ["X-Content-Type-Options", "nosniff"],
-  ["Cross-Origin-Resource-Policy", "cross-origin"],
-  ["Access-Control-Allow-Origin", "*"],
-  ["Access-Control-Expose-Headers", RESPONSE_HEADERS.join(", ")],
+  ["Cross-Origin-Resource-Policy", "same-site"],
+  ["Vary", "Origin"],
 ];
 
 export const STREAM_METHODS = "GET, POST, PUT, DELETE, HEAD, OPTIONS";
@@ -51,7 +50,16 @@ export function respondJson(status: number, value: unknown): Response {
   );
 }
 
-/** A preflight, answered in full for any origin. */
+/** Lets pages of an origin, or of any (`*`), read the response. */
+export function allowOrigin(response: Response, origin: string): Response {
+  const { headers } = response;
+  headers.set("Access-Control-Allow-Origin", origin);
+  headers.set("Access-Control-Expose-Headers", RESPONSE_HEADERS.join(", "));
+  headers.set("Cross-Origin-Resource-Policy", "cross-origin");
+  return response;
+}
+
+/** A preflight: what an origin that is allowed may send. */
 export function respondPreflight(): Response {
   return respond(204, [
     ["Access-Control-Allow-Methods", STREAM_METHODS],

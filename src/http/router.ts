@@ -1,6 +1,7 @@
 /** From a request to its route, and from whatever goes wrong to an answer. */
+import { invalid, type Refusal } from "../errors.ts";
 import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
-import { health } from "./health.ts";
+import { health, isHealthPath, UNKNOWN } from "./health.ts";
 import { ResponseCache } from "./response_cache.ts";
 import type { ReadParts, RouterParts } from "./parts.ts";
 import { PageStreams } from "./page_stream.ts";
@@ -8,7 +9,10 @@ import { get, head } from "./read_routes.ts";
 import { refusalOf, respondInternal, respondRefusal } from "./error_responses.ts";
 import { FailureReports } from "./failure_reports.ts";
 import { RequestBodies } from "./request_body.ts";
-import { respondPreflight, STREAM_METHODS } from "./respond.ts";
+import { OriginPolicy, type OriginPolicyOptions } from "./origin_policy.ts";
+import { parseTarget, type RequestTarget } from "./request_target.ts";
+import { allowOrigin, respondPreflight, STREAM_METHODS } from "./respond.ts";
+import type { Handler, TargetState } from "./server.ts";
 import { control, isControlPath } from "./subscription_routes.ts";
 import { post, put, remove } from "./write_routes.ts";
 
@@ -18,9 +22,8 @@ export interface RouterOptions {
   readonly bodyTimeoutMs: number;
   readonly maxBufferedBytes: number;
   readonly maxFollowers: number;
+  readonly origins: OriginPolicyOptions;
 }
-
-export type Handler = (request: Request) => Promise<Response>;
 
 /** The parts of the memory for what is under way that requests and answers may take. */
 const RECEIVED_SHARE = 0.25;
@@ -33,23 +36,74 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
     budget: options.maxBufferedBytes * RECEIVED_SHARE,
     timeoutMs: options.bodyTimeoutMs,
   });
-  const pages = new PageStreams(options.maxBufferedBytes * SENT_SHARE);
-  const answers = new ResponseCache();
-  const whole = { ...parts, ...options, bodies, pages, answers };
-  return (request) => {
-    const { path, query } = splitUrl(request.url);
-    return route(whole, request, path, query).catch((error) =>
-      answerError(error, { method: request.method, path }, failures)
-    );
+  const pages = new PageStreams({
+    budget: options.maxBufferedBytes * SENT_SHARE,
+    maxPageBytes: parts.streams.maxPageBytes,
+  });
+  const responses = new ResponseCache();
+  const whole = { ...parts, ...options, bodies, pages, responses };
+  const policy = new OriginPolicy(options.origins);
+  return (request, state) => {
+    const parsed = parseTarget(request.url, request.headers.get("host"));
+    if ("refusal" in parsed) return Promise.resolve(respondRefusal(parsed.refusal));
+    const target = parsed.value;
+    const refusal = refuseTarget(target, state);
+    if (refusal !== null) return Promise.resolve(respondRefusal(refusal));
+    const serve = () =>
+      route(whole, request, target).catch((error) =>
+        answerError(error, { method: request.method, path: target.path }, failures)
+      );
+    return underPolicy(policy, { request, target }, serve);
   };
+}
+
+/** Why a target is not looked at at all: it is not what was sent, or nothing is ever there. */
+function refuseTarget({ path }: RequestTarget, state: TargetState): Refusal | null {
+  if (state === "as_sent") return null;
+  if (state === "rewritten" || path.startsWith(STREAM_PREFIX)) {
+    return invalid(
+      "INVALID_PATH",
+      "the path holds an empty, . or .. segment or a backslash, or has too many segments",
+    );
+  }
+  return { kind: "unknown_path", message: UNKNOWN };
+}
+
+/** Serves a request if its host and the page it comes from may use this server. */
+function underPolicy(
+  policy: OriginPolicy,
+  { request, target }: { readonly request: Request; readonly target: RequestTarget },
+  serve: () => Promise<Response>,
+): Promise<Response> {
+  const { path, host } = target;
+  // Health checks name hosts of their own making, and learn nothing of streams.
+  const misdirected = isHealthPath(path) ? null : policy.refuseHost(host);
+  if (misdirected !== null) return Promise.resolve(respondRefusal(misdirected));
+  const origin = request.headers.get("origin");
+  if (origin === null) {
+    return policy.allowsAny ? serve().then((response) => allowOrigin(response, "*")) : serve();
+  }
+  if (policy.allowsOrigin(origin, host)) {
+    const allowed = policy.allowsAny ? "*" : origin;
+    return serve().then((response) => allowOrigin(response, allowed));
+  }
+  const { method } = request;
+  const safe = method === "GET" || method === "HEAD" || method === "OPTIONS";
+  return safe
+    ? serve()
+    : Promise.resolve(respondRefusal({ kind: "foreign_origin", origin: printable(origin) }));
+}
+
+/** An Origin header is the client's text, and goes into an error's message. */
+function printable(origin: string): string {
+  return origin.slice(0, 200);
 }
 
 /** Hands the route's own promise on: one promise less a request than by `async`. */
 function route(
   parts: RouterParts & ReadParts & { readonly bodies: RequestBodies },
   request: Request,
-  path: string,
-  query: string,
+  { path, query }: RequestTarget,
 ): Promise<Response> {
   if (!path.startsWith(STREAM_PREFIX)) return health(parts, request, path);
   const { method } = request;
@@ -89,17 +143,4 @@ function answerError(
   const { kind } = refusal;
   if (kind === "overloaded" || kind === "database_unavailable") failures.serverRefused(kind, error);
   return respondRefusal(refusal);
-}
-
-/**
- * The path and query as they were sent: `new URL` would resolve `..` and hide what a client tried.
- */
-export function splitUrl(url: string): { path: string; query: string } {
-  const start = url.indexOf("/", url.indexOf("://") + 3);
-  if (start === -1) return { path: "/", query: "" };
-  const hash = url.indexOf("#", start);
-  const end = hash === -1 ? url.length : hash;
-  const question = url.indexOf("?", start);
-  if (question === -1 || question > end) return { path: url.slice(start, end), query: "" };
-  return { path: url.slice(start, question), query: url.slice(question + 1, end) };
 }

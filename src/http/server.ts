@@ -1,5 +1,6 @@
 /** The seam to Deno's and Bun's HTTP servers. */
 import { BaseService } from "../lib/service.ts";
+import { MOST_SEGMENTS } from "../protocol/stream_path.ts";
 
 /** Listens on one address. */
 export class HttpServer extends BaseService {
@@ -33,10 +34,18 @@ interface Listener {
   shutdown(): Promise<void>;
 }
 
+/**
+ * What `request.url` holds: the target as it was sent; one that the runtime has rewritten; or one
+ * that no route matches, which may have been rewritten.
+ */
+export type TargetState = "as_sent" | "rewritten" | "unmatched";
+
+export type Handler = (request: Request, target: TargetState) => Promise<Response>;
+
 export interface ListenOptions {
   readonly hostname: string;
   readonly port: number;
-  readonly handler: (request: Request) => Promise<Response>;
+  readonly handler: Handler;
   /** Other processes listen on this address too, and the system distributes the connections. */
   readonly sharedPort: boolean;
 }
@@ -63,7 +72,8 @@ function listenOnDeno({ hostname, port, handler, sharedPort }: ListenOptions): L
   const serve = (port: number) => {
     const server = Deno.serve(
       { hostname, port, reusePort: sharedPort, onListen: () => {} },
-      handler,
+      // Deno hands the target on as it was sent.
+      (request) => handler(request, "as_sent"),
     );
     // An error that ends Deno's accepting, such as having no file descriptor left, ends it for good,
     // and the process with it when it is not handled. Open connections stay.
@@ -90,16 +100,30 @@ function listenOnDeno({ hostname, port, handler, sharedPort }: ListenOptions): L
   };
 }
 
+/**
+ * Bun resolves `..`, `.` and `\\` in `request.url`, encoded ones too, before a handler sees it. Its
+ * router matches the target as it was sent and hands over the segments, so there is a route for each
+ * number of segments, and a target that no route matches has been rewritten, or is no stream's.
+ */
 function listenOnBun({ hostname, port, handler, sharedPort }: ListenOptions): Listener {
+  const serve = (request: Bun.BunRequest, server: Bun.Server<undefined>) => {
+    // A follower is silent for as long as its stream is.
+    if (request.url.includes("live=")) server.timeout(request, 0);
+    return handler(request, isRewritten(request.params) ? "rewritten" : "as_sent");
+  };
+  const routes: Record<string, typeof serve> = {};
+  for (const path of ["/", "/health", "/live", "/ready"]) routes[path] = serve;
+  let pattern = "/v1/stream";
+  for (let depth = 1; depth <= MOST_SEGMENTS; depth++) {
+    pattern += `/:s${depth}`;
+    routes[pattern] = serve;
+  }
   const server = Bun.serve({
     hostname,
     port,
     reusePort: sharedPort,
-    fetch: (request, server) => {
-      // A follower is silent for as long as its stream is.
-      if (request.url.includes("live=")) server.timeout(request, 0);
-      return handler(request);
-    },
+    routes,
+    fetch: (request) => handler(request, "unmatched"),
     // Closes connections whose request is incomplete or never starts.
     idleTimeout: IDLE_S,
     // The router answers 413 itself, with a body; Bun discards what is not read as it arrives.
@@ -110,4 +134,12 @@ function listenOnBun({ hostname, port, handler, sharedPort }: ListenOptions): Li
     port: server.port ?? port,
     shutdown: () => server.stop(false),
   };
+}
+
+function isRewritten(segments: Readonly<Record<string, string>>): boolean {
+  for (const name in segments) {
+    const segment = segments[name]!;
+    if (segment === "." || segment === ".." || segment.includes("\\")) return true;
+  }
+  return false;
 }

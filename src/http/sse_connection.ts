@@ -1,7 +1,7 @@
 /**
  * One SSE connection (section 5.8). Pulled by its reader: nothing is encoded before the last event
- * has been taken, so a slow reader costs no memory. Where the next event is at hand it is pushed
- * in the turn that brings the news, without a promise or a timer of its own.
+ * has been taken, so a slow reader costs no memory. Where the next event is in memory it is pushed
+ * in the turn that brings the notification, without a promise or a timer of its own.
  */
 import { currentCursor, nextCursor } from "../protocol/cursor.ts";
 import type { Follower } from "../streams/follow/follower.ts";
@@ -16,11 +16,11 @@ const ROTATE_SPREAD_MS = 10_000;
 /** A reader that has not taken an event this long after its rotation was due is cut off. */
 const STALLED_MS = 30_000;
 
-/** Shared by all connections of this process: an event is encoded once for all who get it. */
+/** Shared by all connections of this process: an event is encoded once for all that get it. */
 const frames = new SseFrames();
 const rotations = new DeadlineQueue();
 
-/** A stream asks for nothing before its reader waits. */
+/** With this the stream pulls nothing before its reader waits. */
 const NO_QUEUE = { highWaterMark: 0 };
 
 /**
@@ -31,9 +31,9 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
   readonly #stream: StreamState;
   readonly #follower: Follower;
   readonly #rotation: Deadline;
-  /** Where the next event begins: behind what was held back, it may lie before `#seen`. */
+  /** Where the next event begins: where bytes were held back, it lies before `#sentUpTo`. */
   #position: number;
-  #seen: number;
+  #sentUpTo: number;
   #cursor: string;
   /** Nothing comes after the event that was last encoded. */
   #last = false;
@@ -54,7 +54,7 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
     this.#stream = stream;
     this.#follower = follower;
     this.#position = start;
-    this.#seen = start;
+    this.#sentUpTo = start;
     this.#cursor = nextCursor(clientCursor, Date.now(), Math.random);
     this.#rotation = {
       at: performance.now() + ROTATE_MS + Math.random() * ROTATE_SPREAD_MS,
@@ -62,12 +62,12 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
     };
   }
 
-  /** What is there already; at the tail a control event alone, which says so. */
+  /** The first event, of what is stored already; at the tail it is a control event alone. */
   async first(): Promise<Uint8Array> {
-    return this.#frameAtHand() ?? await this.#loadFrame();
+    return this.#cachedFrame() ?? await this.#loadFrame();
   }
 
-  /** A reader that goes away cancels it, on Deno and on Bun: no AbortSignal is needed for that. */
+  /** A reader that disconnects cancels it, on Deno and on Bun: no AbortSignal is needed. */
   body(first: Uint8Array): ReadableStream<Uint8Array> {
     this.#first = first;
     return new ReadableStream<Uint8Array>(this, NO_QUEUE);
@@ -90,22 +90,22 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
     this.#end();
   }
 
-  told(): void {
+  onChange(): void {
     this.#advance();
   }
 
-  /** Sends what there is to one who waits for it. Called whenever that may have changed. */
+  /** Sends the next event if the reader waits for one. Called whenever there may be one. */
   #advance(): void {
     if (!this.#wanted || this.#loading || this.#ended) return;
     if (this.#last || this.#rotating) return this.#close();
-    const standing = this.#follower.standing(this.#seen);
-    if (standing === "nothing") return;
-    if (standing !== "more") return this.#close();
+    const status = this.#follower.status(this.#sentUpTo);
+    if (status === "nothing") return;
+    if (status !== "more") return this.#close();
     try {
-      const frame = this.#frameAtHand();
+      const frame = this.#cachedFrame();
       if (frame !== null) return this.#send(frame);
     } catch (error) {
-      // Whoever told us of news has others to tell.
+      // An error must not reach the hub, which has other listeners to notify.
       return this.#fail(error);
     }
     this.#loading = true;
@@ -123,32 +123,32 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
     this.#controller!.enqueue(frame);
   }
 
-  #frameAtHand(): Uint8Array | null {
+  #cachedFrame(): Uint8Array | null {
     const { extent, shared } = this.#follower;
-    const cursor = this.#moveCursor();
-    let frame = frames.recall(shared, this.#position, extent, cursor);
+    const cursor = this.#updateCursor();
+    let frame = frames.get(shared, this.#position, extent, cursor);
     if (frame === null) {
-      const page = this.#follower.pageAtHand(this.#position);
+      const page = this.#follower.cachedPage(this.#position);
       if (page === null) return null;
       frame = frames.encode(shared, this.#stream, page, extent, cursor);
     }
-    return this.#took(frame);
+    return this.#advanceBy(frame);
   }
 
   async #loadFrame(): Promise<Uint8Array> {
     const { extent, shared } = this.#follower;
     const page = await this.#follower.page(this.#position);
-    return this.#took(frames.encode(shared, this.#stream, page, extent, this.#moveCursor()));
+    return this.#advanceBy(frames.encode(shared, this.#stream, page, extent, this.#updateCursor()));
   }
 
-  #took(frame: SseFrame): Uint8Array {
+  #advanceBy(frame: SseFrame): Uint8Array {
     this.#position = frame.next;
-    this.#seen = frame.end;
+    this.#sentUpTo = frame.end;
     this.#last = frame.last;
     return frame.bytes;
   }
 
-  #moveCursor(): string {
+  #updateCursor(): string {
     const now = currentCursor(Date.now());
     if (now !== this.#cursor && Number(now) > Number(this.#cursor)) this.#cursor = now;
     return this.#cursor;
@@ -177,6 +177,6 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
   #end(): void {
     this.#ended = true;
     rotations.remove(this.#rotation);
-    this.#follower.leave();
+    this.#follower.unsubscribe();
   }
 }

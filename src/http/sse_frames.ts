@@ -1,4 +1,5 @@
 /** A page as SSE events, encoded once for all followers that are at the same position. */
+import { LRUCache } from "lru-cache";
 import { encodeOffset } from "../protocol/offset.ts";
 import { isJsonMode, isTextual } from "../protocol/content_type.ts";
 import {
@@ -14,21 +15,21 @@ import type { StreamState } from "../streams/stream_state.ts";
 
 export interface SseFrame {
   readonly bytes: Uint8Array;
-  /** Where what it tells ends. */
+  /** Where the stored bytes that it carries end. */
   readonly end: number;
-  /** The position the control event names: behind it something may be held back. */
+  /** The position that the control event names; bytes from there to `end` are held back. */
   readonly next: number;
   /** It says that the stream is closed: nothing comes after it. */
   readonly last: boolean;
 }
 
-/** Streams whose frames are kept, how many of each, and the largest that is: a page in base64. */
-const MOST_STREAMS = 256;
-const MOST_FRAMES = 4;
-const LARGEST_KEPT = 96 << 10;
+/** Streams whose frames are cached, frames of each, and the longest of them: a page in base64. */
+const MAX_STREAMS = 256;
+const MAX_FRAMES = 4;
+const MAX_CACHED_BYTES = 96 << 10;
 
 /** A frame, and all that it depends on. */
-interface KeptFrame {
+interface CachedFrame {
   readonly start: number;
   readonly tail: number;
   readonly closed: boolean;
@@ -37,18 +38,18 @@ interface KeptFrame {
 }
 
 export class SseFrames {
-  /** By what the followers of a stream share, the first kept first. */
-  readonly #kept = new Map<object, KeptFrame[]>();
+  /** By the object that the followers of a stream share; of each, the oldest frame first. */
+  readonly #cached = new LRUCache<object, CachedFrame[]>({ max: MAX_STREAMS });
 
-  /** What was encoded from this position, for a stream that reached as far; or null. */
-  recall(shared: object, start: number, extent: Extent, cursor: string): SseFrame | null {
-    const kept = this.#kept.get(shared);
-    if (kept === undefined) return null;
-    for (const one of kept) {
+  /** The frame that was encoded from this position, of a stream that reached as far; or null. */
+  get(shared: object, start: number, extent: Extent, cursor: string): SseFrame | null {
+    const frames = this.#cached.get(shared);
+    if (frames === undefined) return null;
+    for (const cached of frames) {
       if (
-        one.start === start && one.tail === extent.tail && one.closed === extent.closed &&
-        one.cursor === cursor
-      ) return one.frame;
+        cached.start === start && cached.tail === extent.tail &&
+        cached.closed === extent.closed && cached.cursor === cursor
+      ) return cached.frame;
     }
     return null;
   }
@@ -61,21 +62,20 @@ export class SseFrames {
     cursor: string,
   ): SseFrame {
     const frame = encodePage(stream.contentType, page, cursor);
-    if (frame.bytes.length <= LARGEST_KEPT) {
-      this.#keep(shared, { start: page.start, ...extent, cursor, frame });
+    if (frame.bytes.length <= MAX_CACHED_BYTES) {
+      this.#set(shared, { start: page.start, ...extent, cursor, frame });
     }
     return frame;
   }
 
-  #keep(shared: object, one: KeptFrame): void {
-    let kept = this.#kept.get(shared);
-    if (kept === undefined) {
-      kept = [];
-      this.#kept.set(shared, kept);
-      if (this.#kept.size > MOST_STREAMS) this.#kept.delete(this.#kept.keys().next().value!);
+  #set(shared: object, cached: CachedFrame): void {
+    let frames = this.#cached.get(shared);
+    if (frames === undefined) {
+      frames = [];
+      this.#cached.set(shared, frames);
     }
-    if (kept.length === MOST_FRAMES) kept.shift();
-    kept.push(one);
+    if (frames.length === MAX_FRAMES) frames.shift();
+    frames.push(cached);
   }
 }
 

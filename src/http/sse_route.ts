@@ -1,4 +1,4 @@
-/** GET with live=sse (section 5.8): what is there, and then what comes. */
+/** GET with live=sse (section 5.8): what is stored, and then what is appended. */
 import { isTextual } from "../protocol/content_type.ts";
 import { SSE_DATA_ENCODING } from "../protocol/headers.ts";
 import type { StreamState } from "../streams/stream_state.ts";
@@ -6,8 +6,8 @@ import type { Streams } from "../streams/streams.ts";
 import { type HeaderList, respond } from "./respond.ts";
 import { SseConnection } from "./sse_connection.ts";
 
-/** Stored bytes in one data event, at most about this: what a reader that stalls keeps in memory. */
-const PAGE_BYTES = 64 << 10;
+/** Stored bytes in one data event, at most about: a reader that stalls keeps so much in memory. */
+const EVENT_BYTES = 64 << 10;
 
 export async function followBySse(
   streams: Streams,
@@ -15,14 +15,14 @@ export async function followBySse(
   start: number,
   clientCursor: string | null,
 ): Promise<Response> {
-  const follower = streams.follow(stream, PAGE_BYTES);
+  const follower = streams.follow(stream, EVENT_BYTES);
   const connection = new SseConnection(stream, follower, start, clientCursor);
   let first;
   try {
-    // Before the response begins, an error is still an answer.
+    // Before the response begins, an error can still be a response of its own.
     first = await connection.first();
   } catch (error) {
-    follower.leave();
+    follower.unsubscribe();
     throw error;
   }
   const headers: HeaderList = [

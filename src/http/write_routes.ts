@@ -128,9 +128,9 @@ function parseFork(headers: Headers): Result<ForkRequest | null> {
 }
 
 /** The stream's URL as the client, or the proxy before us, knows this server. */
-function locationOf(request: Request, path: string): string {
-  const { headers, url } = request;
-  const proto = headers.get("x-forwarded-proto") === "https" ? "https" : url.split(":", 1)[0];
-  const host = headers.get("host") ?? new URL(url).host;
-  return `${proto}://${host}${streamUrlPath(path)}`;
+function locationOf({ headers, url }: Request, path: string): string {
+  const host = headers.get("host");
+  if (host === null || host === "") return streamUrlPath(path);
+  const secure = headers.get("x-forwarded-proto") === "https" || url.startsWith("https:");
+  return `${secure ? "https" : "http"}://${host}${streamUrlPath(path)}`;
 }

@@ -2,17 +2,27 @@
  * Batches: what waits while one is in progress goes together with the next. There is no timer: the
  * batches in progress are the clock, so a lone item waits for nothing and a thousand share a trip.
  */
+import { Overloaded } from "../errors.ts";
 import { yieldToEventLoop } from "./event_loop.ts";
 
 export interface BatcherOptions<Item, Result> {
   /** Batches in progress at once. */
   readonly concurrency: number;
-  /** Items that may wait; the one after them is refused with the error of `onFull`. */
-  readonly maxWaiting: number;
-  readonly onFull: () => Error;
+  /**
+   * Items that may wait; the one after them is refused with the error of `onFull`. Default: no
+   * bound, for callers that bound what they submit.
+   */
+  readonly maxWaiting?: number;
+  /** Default: `Overloaded`. */
+  readonly onFull?: () => Error;
   /** Runs a batch. Resolves to one result for each item, in their order. */
   readonly run: (batch: readonly Item[]) => Promise<readonly Result[]>;
-  /** Chooses the next batch from the items that wait, at least one of them. Default: all. */
+  /** Items in one batch, at most, the longest waiting first. Default: no bound. */
+  readonly maxBatch?: number;
+  /**
+   * Chooses the next batch from the items that wait, at least one of them, where more than their
+   * number matters. Default: all, or the first `maxBatch`.
+   */
   readonly select?: (waiting: readonly Item[]) => readonly Item[];
   /**
    * Whether an error of a batch fails those that wait behind it too. A statement that timed out
@@ -42,8 +52,9 @@ export class Batcher<Item, Result> {
    * @throws the error of `onFull`, or what `run` throws
    */
   submit(item: Item): Promise<Result> {
-    if (this.#waiting.length >= this.#options.maxWaiting) {
-      return Promise.reject(this.#options.onFull());
+    const { maxWaiting = Infinity, onFull } = this.#options;
+    if (this.#waiting.length >= maxWaiting) {
+      return Promise.reject(onFull?.() ?? new Overloaded("too many requests wait"));
     }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, resolve, reject });
@@ -70,12 +81,18 @@ export class Batcher<Item, Result> {
 
   #take(): Waiting<Item, Result>[] {
     const waiting = this.#waiting;
-    const { select } = this.#options;
+    const { select, maxBatch = Infinity } = this.#options;
     if (select === undefined) {
+      if (waiting.length > maxBatch) return waiting.splice(0, maxBatch);
       this.#waiting = [];
       return waiting;
     }
-    const selected = new Set(select(waiting.map(({ item }) => item)));
+    const chosen = select(waiting.map(({ item }) => item));
+    if (chosen.length === waiting.length) {
+      this.#waiting = [];
+      return waiting;
+    }
+    const selected = new Set(chosen);
     this.#waiting = waiting.filter(({ item }) => !selected.has(item));
     return waiting.filter(({ item }) => selected.has(item));
   }

@@ -1,10 +1,14 @@
 /**
- * Items in the order of their last use. Linked, because to delete from a Map or a Set and to add
- * again leaves a trace in the key's bucket until the whole table is built anew, and each time all
- * of them are passed: with 50,000 entries, one of which is hot, 15 to 25 µs a use on both runtimes.
+ * Items in the order of their last use, for owners that choose themselves what to evict: runs of
+ * bytes by their size, queues only while they are idle. A bounded map is `lru-cache`.
+ *
+ * Linked, because to delete from a Map or a Set and to add again leaves a trace in the key's bucket
+ * until the whole table is rebuilt: with 50,000 entries, one of which is hot, 15 to 25 µs per use on
+ * both runtimes. `get` and `set` of a hot key among 50,000 take 89 ns on Deno and 37 on Bun with a Map
+ * and this list, 238 and 148 with `lru-cache`, which cannot pass over a busy entry.
  */
 
-/** The links of an item, which are the order's own. An item is in one order at most. */
+/** The links of an item, which belong to the list. An item is in one list at most. */
 export interface LruLinks<T> {
   older: T | null;
   newer: T | null;
@@ -18,7 +22,7 @@ export class LruList<T extends LruLinks<T>> {
     return this.#oldest;
   }
 
-  /** It has been used now. It is added if it is not here yet. */
+  /** Makes it the newest. It is added if it is not here yet. */
   use(item: T): void {
     if (item === this.#newest) return;
     if (item.newer !== null) this.remove(item);

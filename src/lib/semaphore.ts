@@ -1,33 +1,37 @@
-/** Lets so much work be under way at once; the rest waits its turn, and not without bound. */
-import { Overloaded } from "../errors.ts";
+/** Lets so much work run at once; the rest waits its turn in order, and not without bound. */
+
+export interface SemaphoreOptions {
+  /** How much work runs at once. */
+  readonly concurrency: number;
+  /** How much may wait; what comes after it is refused with the error of `onFull`. */
+  readonly maxWaiting: number;
+  readonly onFull: () => Error;
+}
 
 export class Semaphore {
-  readonly #lanes: number;
-  readonly #mostWaiting: number;
-  #busy = 0;
+  readonly #options: SemaphoreOptions;
+  #running = 0;
   #waiting: (() => void)[] = [];
 
-  constructor(lanes: number, mostWaiting: number) {
-    this.#lanes = lanes;
-    this.#mostWaiting = mostWaiting;
+  constructor(options: SemaphoreOptions) {
+    this.#options = options;
   }
 
-  /** @throws Overloaded when too many wait; else what `work` throws */
+  /** @throws the error of `onFull` when too much waits; else what `work` throws */
   async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#busy < this.#lanes) {
-      this.#busy++;
+    const { concurrency, maxWaiting, onFull } = this.#options;
+    if (this.#running < concurrency) {
+      this.#running++;
     } else {
-      if (this.#waiting.length >= this.#mostWaiting) {
-        throw new Overloaded("too many reads wait for the database");
-      }
-      // Who ends hands the lane on: `busy` stays as it is.
+      if (this.#waiting.length >= maxWaiting) throw onFull();
+      // Work that ends hands its place to the next: `#running` stays as it is.
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     try {
       return await work();
     } finally {
       const next = this.#waiting.shift();
-      if (next === undefined) this.#busy--;
+      if (next === undefined) this.#running--;
       else next();
     }
   }

@@ -10,6 +10,8 @@ export const STREAM_PREFIX = "/v1/stream/";
 const RESERVED = "__ds";
 /** UTF-8 bytes of a decoded path: it is a B-tree key. */
 const LONGEST_PATH = 1024;
+/** Segments of a request's path below `/v1/stream/`, at most, the control APIs' own included. */
+export const MOST_SEGMENTS = 64;
 
 // deno-lint-ignore no-control-regex
 const FORBIDDEN = /[\x00-\x1f\x7f\ufffd]/;
@@ -41,6 +43,9 @@ export function parseStreamPath(rawPath: string): Result<string> {
   const segments = path.split("/");
   if (segments.some((segment) => segment === "" || segment === "." || segment === "..")) {
     return refuse("a path segment is empty, . or ..");
+  }
+  if (segments.length > MOST_SEGMENTS) {
+    return refuse(`the path has more than ${MOST_SEGMENTS} segments`);
   }
   if (segments[0] === RESERVED) return refuse(`paths under ${RESERVED}/ are reserved`);
   return bounded(path);

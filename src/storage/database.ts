@@ -2,17 +2,17 @@
  * The one face both databases show to the rest of Penstock: PostgreSQL over postgres.js, and the
  * embedded PostgreSQL (PGlite). Everything above this file writes one SQL and knows one driver.
  */
-import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
+import type { PgRemoteDatabase } from "drizzle-orm/pg-proxy";
 
 /** What a statement may be given. Arrays travel as text in Postgres's own `{…}` syntax. */
 export type Parameter = string | number | boolean | null | Uint8Array;
 
-/** A drizzle database of either driver, for the queries that are not hot. */
-export type Drizzle = PgDatabase<PgQueryResultHKT>;
+/** drizzle's query builder, for the queries that are not hot. */
+export type Drizzle = PgRemoteDatabase;
 
 /** A channel that is being listened to. */
 export interface Listening {
-  /** How often a peer is heard of at least, see `ListenerEvents.onPeer`. Milliseconds. */
+  /** Milliseconds between two signs of life of a peer, as `ListenerEvents.onPeer` gives them. */
   readonly peerIntervalMs: number;
   /** Stops listening. Resolves when no further payload will be delivered. */
   stop(): Promise<void>;
@@ -43,8 +43,6 @@ export interface Database {
   readonly description: string;
   /** How many statements can usefully be under way at once. */
   readonly concurrency: number;
-  /** Cold queries and migrations. */
-  readonly drizzle: Drizzle;
   /**
    * Runs one statement, prepared once a connection, in a transaction of its own.
    *
@@ -60,6 +58,12 @@ export interface Database {
    * without a word; so whoever waits here does not wait out the limit of a statement.
    */
   hedged<Row>(statement: string, parameters?: readonly Parameter[]): Promise<Row[]>;
+  /**
+   * Runs one query that `build` makes with the typed schema.
+   * @throws DatabaseUnavailable as `query` does
+   */
+  typedQuery<T>(build: (drizzle: Drizzle) => PromiseLike<T>): Promise<T>;
+
   /**
    * Rows of a query that yields `position bigint, data bytea`, neither of them null, for many bytes
    * at once: on PostgreSQL it is planned anew each time, but its bytes come as they are.

@@ -1,15 +1,16 @@
 /**
- * Brings the schema to what this executable knows. Many nodes may start at once: one migrates
- * under an advisory lock while the others wait, and a schema newer than the executable is refused.
+ * Brings the schema to what this executable knows. Many nodes may start at once: one migrates under
+ * an advisory lock while the others wait, and a schema newer than the executable is refused.
  *
- * drizzle's own migrator reads the disk, takes no lock and compares timestamps only; the SQL files
- * are drizzle-kit's, the applying is ours.
+ * drizzle's own migrator reads the disk, takes no lock and compares timestamps only.
  */
+import { createHash } from "node:crypto";
 import { sql } from "drizzle-orm";
+import { VERSION } from "../version.ts";
 import type { Database, Drizzle } from "./database.ts";
-import { type Migration, MIGRATIONS } from "./migrations.ts";
+import { DEFINITIONS, type Step, STEPS } from "./sql/definitions.ts";
 
-/** The advisory lock of migrations: stream ids begin at 1, so id 0 of our key space is free. */
+/** The advisory lock of migrations, `lock_key(0)`: stream ids begin at 1. */
 const MIGRATION_LOCK = (20563n << 48n).toString();
 
 /** The database holds a schema this executable must not touch. */
@@ -17,66 +18,96 @@ export class SchemaRefused extends Error {
   override name = "SchemaRefused";
 }
 
-/** What was done: the names of the steps applied now. */
+/** What a database is brought to. */
+export interface Schema {
+  readonly steps: readonly Step[];
+  /** Functions, views and triggers, each a statement that creates or replaces it. */
+  readonly definitions: readonly string[];
+  /** Of Penstock: `1.2.3`. */
+  readonly version: string;
+}
+
+/** What was done: the names of the steps applied now, and `functions` if those were. */
 export interface MigrationReport {
   readonly applied: readonly string[];
 }
 
+export const SCHEMA: Schema = { steps: STEPS, definitions: DEFINITIONS, version: VERSION };
+
+/** What a database has when nothing is left to be done. */
+export function fingerprint(schema: Schema): { steps: number; functions: string } {
+  return { steps: schema.steps.length, functions: hashOf(schema.definitions.join("\n")) };
+}
+
 /**
- * @throws SchemaRefused when the database was migrated by a newer Penstock, or by one whose steps
- * differ from ours.
+ * Applies the steps that are missing, then all definitions if a step was applied or their text is not
+ * what the database has; in one transaction.
+ *
+ * @throws SchemaRefused when the database was migrated by a newer Penstock, by one whose steps differ
+ * from ours, or by one before 0.2
  */
 export async function migrate(
   database: Database,
-  migrations: readonly Migration[] = MIGRATIONS,
+  schema: Schema = SCHEMA,
 ): Promise<MigrationReport> {
   return await database.transaction(async (transaction) => {
     await transaction.execute(sql.raw(`select pg_advisory_xact_lock(${MIGRATION_LOCK})`));
-    const pending = migrations.slice(await appliedCount(transaction, migrations));
-    for (const migration of pending) {
-      for (const statement of migration.sql.split("--> statement-breakpoint")) {
-        await transaction.execute(sql.raw(statement));
-      }
-      await transaction.execute(sql`insert into penstock.migrations (index, name, hash)
-        values (${migration.index}, ${migration.name}, ${migration.hash})`);
+    await transaction.execute(
+      sql.raw("set local search_path = pg_catalog, penstock, pg_temp"),
+    );
+    await createTables(transaction);
+    const pending = schema.steps.slice(await appliedSteps(transaction, schema));
+    const applied = pending.map(({ name }) => name);
+    for (const step of pending) await applyStep(transaction, step);
+    const { functions } = fingerprint(schema);
+    if (await functionsDiffer(transaction, schema, functions) || applied.length > 0) {
+      await applyDefinitions(transaction, schema, functions);
+      applied.push("functions");
     }
-    return { applied: pending.map((migration) => migration.name) };
+    return { applied };
   });
 }
 
-async function appliedCount(
-  transaction: Drizzle,
-  migrations: readonly Migration[],
-): Promise<number> {
-  const present = rowsOf(
-    await transaction.execute(sql.raw(
-      "select to_regclass('penstock.migrations') is not null as present",
-    )),
-  )[0]?.present;
-  if (present !== true) {
-    await transaction.execute(sql.raw("create schema if not exists penstock"));
-    await transaction.execute(sql.raw(`create table penstock.migrations (
-      index integer primary key,
-      name text not null,
-      hash text not null,
-      applied_at timestamptz not null default clock_timestamp()
-    )`));
-    return 0;
+/** What says how far a database is. `hash` is the SHA-256 of the SQL. */
+async function createTables(transaction: Drizzle): Promise<void> {
+  const [{ present }] = await transaction.execute(
+    sql.raw("select to_regclass('penstock.migrations') is not null as present"),
+  ) as unknown as [{ present: boolean }];
+  if (present) return;
+  await transaction.execute(sql.raw("create schema if not exists penstock"));
+  await transaction.execute(sql.raw(`create table penstock.migrations (
+    index integer primary key,
+    name text not null,
+    hash text not null,
+    applied_at timestamptz not null default clock_timestamp()
+  )`));
+  await transaction.execute(sql.raw(`create table penstock.functions (
+    hash text primary key,
+    version text not null,
+    applied_at timestamptz not null default clock_timestamp()
+  )`));
+}
+
+/** How many steps the database has, all of them known here. */
+async function appliedSteps(transaction: Drizzle, { steps }: Schema): Promise<number> {
+  const rows = await transaction.execute(
+    sql.raw("select index, name, hash from penstock.migrations order by index"),
+  ) as unknown as { index: number; name: string; hash: string }[];
+  if (rows[0]?.index === 0) {
+    throw new SchemaRefused(
+      "the database was made by a Penstock before 0.2 and cannot be upgraded: " +
+        "drop the schema penstock, or name another database",
+    );
   }
-  const rows = rowsOf(
-    await transaction.execute(
-      sql.raw("select index, name, hash from penstock.migrations order by index"),
-    ),
-  );
   rows.forEach((row, at) => {
-    const known = migrations[at];
+    const known = steps[at];
     if (known === undefined) {
       throw new SchemaRefused(
         `the database holds migration ${row.name}, which this Penstock does not know: ` +
           "it was migrated by a newer version. Run that version or newer",
       );
     }
-    if (known.index !== Number(row.index) || known.hash !== row.hash) {
+    if (row.index !== indexOf(known) || row.hash !== hashOf(known.sql)) {
       throw new SchemaRefused(
         `migration ${row.name} in the database differs from ${known.name} in this Penstock`,
       );
@@ -85,8 +116,61 @@ async function appliedCount(
   return rows.length;
 }
 
-/** drizzle hands back the driver's own result: rows for postgres.js, `{ rows }` for PGlite. */
-function rowsOf(result: unknown): Record<string, unknown>[] {
-  const held = Array.isArray(result) ? result : (result as { rows: unknown[] }).rows;
-  return held as Record<string, unknown>[];
+async function applyStep(transaction: Drizzle, step: Step): Promise<void> {
+  for (const statement of step.sql.split(/;\n(?:\n|$)/)) {
+    if (statement.trim() !== "") await transaction.execute(sql.raw(statement));
+  }
+  await transaction.execute(sql`insert into penstock.migrations (index, name, hash)
+    values (${indexOf(step)}, ${step.name}, ${hashOf(step.sql)})`);
+}
+
+/**
+ * Whether the functions of the database are of another text. A node that is older than the one that
+ * made them must not put its own in their place, while newer nodes call them.
+ */
+async function functionsDiffer(
+  transaction: Drizzle,
+  { version }: Schema,
+  hash: string,
+): Promise<boolean> {
+  const [row] = await transaction.execute(
+    sql.raw("select hash, version from penstock.functions"),
+  ) as unknown as { hash: string; version: string }[];
+  if (row === undefined || row.hash === hash) return row === undefined;
+  if (isNewer(row.version, version)) {
+    throw new SchemaRefused(
+      `the database holds the functions of Penstock ${row.version}, and this is ${version}: ` +
+        "it was migrated by a newer version. Run that version or newer",
+    );
+  }
+  return true;
+}
+
+async function applyDefinitions(
+  transaction: Drizzle,
+  { definitions, version }: Schema,
+  hash: string,
+): Promise<void> {
+  for (const definition of definitions) await transaction.execute(sql.raw(definition));
+  await transaction.execute(sql.raw("delete from penstock.functions"));
+  await transaction.execute(
+    sql`insert into penstock.functions (hash, version) values (${hash}, ${version})`,
+  );
+}
+
+/** The number that a step's name begins with. */
+function indexOf({ name }: Step): number {
+  return Number(name.slice(0, 4));
+}
+
+function hashOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+/** Whether `1.10.0` is newer than `1.9.2`; what follows a hyphen does not count. */
+function isNewer(version: string, than: string): boolean {
+  const numbers = (text: string) => text.split("-")[0]!.split(".").map(Number);
+  const [one, other] = [numbers(version), numbers(than)];
+  const at = one.findIndex((number, place) => number !== other[place]);
+  return at >= 0 && one[at]! > (other[at] ?? 0);
 }

@@ -1,6 +1,6 @@
 /**
- * The tables, in drizzle's words. `deno task migrations` turns a change of this file into a numbered
- * SQL file; what drizzle cannot say (functions, storage parameters) is in SQL files beside them.
+ * The tables, as drizzle's query builder knows them. The database is made by `sql/steps/`, and a test
+ * compares its catalog with this file.
  *
  * Everything lives in the Postgres schema `penstock`, so that a database can be shared.
  */
@@ -31,19 +31,22 @@ const bytewise = customType<{ data: string; driverData: string }>({
 
 const position = (name: string) => bigint(name, { mode: "number" });
 
-/** `streams.state`. A number, for the partial index and the narrow row. */
-export const STATE_LIVE = 0;
-/** Deleted or expired while forks still read it: 410 to clients, its bytes stay. */
-export const STATE_SOFT_DELETED = 1;
-/** A tombstone: nobody sees it, and the sweep takes its bytes away in batches. */
-export const STATE_DEAD = 2;
+/** `streams.state`. */
+export const streamState = penstock.enum("stream_state", [
+  "active",
+  /** Deleted or expired while forks still read it: 410 to clients, its bytes stay. */
+  "soft_deleted",
+  /** A tombstone: no client sees it, and the sweep removes its bytes in batches. */
+  "deleted",
+]);
+export type StreamLifecycle = typeof streamState.enumValues[number];
 
 /** One row a stream: narrow, and rewritten in place (HOT) by every append. */
 export const streams = penstock.table("streams", {
   id: bigint("id", { mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
   path: bytewise("path").notNull(),
   contentType: text("content_type").notNull(),
-  state: smallint("state").notNull().default(STATE_LIVE),
+  state: streamState("state").notNull().default("active"),
   closed: boolean("closed").notNull().default(false),
   /** The next position to be written. Never falls. */
   tail: position("tail").notNull(),
@@ -65,14 +68,15 @@ export const streams = penstock.table("streams", {
   forkSubOffset: bigint("fork_sub_offset", { mode: "number" }),
   /** True when TTL or expiry came from the source and not from the request. */
   expiryInherited: boolean("expiry_inherited").notNull().default(false),
-  /** How many living forks read from this stream. */
+  /** How many forks that are not deleted read from this stream. */
   forkCount: bigint("fork_count", { mode: "number" }).notNull().default(0),
 }, (table) => [
-  uniqueIndex("streams_living_path").on(table.path).where(sql`state < 2`),
-  index("streams_dead").on(table.id).where(sql`state = 2`),
-  index("streams_expires_at").on(table.expiresAt).where(sql`expires_at is not null and state = 0`),
+  uniqueIndex("streams_path").on(table.path).where(sql`state <> 'deleted'`),
+  index("streams_deleted").on(table.id).where(sql`state = 'deleted'`),
+  index("streams_expires_at").on(table.expiresAt)
+    .where(sql`expires_at is not null and state = 'active'`),
   /** Not on last_access itself: an index on it would end HOT updates of every append. */
-  index("streams_ttl").on(table.id).where(sql`ttl_seconds is not null and state = 0`),
+  index("streams_ttl").on(table.id).where(sql`ttl_seconds is not null and state = 'active'`),
 ]);
 
 /** A stored run of bytes: `[position, position + length(data))`. Never rewritten. */
@@ -93,22 +97,25 @@ export const producers = penstock.table("producers", {
 }, (table) => [primaryKey({ columns: [table.streamId, table.producerId] })]);
 
 /** `subscriptions.phase`: where its one wake is (section 7). */
-export const PHASE_IDLE = 0;
-/** Issued: a node is sending the webhook, or writing the wake event. */
-export const PHASE_DELIVERING = 1;
-/** Delivered: the receiver has it, or the wake event lies in the wake stream unclaimed. */
-export const PHASE_DELIVERED = 2;
-/** A pull-wake worker holds the lease. */
-export const PHASE_CLAIMED = 3;
-/** The delivery failed; it is tried again at `due_at`. */
-export const PHASE_RETRYING = 4;
+export const wakePhase = penstock.enum("wake_phase", [
+  "idle",
+  /** Issued: a node is sending the webhook, or writing the wake event. */
+  "delivering",
+  /** The receiver has it, or the wake event lies in the wake stream unclaimed. */
+  "delivered",
+  /** A pull-wake worker holds the lease. */
+  "claimed",
+  /** The delivery failed; it is tried again at `due_at`. */
+  "retrying",
+]);
+export type WakePhase = typeof wakePhase.enumValues[number];
 
 /** One row a subscription (sections 6 and 7). Its row lock guards the row and its links. */
 export const subscriptions = penstock.table("subscriptions", {
   id: bigint("id", { mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
   /** The client's id. */
   name: bytewise("name").notNull(),
-  type: text("type").notNull(),
+  type: text("type").$type<"webhook" | "pull-wake">().notNull(),
   pattern: bytewise("pattern"),
   /** The pattern as a regular expression, and the literal text it begins and ends with. */
   patternRegex: text("pattern_regex"),
@@ -126,7 +133,7 @@ export const subscriptions = penstock.table("subscriptions", {
   deletedAt: timestamp("deleted_at", { withTimezone: true, mode: "string" }),
   /** The fencing counter: grows with every wake, never falls. */
   generation: bigint("generation", { mode: "number" }).notNull().default(0),
-  phase: smallint("phase").notNull().default(PHASE_IDLE),
+  phase: wakePhase("phase").notNull().default("idle"),
   wakeId: text("wake_id"),
   /** The worker that claimed. */
   holder: text("holder"),
@@ -136,7 +143,7 @@ export const subscriptions = penstock.table("subscriptions", {
   failures: bigint("failures", { mode: "number" }).notNull().default(0),
   failingSince: timestamp("failing_since", { withTimezone: true, mode: "string" }),
 }, (table) => [
-  uniqueIndex("subscriptions_living_name").on(table.name).where(sql`deleted_at is null`),
+  uniqueIndex("subscriptions_name").on(table.name).where(sql`deleted_at is null`),
   index("subscriptions_due").on(table.dueAt).where(sql`due_at is not null`),
   /** What a new stream's path is looked up by. */
   index("subscriptions_pattern").on(table.patternPrefix, table.patternSuffix)
@@ -156,7 +163,7 @@ export const subscriptionLinks = penstock.table("subscription_links", {
   streamId: bigint("stream_id", { mode: "number" }),
   /** Everything before this position is processed. */
   acked: position("acked").notNull(),
-  /** A look has seen the stream's tail beyond `acked`. */
+  /** The stream's tail was seen beyond `acked`. */
   pending: boolean("pending").notNull().default(false),
   /** The generation in which the path passed to another stream: its acks mean the old one. */
   reattached: bigint("reattached", { mode: "number" }).notNull().default(0),
@@ -167,13 +174,13 @@ export const subscriptionLinks = penstock.table("subscription_links", {
   index("subscription_links_pending").on(table.subscriptionId, table.path).where(sql`pending`),
 ]);
 
-/** Streams that no look has matched with the patterns yet. Written by a trigger on `streams`. */
+/** Streams that were not matched with the patterns yet. Written by a trigger on `streams`. */
 export const newStreams = penstock.table("new_streams", {
   streamId: bigint("stream_id", { mode: "number" }).primaryKey(),
 });
 
-/** One row: how far the audit of the links has come, and when it goes on. */
-export const subscriptionAudit = penstock.table("subscription_audit", {
+/** One row: how far the reconciliation of the links has come, and when it goes on. */
+export const reconciliation = penstock.table("reconciliation", {
   id: smallint("id").primaryKey(),
   streamId: bigint("stream_id", { mode: "number" }).notNull().default(0),
   subscriptionId: bigint("subscription_id", { mode: "number" }).notNull().default(0),
@@ -186,7 +193,7 @@ export const keys = penstock.table("keys", {
   /** The JWK's thumbprint. */
   kid: text("kid").primaryKey(),
   /** `webhook` or `token`. */
-  purpose: text("purpose").notNull(),
+  purpose: text("purpose").$type<"webhook" | "token">().notNull(),
   /** The private JWK: a secret. */
   jwk: text("jwk").notNull(),
   createdAt: timestamp("created_at", { withTimezone: true, mode: "string" }).notNull()
@@ -194,3 +201,14 @@ export const keys = penstock.table("keys", {
   /** Signs nothing any more; still published and verified with for a while. */
   retiredAt: timestamp("retired_at", { withTimezone: true, mode: "string" }),
 });
+
+/** The view `stream_states`: a stream as decisions see it. */
+export const streamStates = penstock.view("stream_states", {
+  id: bigint("id", { mode: "number" }).notNull(),
+  path: bytewise("path").notNull(),
+  state: streamState("state").notNull(),
+  ttlSeconds: bigint("ttl_seconds", { mode: "number" }),
+  /** Milliseconds since 1970. */
+  expiresAtMs: bigint("expires_at_ms", { mode: "number" }),
+  expired: boolean("expired").notNull(),
+}).existing();

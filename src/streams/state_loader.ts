@@ -1,66 +1,77 @@
 /**
- * Strict looks at streams' rows, coalesced: everyone who asks while a look is under way shares the
- * next one. A look that left before somebody asked never answers them, so no answer is stale, on
- * any node, and a thousand readers cost one query.
+ * Loads streams' states from the database, many in one query: whatever is asked for while a query
+ * is in progress shares the next one. A query that began before a state was asked for never answers
+ * it, so no answer is stale, on any node, and a thousand readers cost one round trip.
  */
-import { yieldToEventLoop } from "../lib/event_loop.ts";
+import { Batcher } from "../lib/batcher.ts";
 import { Overloaded } from "../errors.ts";
 import { type Database, numberArray, StatementTimeout, textArray } from "../storage/database.ts";
 import { stateOf, type StreamRow, type StreamState } from "./stream_state.ts";
 
-const BY_PATH = "select * from penstock.look($1::text[])";
+const BY_PATH = "select * from penstock.load_states($1::text[])";
 const CHANGED = `select followed_id, (stream).*
   from penstock.changed_streams($1::bigint[], $2::bigint[], $3::boolean[])`;
+const RENEW_TTL = "select penstock.renew_ttls($1::bigint[])";
 
-/** A path a query; more wait for the next. */
-const LARGEST_LOOK = 5000;
-/** Askers that wait, at most. */
-const MOST_WAITING = 20_000;
+/** Requests that one query answers, at most. */
+const MAX_BATCH = 5000;
+/** Requests that may wait before new ones are turned away. */
+const MAX_WAITING = 20_000;
+/** Queries in progress at once: a request need not wait out the round trip of the one before. */
+const CONCURRENCY = 2;
 
-/** A stream as its followers know it. */
+/** What is known of a followed stream. */
 export interface KnownStream {
   readonly id: number;
   readonly tail: number;
   readonly closed: boolean;
 }
 
-interface Asker {
+interface StateRequest {
   readonly path: string;
-  /** The look stands for a read: it keeps the stream alive. */
-  readonly slides: boolean;
-  resolve(state: StreamState | null): void;
-  reject(error: unknown): void;
+  /** The state is loaded for a read, which renews the stream's TTL. */
+  readonly renewsTtl: boolean;
 }
 
 export class StateLoader {
   readonly #database: Database;
-  #waiting: Asker[] = [];
-  #underWay = 0;
-  #leaving = false;
+  readonly #batcher: Batcher<StateRequest, StreamState | null>;
 
   constructor(database: Database) {
     this.#database = database;
+    this.#batcher = new Batcher({
+      concurrency: Math.min(CONCURRENCY, database.concurrency),
+      maxBatch: MAX_BATCH,
+      maxWaiting: MAX_WAITING,
+      onFull: () => new Overloaded("too many reads wait for the database"),
+      run: (batch) => this.#loadBatch(batch),
+      // What waits behind a query that timed out has waited as long, and must not wait twice.
+      failsWaiting: (error) => error instanceof StatementTimeout,
+    });
   }
 
-  /** The stream living at `path` now, or null. HEAD and other looks that are not reads. */
-  look(path: string): Promise<StreamState | null> {
-    return this.#ask(path, false);
+  /**
+   * The stream at `path` now, or null. Not a read: its TTL is left alone.
+   * @throws DatabaseUnavailable, Overloaded
+   */
+  load(path: string): Promise<StreamState | null> {
+    return this.#batcher.submit({ path, renewsTtl: false });
   }
 
-  /** As `look`, and moves the TTL window: a read (section 5.1, Stream-TTL). */
+  /** As `load`, and renews the TTL: a read (section 5.1, Stream-TTL). */
   loadForRead(path: string): Promise<StreamState | null> {
-    return this.#ask(path, true);
+    return this.#batcher.submit({ path, renewsTtl: true });
   }
 
-  /** One query of its own for many paths, as they are now. */
+  /** The states at many paths, as they are now, by a query of their own. */
   async loadAll(paths: readonly string[]): Promise<Map<string, StreamState>> {
     const rows = await this.#database.hedged<StreamRow>(BY_PATH, [textArray(paths)]);
     return new Map(rows.map((row) => [row.path, stateOf(row)]));
   }
 
   /**
-   * Of these streams, those that differ from what is known of them: dead ones included, null for
-   * one that has been reaped. Followed streams slide.
+   * Of these streams, those that differ from what is known of them: deleted ones included, null for
+   * one that has been reaped. The TTL of a followed stream is renewed.
    */
   async changed(known: readonly KnownStream[]): Promise<Map<number, StreamState | null>> {
     const rows = await this.#database.hedged<StreamRow & { followed_id: number }>(CHANGED, [
@@ -68,74 +79,41 @@ export class StateLoader {
       numberArray(known.map((stream) => stream.tail)),
       numberArray(known.map((stream) => stream.closed)),
     ]);
-    await this.#slide(rows.filter((row) => row.slides && !row.expired).map((row) => row.id));
+    await this.#renewTtls(
+      rows.filter((row) => row.renews_ttl && !row.expired).map((row) => row.id),
+    );
     return new Map(
       rows.map((row) => [row.followed_id, row.id === null ? null : stateOf(row)] as const),
     );
   }
 
-  #ask(path: string, slides: boolean): Promise<StreamState | null> {
-    if (this.#waiting.length >= MOST_WAITING) {
-      return Promise.reject(new Overloaded("too many reads wait for the database"));
+  async #loadBatch(batch: readonly StateRequest[]): Promise<(StreamState | null)[]> {
+    const paths = new Set<string>();
+    const read = new Set<string>();
+    for (const { path, renewsTtl } of batch) {
+      paths.add(path);
+      if (renewsTtl) read.add(path);
     }
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ path, slides, resolve, reject });
-      this.#leave();
-    });
-  }
-
-  #leave(): void {
-    const lanes = this.#database.concurrency > 1 ? 2 : 1;
-    if (this.#leaving || this.#underWay >= lanes || this.#waiting.length === 0) return;
-    this.#leaving = true;
-    yieldToEventLoop().then(() => {
-      this.#leaving = false;
-      const askers = this.#waiting.splice(0, LARGEST_LOOK);
-      this.#underWay++;
-      this.#answer(askers).finally(() => {
-        this.#underWay--;
-        this.#leave();
-      });
-    });
-  }
-
-  async #answer(askers: Asker[]): Promise<void> {
-    try {
-      const slides = new Set<string>();
-      const paths = new Set<string>();
-      for (const asker of askers) {
-        paths.add(asker.path);
-        if (asker.slides) slides.add(asker.path);
+    const states = await this.loadAll([...paths]);
+    const due = [...states.values()].filter((state) =>
+      state.ttlRenewalDue && !state.expired && read.has(state.path)
+    );
+    if (due.length > 0) {
+      await this.#renewTtls(due.map((state) => state.id));
+      // A stream that expired in between has not been renewed, and its reader must not be told
+      // that it is still there.
+      const renewed = await this.loadAll(due.map((state) => state.path));
+      for (const { path } of due) {
+        const state = renewed.get(path);
+        if (state === undefined) states.delete(path);
+        else states.set(path, state);
       }
-      const states = await this.loadAll([...paths]).catch((error) => {
-        // Those who wait for the next look have waited for this one: nobody waits for two.
-        if (error instanceof StatementTimeout) askers.push(...this.#waiting.splice(0));
-        throw error;
-      });
-      const slide = [...states.values()].filter((state) =>
-        state.slides && !state.expired && slides.has(state.path)
-      );
-      if (slide.length > 0) {
-        await this.#slide(slide.map((state) => state.id));
-        // One that expired in between has not been moved: whoever reads it must not be told that
-        // it lives on.
-        const slid = await this.loadAll(slide.map((state) => state.path));
-        for (const { path } of slide) {
-          const state = slid.get(path);
-          if (state === undefined) states.delete(path);
-          else states.set(path, state);
-        }
-      }
-      for (const asker of askers) asker.resolve(states.get(asker.path) ?? null);
-    } catch (error) {
-      for (const asker of askers) asker.reject(error);
     }
+    return batch.map(({ path }) => states.get(path) ?? null);
   }
 
-  async #slide(ids: number[]): Promise<void> {
+  async #renewTtls(ids: number[]): Promise<void> {
     if (ids.length === 0) return;
-    await this.#database.hedged("select penstock.slide($1::bigint[])", [
-      numberArray(ids.sort((a, b) => a - b)),
-    ]);
+    await this.#database.hedged(RENEW_TTL, [numberArray(ids.sort((a, b) => a - b))]);
   }
 }

@@ -6,10 +6,10 @@ import { flattenJson, InvalidJson, splitAnywhere, splitAtMessages } from "../pro
 /** The bytes a body is stored as, or why it cannot be. */
 export type StoredBody = Uint8Array | Refusal;
 
-/** A segment is read whole: small enough to page through, large enough to be few. Bytes. */
+/** Bytes of a segment. It is read whole: small enough to page through, large enough to be few. */
 const SEGMENT_BYTES = 1 << 20;
 
-/** @param mayBeEmpty an empty array is welcome (PUT), not an error (POST) */
+/** @param mayBeEmpty whether an empty array is no messages (PUT) or an error (POST) */
 export function storedBody(contentType: string, body: Uint8Array, mayBeEmpty: boolean): StoredBody {
   if (!isJsonMode(contentType)) return body;
   try {
@@ -22,18 +22,19 @@ export function storedBody(contentType: string, body: Uint8Array, mayBeEmpty: bo
   }
 }
 
-/** Section 5.2 compares media types; parameters (charset) and letter case do not count. */
+/** Section 5.2 compares media types, without parameters (charset) and letter case. */
 export function sameContentType(one: string, other: string): boolean {
   return one === other || normalizeContentType(one) === normalizeContentType(other);
 }
 
-export interface Piece {
+/** The bytes of one segment inside the bytes that are stored. */
+export interface SegmentRange {
   readonly start: number;
   readonly length: number;
 }
 
-/** Cuts stored bytes into segments; JSON streams only between messages. */
-export function segmentsOf(contentType: string, bytes: Uint8Array): Piece[] {
+/** Divides stored bytes into segments, contiguous and in order; JSON only between messages. */
+export function segmentsOf(contentType: string, bytes: Uint8Array): SegmentRange[] {
   if (bytes.length === 0) return [];
   if (bytes.length <= SEGMENT_BYTES) return [{ start: 0, length: bytes.length }];
   return isJsonMode(contentType)

@@ -1,12 +1,12 @@
-/** A stream as decisions see it: one row of the view `penstock.stream_states`. */
+/** The state of a stream that decisions rest on: one row of the view `penstock.stream_states`. */
 import type { Refusal } from "../errors.ts";
-import { STATE_LIVE, STATE_SOFT_DELETED } from "../storage/schema.ts";
+import type { StreamLifecycle } from "../storage/schema.ts";
 
 export interface StreamState {
   readonly id: number;
   readonly path: string;
   readonly contentType: string;
-  readonly state: number;
+  readonly state: StreamLifecycle;
   readonly closed: boolean;
   /** The next position to be written. */
   readonly tail: number;
@@ -22,18 +22,18 @@ export interface StreamState {
   readonly forkSubOffset: number | null;
   readonly expiryInherited: boolean;
   readonly forkCount: number;
-  /** By the database's clock, at the look. */
+  /** By the database's clock, when the row was read. */
   readonly expired: boolean;
-  /** A read now has to move the TTL window. */
-  readonly slides: boolean;
+  /** A read now has to renew the TTL. */
+  readonly ttlRenewalDue: boolean;
 }
 
-/** The row as Postgres gives it. */
+/** The row as PostgreSQL returns it. */
 export interface StreamRow {
   id: number;
   path: string;
   content_type: string;
-  state: number;
+  state: StreamLifecycle;
   closed: boolean;
   tail: number;
   version: number;
@@ -48,7 +48,7 @@ export interface StreamRow {
   expiry_inherited: boolean;
   fork_count: number;
   expired: boolean;
-  slides: boolean;
+  renews_ttl: boolean;
 }
 
 export function stateOf(row: StreamRow): StreamState {
@@ -71,7 +71,7 @@ export function stateOf(row: StreamRow): StreamState {
     expiryInherited: row.expiry_inherited,
     forkCount: row.fork_count,
     expired: row.expired,
-    slides: row.slides,
+    ttlRenewalDue: row.renews_ttl,
   };
 }
 
@@ -81,8 +81,8 @@ export function stateOf(row: StreamRow): StreamState {
  */
 export function unusable(stream: StreamState | null): Refusal | null {
   if (stream === null) return { kind: "not_found" };
-  if (stream.state === STATE_LIVE && !stream.expired) return null;
-  const read = stream.state === STATE_SOFT_DELETED ||
-    (stream.state === STATE_LIVE && stream.forkCount > 0);
+  if (stream.state === "active" && !stream.expired) return null;
+  const read = stream.state === "soft_deleted" ||
+    (stream.state === "active" && stream.forkCount > 0);
   return read ? { kind: "gone" } : { kind: "not_found" };
 }

@@ -1,6 +1,6 @@
 /** The streams of one database, as one node serves them. Everything HTTP needs, and nothing of it. */
 import { type Refusal, Refused } from "../errors.ts";
-import { BaseService } from "../lib/service.ts";
+import { BaseService, startAll, stopAll } from "../lib/service.ts";
 import type { Database } from "../storage/database.ts";
 import type { Telemetry } from "../telemetry/events.ts";
 import { Hub } from "./follow/hub.ts";
@@ -12,6 +12,7 @@ import {
   Creator,
   type ForkRequest,
 } from "./lifecycle/create.ts";
+import { CreationAdmission } from "./lifecycle/creation_admission.ts";
 import type { AppendRequest } from "./append/decide.ts";
 import { StreamMonitor } from "./follow/stream_monitor.ts";
 import { Follower } from "./follow/follower.ts";
@@ -19,7 +20,7 @@ import { createFork } from "./lifecycle/fork.ts";
 import { StateLoader } from "./state_loader.ts";
 import { type Page, PageReader } from "./read/page_reader.ts";
 import { SegmentCache } from "./read/segment_cache.ts";
-import type { AppendOutcome } from "./append/stream_queue.ts";
+import type { AppendOutcome } from "./append/waiting_append.ts";
 import { type StreamState, unusable } from "./stream_state.ts";
 import { Sweeper } from "./lifecycle/sweeper.ts";
 
@@ -34,48 +35,48 @@ const DEFAULTS: StreamsOptions = { recentBytes: 64 << 20, waitingBytes: 128 << 2
 
 export class Streams extends BaseService {
   readonly #database: Database;
-  readonly #looks: StateLoader;
+  readonly #stateLoader: StateLoader;
   readonly #hub = new Hub();
-  readonly #wakeups: NodeNotifier;
-  readonly #recent: SegmentCache;
-  readonly #reader: PageReader;
-  readonly #followed: StreamMonitor;
+  readonly #nodeNotifier: NodeNotifier;
+  readonly #segmentCache: SegmentCache;
+  readonly #pageReader: PageReader;
+  readonly #streamMonitor: StreamMonitor;
   readonly #appender: Appender;
+  readonly #creations = new CreationAdmission();
   readonly #creator: Creator;
   readonly #sweeper: Sweeper;
-  #era = 0;
+  #cacheEpoch = 0;
   #onWritten: (ids: readonly number[]) => void = () => {};
 
   constructor(database: Database, telemetry: Telemetry, given: Partial<StreamsOptions> = {}) {
     super();
     const options = { ...DEFAULTS, ...given };
     this.#database = database;
-    this.#looks = new StateLoader(database);
-    this.#wakeups = new NodeNotifier(database);
-    this.#recent = new SegmentCache(options.recentBytes);
-    this.#reader = new PageReader(database, this.#recent);
-    this.#followed = new StreamMonitor(this.#hub, this.#looks);
+    this.#stateLoader = new StateLoader(database);
+    this.#nodeNotifier = new NodeNotifier(database, {
+      onNotification: (ids) => this.#streamMonitor.onNotification(ids),
+      onGap: () => this.#streamMonitor.reconcileAll(),
+    });
+    this.#segmentCache = new SegmentCache(options.recentBytes);
+    this.#pageReader = new PageReader(database, this.#segmentCache);
+    this.#streamMonitor = new StreamMonitor(this.#hub, this.#stateLoader);
     this.#appender = new Appender({
       database,
-      looks: this.#looks,
+      stateLoader: this.#stateLoader,
       hub: this.#hub,
-      wakeups: this.#wakeups,
-      recent: this.#recent,
+      nodeNotifier: this.#nodeNotifier,
+      segmentCache: this.#segmentCache,
       waitingBytes: options.waitingBytes,
       onWritten: (ids) => this.#onWritten(ids),
     });
-    this.#creator = new Creator(database);
+    this.#creator = new Creator(database, this.#creations);
     this.#sweeper = new Sweeper(database, telemetry, (ids) => this.#ended(ids));
   }
 
   protected override async onStart(): Promise<void> {
     this.#database.onNewTimeline(() => this.#forget());
-    await this.#wakeups.start({
-      onNotification: (ids) => this.#followed.hint(ids),
-      onGap: () => this.#followed.reconcileAll(),
-    });
-    this.#followed.start();
-    await this.#sweeper.start();
+    // The monitor first: it drops notifications while it is stopped.
+    await startAll([this.#streamMonitor, this.#nodeNotifier, this.#sweeper]);
   }
 
   /** Who is told which streams this node created or wrote. One listener: the subscriptions. */
@@ -85,10 +86,10 @@ export class Streams extends BaseService {
 
   /**
    * Grows when the database may have lost what was read before: positions and bytes that were known
-   * together in an earlier era may be others now.
+   * together in an earlier epoch may be others now.
    */
-  get era(): number {
-    return this.#era;
+  get cacheEpoch(): number {
+    return this.#cacheEpoch;
   }
 
   /** Followers waiting now. */
@@ -103,9 +104,7 @@ export class Streams extends BaseService {
 
   /** To be stopped when no request is left. */
   protected override async onStop(): Promise<void> {
-    await this.#sweeper.stop();
-    await this.#followed.stop();
-    await this.#wakeups.stop();
+    await stopAll([this.#nodeNotifier, this.#streamMonitor, this.#sweeper]);
   }
 
   async create(request: CreateRequest): Promise<CreateOutcome> {
@@ -117,10 +116,12 @@ export class Streams extends BaseService {
   #create(request: CreateRequest): Promise<CreateOutcome> {
     if (request.fork === null) return this.#creator.create(request);
     const fork: CreateRequest & { fork: ForkRequest } = { ...request, fork: request.fork };
-    return createFork(
-      { database: this.#database, looks: this.#looks, reader: this.#reader },
-      fork,
-    );
+    return createFork({
+      database: this.#database,
+      stateLoader: this.#stateLoader,
+      reader: this.#pageReader,
+      admission: this.#creations,
+    }, fork);
   }
 
   append(path: string, request: AppendRequest): Promise<AppendOutcome> {
@@ -129,7 +130,7 @@ export class Streams extends BaseService {
 
   /** HEAD: the stream as it is, its TTL left alone. */
   async inspect(path: string): Promise<StreamState> {
-    return usable(await this.#looks.look(path));
+    return usable(await this.#stateLoader.load(path));
   }
 
   /**
@@ -137,18 +138,23 @@ export class Streams extends BaseService {
    * @throws Refused `not_found` or `gone`
    */
   async open(path: string): Promise<StreamState> {
-    return usable(await this.#looks.loadForRead(path));
+    return usable(await this.#stateLoader.loadForRead(path));
   }
 
   /** The page of an opened stream that begins at `start`; see `PageReader.page`. */
   page(stream: StreamState, start: number, limit: number): Promise<Page> {
-    return this.#reader.page(stream, start, stream, limit);
+    return this.#pageReader.page(stream, start, stream, limit);
   }
 
-  /** Follows an opened stream. The caller must `leave`. */
-  follow(stream: StreamState, pageBytes: number): Follower {
+  /** The longest page there is, except for a larger JSON message. Bytes. */
+  get maxPageBytes(): number {
+    return this.#pageReader.maxPageBytes;
+  }
+
+  /** Follows an opened stream. The caller must `unsubscribe`. */
+  follow(stream: StreamState, pageBytes = this.maxPageBytes): Follower {
     return new Follower(
-      { hub: this.#hub, followed: this.#followed, reader: this.#reader },
+      { hub: this.#hub, monitor: this.#streamMonitor, reader: this.#pageReader },
       stream,
       pageBytes,
     );
@@ -156,11 +162,11 @@ export class Streams extends BaseService {
 
   /** DELETE: null when the stream is gone now, soft-deleted where forks read it. */
   async delete(path: string): Promise<Refusal | null> {
-    const stream = await this.#looks.look(path);
+    const stream = await this.#stateLoader.load(path);
     const refusal = unusable(stream);
     if (refusal !== null) return refusal;
     const [row] = await this.#database.query<{ outcome: string; ended: string }>(
-      "select outcome, array_to_string(ended, ',') as ended from penstock.retire($1, false)",
+      "select outcome, array_to_string(terminated, ',') as ended from penstock.terminate_stream($1, false)",
       [stream!.id],
     );
     this.#ended(row?.ended ? row.ended.split(",").map(Number) : []);
@@ -173,17 +179,17 @@ export class Streams extends BaseService {
    * node remembers may be given anew, to others.
    */
   #forget(): void {
-    this.#era++;
+    this.#cacheEpoch++;
     this.#appender.invalidateStates();
-    this.#reader.forget();
-    this.#hub.forget();
+    this.#pageReader.invalidate();
+    this.#hub.invalidate();
   }
 
   /** Streams came to their end: their followers are told, here and on the other nodes. */
   #ended(ids: readonly number[]): void {
     for (const id of ids) {
       this.#hub.publish(id, { tail: 0, closed: false, ended: true });
-      this.#wakeups.notify(id);
+      this.#nodeNotifier.notify(id);
     }
   }
 }

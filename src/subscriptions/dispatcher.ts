@@ -4,7 +4,6 @@
  */
 import { PeriodicTask } from "../lib/periodic_task.ts";
 import { BaseService, startAll, stopAll } from "../lib/service.ts";
-import { PHASE_RETRYING } from "../storage/schema.ts";
 import type { Telemetry } from "../telemetry/events.ts";
 import type { Deliverer } from "./deliverer.ts";
 import { type DueRow, idsOf, type SubscriptionStore } from "./store.ts";
@@ -83,7 +82,7 @@ export class Dispatcher extends BaseService {
     const ids = [...this.#written].slice(0, LARGEST_BATCH);
     for (const id of ids) this.#written.delete(id);
     try {
-      for (const wake of await store.look(ids)) deliverer.deliver(wake);
+      for (const wake of await store.issueWakes(ids)) deliverer.deliver(wake);
     } catch (error) {
       if (this.#written.size < MOST_WRITTEN) { for (const id of ids) this.#written.add(id); }
       throw error;
@@ -102,7 +101,7 @@ export class Dispatcher extends BaseService {
 
   #resume({ id, name, ...was }: DueRow): void {
     const { deliverer, telemetry } = this.#parts;
-    if (was.was_phase !== PHASE_RETRYING) {
+    if (was.was_phase !== "retrying") {
       telemetry.report({
         event: "lease_expired",
         subscription: name,

@@ -4,9 +4,11 @@
  * nothing, but is published (webhooks) or verified with (tokens) until what it signed is stale.
  */
 import { calculateJwkThumbprint, type JWK } from "jose";
+import { and, desc, eq, gt, isNull, or, sql } from "drizzle-orm";
 import { Buffer } from "node:buffer";
 import type { Database } from "../storage/database.ts";
 import { DatabaseClock } from "../storage/database_clock.ts";
+import { keys } from "../storage/schema.ts";
 
 export type KeyPurpose = "webhook" | "token";
 
@@ -33,12 +35,12 @@ const FRESH_MS = 10_000;
 /** Receivers accept five minutes, caches keep the old set for five more: twice that and a bit. */
 const PUBLISHED_FOR = "30 minutes";
 
-interface KeyRow {
-  kid: string;
-  purpose: KeyPurpose;
-  jwk: string;
-  retired: boolean;
-}
+const COLUMNS = {
+  kid: keys.kid,
+  purpose: keys.purpose,
+  jwk: keys.jwk,
+  retired: sql<boolean>`${keys.retiredAt} is not null`,
+};
 
 export class KeyRing {
   /** What tokens and signatures are dated by: every node has to agree. */
@@ -56,7 +58,7 @@ export class KeyRing {
   /** Makes the keys that are missing. */
   async start(): Promise<void> {
     for (const purpose of ["webhook", "token"] as const) {
-      await storeKey(this.#database, "select penstock.keep_key($1, $2, $3)", purpose);
+      await storeKey(this.#database, "select penstock.add_key($1, $2, $3)", purpose);
     }
     await this.#load();
   }
@@ -79,11 +81,14 @@ export class KeyRing {
 
   /** What `jwks.json` holds now. */
   async published(): Promise<PublishedKey[]> {
-    const rows = await this.#database.query<KeyRow>(
-      `select kid, purpose, jwk, retired_at is not null as retired from penstock.keys
-       where purpose = 'webhook'
-         and coalesce(retired_at > now() - interval '${PUBLISHED_FOR}', true)
-       order by created_at desc`,
+    const published = sql`now() - interval '${sql.raw(PUBLISHED_FOR)}'`;
+    const rows = await this.#database.typedQuery((drizzle) =>
+      drizzle.select(COLUMNS).from(keys)
+        .where(and(
+          eq(keys.purpose, "webhook"),
+          or(isNull(keys.retiredAt), gt(keys.retiredAt, published)),
+        ))
+        .orderBy(desc(keys.createdAt))
     );
     return rows.map((row) => {
       const { x } = JSON.parse(row.jwk) as JWK;
@@ -117,9 +122,7 @@ export class KeyRing {
   }
 
   async #load(): Promise<void> {
-    const rows = await this.#database.query<KeyRow>(
-      "select kid, purpose, jwk, retired_at is not null as retired from penstock.keys",
-    );
+    const rows = await this.#database.typedQuery((drizzle) => drizzle.select(COLUMNS).from(keys));
     this.#keys = rows.map((row) => ({ ...row, jwk: JSON.parse(row.jwk) as JWK }));
     this.#loadedAt = performance.now();
   }

@@ -40,7 +40,7 @@ export class Reconciler extends PeriodicTask {
   async #reconcileSlice(): Promise<number> {
     const { store, onMissed } = this.#parts;
     const began = performance.now();
-    const report = await store.audit(SLICE, PAUSE_MS, this.#firstRound);
+    const report = await store.reconcile(SLICE, PAUSE_MS, this.#firstRound);
     if (report === null) return PAUSE_MS;
     if (report.streamIds.length > 0) onMissed(report.streamIds);
     if (report.wrapped) this.#firstRound = false;

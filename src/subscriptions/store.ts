@@ -1,9 +1,16 @@
-/** The statements of subscriptions. What they do is in SQL, migration 0003. */
-import { sql } from "drizzle-orm";
-import { type Database, type Drizzle, numberArray, textArray } from "../storage/database.ts";
+/** The statements of subscriptions. What needs a lock is a function in `storage/sql/functions/`. */
+import { and, asc, eq, isNotNull, isNull, or, sql } from "drizzle-orm";
+import { type Database, numberArray, textArray } from "../storage/database.ts";
+import {
+  newStreams,
+  streamStates,
+  subscriptionLinks,
+  subscriptions,
+  type WakePhase,
+} from "../storage/schema.ts";
 import type { Configuration } from "./configuration.ts";
 
-/** One row of `penstock.subscriptions`, as far as anyone outside SQL looks. */
+/** One row of `penstock.subscriptions`, without what only SQL needs. */
 export interface SubscriptionRow {
   readonly id: number;
   readonly name: string;
@@ -31,7 +38,7 @@ export interface WakeStreamRow extends LinkRow {
   readonly tail: number;
 }
 
-/** A wake that somebody has to deliver now. */
+/** A wake that has to be delivered now. */
 export interface IssuedWake {
   readonly id: number;
   readonly name: string;
@@ -42,7 +49,7 @@ export interface IssuedWake {
 export interface DueRow {
   readonly id: number;
   readonly name: string;
-  readonly was_phase: number;
+  readonly was_phase: WakePhase;
   readonly was_generation: number;
   readonly was_holder: string | null;
   readonly next_generation: number | null;
@@ -64,7 +71,7 @@ export interface AckResult {
   readonly outcome: "ok" | "not_found" | "fenced" | "expired" | "invalid_offset";
   readonly detail: string | null;
   readonly next_generation: number | null;
-  /** Ids of the streams whose cursors moved, with commas between. */
+  /** Ids of the streams whose cursors were set, with commas between. */
   readonly streams: string | null;
 }
 
@@ -82,11 +89,29 @@ export interface ClaimResult {
   readonly lease_ttl_ms: number;
 }
 
-const COLUMNS = `id, name, type, pattern, webhook_url, wake_stream, lease_ttl_ms, description,
-  to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as created,
-  generation, wake_id, failures`;
+const CREATED = `to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
-/** Links of one statement of a back-fill: well within the time a statement has. */
+/** The columns of a `SubscriptionRow`. */
+const COLUMNS = {
+  id: subscriptions.id,
+  name: subscriptions.name,
+  type: subscriptions.type,
+  pattern: subscriptions.pattern,
+  webhook_url: subscriptions.webhookUrl,
+  wake_stream: subscriptions.wakeStream,
+  lease_ttl_ms: subscriptions.leaseTtlMs,
+  description: subscriptions.description,
+  created: sql<string>`${sql.raw(CREATED)}`,
+  generation: subscriptions.generation,
+  wake_id: subscriptions.wakeId,
+  failures: subscriptions.failures,
+};
+
+const BEGIN_DELIVERY = `select id, name, type, pattern, webhook_url, wake_stream, lease_ttl_ms,
+  description, ${CREATED} as created, generation, wake_id, failures
+  from penstock.begin_delivery($1, $2)`;
+
+/** Links of one statement of a back-fill: these take much less than the time a statement has. */
 const BACKFILL = 20_000;
 
 export class SubscriptionStore {
@@ -106,20 +131,18 @@ export class SubscriptionStore {
     const url = delivery.type === "webhook" ? delivery.url : null;
     const wake = delivery.type === "webhook" ? null : delivery.wakeStream;
     return await this.#database.transaction(async (transaction) => {
-      const [row] = await rows<{ created: boolean; id: number | string; config_hash: string }>(
-        transaction,
-        sql`select * from penstock.create_subscription(${name}, ${delivery.type},
+      const [row] = await transaction.execute<
+        { created: boolean; id: number; config_hash: string }
+      >(sql`select * from penstock.create_subscription(${name}, ${delivery.type},
           ${glob?.pattern ?? null}, ${glob?.regex ?? null}, ${glob?.prefix ?? null},
           ${glob?.suffix ?? null}, ${url}, ${wake}, ${leaseTtlMs}, ${description}, ${hash},
-          ${textArray(streams)}::text[])`,
-      );
-      const id = Number(row!.id);
+          ${textArray(streams)}::text[])`);
+      const { id } = row!;
       if (row!.created && glob !== null) {
         for (let after: string | null = ""; after !== null;) {
-          const [next]: { last: string | null }[] = await rows<{ last: string | null }>(
-            transaction,
-            sql`select penstock.backfill_links(${id}, ${after}, ${BACKFILL}) as last`,
-          );
+          const [next]: { last: string | null }[] = await transaction.execute<
+            { last: string | null }
+          >(sql`select penstock.backfill_links(${id}, ${after}, ${BACKFILL}) as last`);
           after = next?.last ?? null;
         }
       }
@@ -128,20 +151,28 @@ export class SubscriptionStore {
   }
 
   async find(name: string): Promise<SubscriptionRow | null> {
-    const [row] = await this.#database.query<SubscriptionRow>(
-      `select ${COLUMNS} from penstock.subscriptions where name = $1 and deleted_at is null`,
-      [name],
+    const [row] = await this.#database.typedQuery((drizzle) =>
+      drizzle.select(COLUMNS).from(subscriptions)
+        .where(and(eq(subscriptions.name, name), isNull(subscriptions.deletedAt)))
     );
     return row ?? null;
   }
 
   /** In the order of their paths. A stream that is gone shows only where it is explicit. */
   links(id: number): Promise<LinkRow[]> {
-    return this.#database.query<LinkRow>(
-      `select l.path, l.explicit, l.acked from penstock.subscription_links l
-       left join penstock.stream_states s on s.id = l.stream_id and s.state = 0 and not s.expired
-       where l.subscription_id = $1 and (l.explicit or s.id is not null) order by l.path`,
-      [id],
+    const { path, explicit, acked, streamId, subscriptionId } = subscriptionLinks;
+    return this.#database.typedQuery((drizzle) =>
+      drizzle.select({ path, explicit, acked }).from(subscriptionLinks)
+        .leftJoin(
+          streamStates,
+          and(
+            eq(streamStates.id, streamId),
+            eq(streamStates.state, "active"),
+            eq(streamStates.expired, false),
+          ),
+        )
+        .where(and(eq(subscriptionId, id), or(explicit, isNotNull(streamStates.id))))
+        .orderBy(asc(path))
     );
   }
 
@@ -170,36 +201,34 @@ export class SubscriptionStore {
     return row?.id ?? null;
   }
 
-  /** The look that follows a commit of these streams. */
-  look(streamIds: readonly number[]): Promise<IssuedWake[]> {
+  /** Follows a commit of these streams. */
+  issueWakes(streamIds: readonly number[]): Promise<IssuedWake[]> {
     return this.#database.query<IssuedWake>(
-      "select * from penstock.look_for_wakes($1::bigint[])",
+      "select * from penstock.issue_wakes($1::bigint[])",
       [numberArray(streamIds)],
     );
   }
 
-  /** Streams that no look has matched with the patterns yet; the oldest thousand. */
+  /** Streams that were not matched with the patterns yet; the oldest thousand. */
   async newStreams(): Promise<number[]> {
-    const rows = await this.#database.query<{ id: number }>(
-      "select stream_id as id from penstock.new_streams order by stream_id limit 1000",
+    const { streamId } = newStreams;
+    const rows = await this.#database.typedQuery((drizzle) =>
+      drizzle.select({ streamId }).from(newStreams).orderBy(asc(streamId)).limit(1000)
     );
-    return rows.map((row) => row.id);
+    return rows.map((row) => row.streamId);
   }
 
-  /** The look that follows a change of one subscription's links. */
-  lookAt(id: number): Promise<IssuedWake[]> {
+  /** Follows a change of one subscription's links. */
+  refresh(id: number): Promise<IssuedWake[]> {
     return this.#database.query<IssuedWake>(
-      "select * from penstock.look_at_subscription($1)",
+      "select * from penstock.refresh_subscription($1)",
       [id],
     );
   }
 
   /** The subscription whose wake is to be delivered, unless that wake is over. */
   async beginDelivery(id: number, generation: number): Promise<SubscriptionRow | null> {
-    const [row] = await this.#database.query<SubscriptionRow>(
-      `select ${COLUMNS} from penstock.begin_delivery($1, $2)`,
-      [id, generation],
-    );
+    const [row] = await this.#database.query<SubscriptionRow>(BEGIN_DELIVERY, [id, generation]);
     return row ?? null;
   }
 
@@ -208,7 +237,7 @@ export class SubscriptionStore {
   }
 
   async delivered(id: number, generation: number): Promise<void> {
-    await this.#database.query("select penstock.delivered($1, $2)", [id, generation]);
+    await this.#database.query("select penstock.confirm_delivery($1, $2)", [id, generation]);
   }
 
   /** When to try again, or null when the wake is over, or was called back about. */
@@ -218,7 +247,7 @@ export class SubscriptionStore {
   ): Promise<{ failures: number; retry_ms: number; failing_ms: number } | null> {
     const [row] = await this.#database.query<
       { failures: number; retry_ms: number; failing_ms: number }
-    >("select * from penstock.delivery_failed($1, $2)", [id, generation]);
+    >("select * from penstock.fail_delivery($1, $2)", [id, generation]);
     return row ?? null;
   }
 
@@ -263,35 +292,30 @@ export class SubscriptionStore {
     return this.#database.query<DueRow>("select * from penstock.take_due($1)", [most]);
   }
 
-  /** One slice of the audit; null when it is not time, or another node is at it. */
-  async audit(
+  /** Reconciles one slice of all links; null when it is not yet time, or another node is at it. */
+  async reconcile(
     slice: number,
     pauseMs: number,
-    now: boolean,
+    immediately: boolean,
   ): Promise<{ streamIds: number[]; wrapped: boolean } | null> {
     const [row] = await this.#database.query<{ streams: string; wrapped: boolean }>(
-      "select * from penstock.audit_links($1, $2, $3)",
-      [slice, pauseMs, now],
+      "select * from penstock.reconcile_links($1, $2, $3)",
+      [slice, pauseMs, immediately],
     );
     if (row === undefined) return null;
     return { streamIds: idsOf(row.streams), wrapped: row.wrapped };
   }
 
   async any(): Promise<boolean> {
-    const [row] = await this.#database.query<{ found: boolean }>(
-      "select exists (select from penstock.subscriptions where deleted_at is null) as found",
+    const { id, deletedAt } = subscriptions;
+    const rows = await this.#database.typedQuery((drizzle) =>
+      drizzle.select({ id }).from(subscriptions).where(isNull(deletedAt)).limit(1)
     );
-    return row?.found === true;
+    return rows.length > 0;
   }
 }
 
 /** `1,2,3`; arrays do not travel as such. */
 export function idsOf(list: string | null): number[] {
   return list === null || list === "" ? [] : list.split(",").map(Number);
-}
-
-/** drizzle hands back the driver's own result: rows for postgres.js, `{ rows }` for PGlite. */
-async function rows<Row>(database: Drizzle, statement: ReturnType<typeof sql>): Promise<Row[]> {
-  const result: unknown = await database.execute(statement);
-  return (Array.isArray(result) ? result : (result as { rows: unknown[] }).rows) as Row[];
 }

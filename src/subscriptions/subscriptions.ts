@@ -119,7 +119,7 @@ export class Subscriptions extends BaseService {
         subscription: name,
         type: delivery.type,
       });
-      this.#issued(await this.#store.lookAt(result.id));
+      this.#issued(await this.#store.refresh(result.id));
     }
     return { created: result.created, subscription: await this.read(name) };
   }
@@ -162,7 +162,7 @@ export class Subscriptions extends BaseService {
     if (row.wake_stream !== null && paths.includes(row.wake_stream)) throw wakesItself();
     const id = await this.#store.addStreams(name, paths);
     if (id === null) throw new Refused({ kind: "subscription_not_found" });
-    this.#issued(await this.#store.lookAt(id));
+    this.#issued(await this.#store.refresh(id));
   }
 
   /** Section 6.4. @throws Refused */
@@ -279,7 +279,7 @@ export class Subscriptions extends BaseService {
   /** Links streams that came a moment ago: a claim after a create's answer finds its work. */
   async #matchNewStreams(): Promise<boolean> {
     const fresh = await this.#store.newStreams();
-    if (fresh.length > 0) this.#issued(await this.#store.look(fresh));
+    if (fresh.length > 0) this.#issued(await this.#store.issueWakes(fresh));
     return fresh.length > 0;
   }
 

@@ -48,6 +48,13 @@ Deno.test("the generator counts what the server has answered, in a closed loop",
   });
 });
 
+Deno.test("the generator ends after as many requests as it was told", async () => {
+  await withServer((_, response) => void response.writeHead(204).end(), async (url) => {
+    const { requests } = await generate({ ...post, url, path: "/a", seconds: 60, count: 50 });
+    assert.equal(requests, 50);
+  });
+});
+
 Deno.test("answers that are neither 2xx nor 3xx are errors", async () => {
   await withServer((_, response) => void response.writeHead(503).end("no"), async (url) => {
     const { requests, errors } = await generate({ ...post, url, path: "/a" });

@@ -5,8 +5,9 @@ import { scenarios, selected } from "../../bench/scenarios/all.ts";
 import { type Scenario, THROUGHPUT } from "../../bench/scenarios/scenario.ts";
 import { parseStat } from "../../bench/servers/proc.ts";
 import { Fleet } from "../../bench/servers/fleet.ts";
+import { LeftOut } from "../../bench/servers/subjects.ts";
 
-const effort = { quick: false, large: false, seconds: 1 };
+const effort = { quick: false, large: false, seconds: 1, heldSeconds: 1 };
 
 /** On `given`, the one subject that needs no server to be started. */
 function scenario(id: string, run: Scenario["run"]): Scenario {
@@ -41,6 +42,17 @@ Deno.test("a scenario that fails reports why, keeps its samples, and the run goe
   assert.deepEqual([second?.samples.length, second?.error], [3, undefined]);
 });
 
+Deno.test("what this machine cannot measure is left out at once, and is no failure", async () => {
+  let tries = 0;
+  const missing = scenario("missing", () => {
+    tries++;
+    return Promise.reject(new LeftOut("cargo is not installed"));
+  });
+  const [figure] = await runRounds(plan([missing], 3));
+  assert.deepEqual([figure?.leftOut, figure?.error], ["cargo is not installed", undefined]);
+  assert.equal(tries, 1);
+});
+
 Deno.test("what is made for a run is made once for all its scenarios", async () => {
   let made = 0;
   const run: Scenario["run"] = async ({ once }) => {
@@ -57,6 +69,8 @@ Deno.test("--only selects by the beginning of a name, a word at a time", () => {
   const ids = (...only: string[]) => selected(all, only).map(({ id }) => id);
   assert.deepEqual(ids("read", "start"), ["read", "read-304", "start"]);
   assert.ok(ids("append").includes("append-100000-streams"));
+  assert.ok(!ids().includes("horizon") && ids().includes("read"));
+  assert.ok(ids("horizon").includes("horizon-slot") && ids("peers").includes("peers-read"));
   assert.throws(() => selected(all, ["rea"]), /no such scenario/);
 });
 
@@ -66,6 +80,11 @@ Deno.test("options have their defaults, and nonsense is refused", () => {
   const quick = parseOptions(["--quick", "--only", "append,read", "--url", "http://h:1/x"]);
   assert.ok(typeof quick === "object" && quick.rounds === 1 && quick.url === "http://h:1");
   assert.deepEqual(quick.only, ["append", "read"]);
+  const held = (...args: string[]) => {
+    const options = parseOptions(args);
+    return typeof options === "object" ? options.effort.heldSeconds : undefined;
+  };
+  assert.deepEqual([held(), held("--quick"), held("--minutes", "3", "--quick")], [600, 40, 180]);
   assert.throws(() => parseOptions(["--rounds", "0"]), /--rounds/);
   assert.throws(() => parseOptions(["--fast"]));
 });

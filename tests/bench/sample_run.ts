@@ -14,7 +14,7 @@ export function sampleRun(figures: readonly Figure[] = SAMPLE_FIGURES): Run {
     begun: "2026-01-02T03:04:05.000Z",
     seconds: 61,
     rounds: 3,
-    effort: { quick: false, large: false, seconds: 3 },
+    effort: { quick: false, large: false, seconds: 3, heldSeconds: 600 },
     generator: "wrk",
     machine: {
       ...{ cpu: "A <fast> CPU", cores: 2, memoryGiB: 8, system: "linux 6.1" },

@@ -24,7 +24,7 @@ Deno.test("a failure is a row with its reason, beside what was measured before i
 });
 
 Deno.test("a target is met or not, and one that was not measured is only named", () => {
-  const text = renderTargets(verdicts(SAMPLE_FIGURES));
+  const text = renderTargets(verdicts(SAMPLE_FIGURES), { quick: false });
   assert.match(lineOf(text, "1  append, 64: share of the empty handler (Deno)"), /52 % .* met$/);
   assert.match(text, /over the official server in memory \(Deno\).*2\.6 x/);
   assert.ok(!text.includes("with files"));

@@ -38,6 +38,8 @@ Deno.test("without flags and environment the defaults hold", () => {
       workers: 1,
       publicUrl: null,
       allowHttpWebhooks: true,
+      allowedHosts: [],
+      corsOrigins: [],
       databaseUrl: null,
       databaseConnections: 8,
       databaseTimeoutMs: 5000,
@@ -77,6 +79,11 @@ Deno.test("flags win over the environment, and that over the defaults", () => {
     ["maxBufferedBytes", "maxBufferedBytes", "64MiB", 64 << 20, "2GiB", 2 ** 31],
     ["maxFollowers", "maxFollowers", "1", 1, "10000000", 10_000_000],
     ["drainDelay", "drainDelayMs", "5s", 5000, "", 0],
+    ["allowedHosts", "allowedHosts", "a", ["a"], "b, [::1]", ["b", "[::1]"]],
+    ["corsOrigins", "corsOrigins", "*", ["*"], "https://a/,http://b:1", [
+      "https://a",
+      "http://b:1",
+    ]],
     ["logFormat", "logFormat", "text", "text", "json", "json"],
     ["logLevel", "logLevel", "debug", "debug", "silent", "silent"],
   ];
@@ -117,7 +124,7 @@ Deno.test("parseCommand knows its commands", () => {
   }
   assert.equal(
     problemOf(["run"]),
-    'unknown command "run": there are serve, migrate and keys rotate',
+    'unknown command "run": there are serve, migrate, keys rotate, create, append, read, tail, stat, close, fork, rm, completions',
   );
   assert.equal(problemOf(["serve", "now"]), 'unexpected argument "now"');
   assert.match(problemOf(["--prot=1"]), /--prot/);

@@ -5,7 +5,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 const KNOWN = new Set([
   ...[200, 201, 204, 304],
-  ...[400, 401, 403, 404, 405, 408, 409, 410, 413],
+  ...[400, 401, 403, 404, 405, 408, 409, 410, 413, 421],
 ]);
 
 export interface Expectation {
@@ -31,7 +31,7 @@ export function faultOf(answer: Answer, expected: Expectation): string | undefin
     return status >= 400 ? undefined : `status ${status} that is not Penstock's`;
   }
   if (!KNOWN.has(status)) return `status ${status}`;
-  if (headers.get("access-control-allow-origin") !== "*") return "no Access-Control-Allow-Origin";
+  if (!headers.get("vary")?.includes("Origin")) return "no Vary: Origin";
   if (status >= 400) return errorFault(answer, expected.method);
   const offset = headers.get("stream-next-offset");
   if (offset !== undefined && !/^\d{16}_\d{16}$/.test(offset)) return `next offset ${offset}`;

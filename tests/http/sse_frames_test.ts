@@ -112,12 +112,12 @@ const stream = (id: number, contentType = "text/plain") => ({ id, contentType })
 
 const open = (tail: number): Extent => ({ tail, closed: false });
 
-Deno.test("SseFrames recalls what was encoded, for all at the same place", () => {
+Deno.test("SseFrames returns what was encoded, for all at the same place", () => {
   const frames = new SseFrames();
   const shared = {};
-  assert.equal(frames.recall(shared, 100, open(103), "9"), null);
+  assert.equal(frames.get(shared, 100, open(103), "9"), null);
   const frame = frames.encode(shared, stream(1), pageOf("abc"), open(103), "9");
-  assert.equal(frames.recall(shared, 100, open(103), "9"), frame);
+  assert.equal(frames.get(shared, 100, open(103), "9"), frame);
   assert.deepEqual([frame.end, frame.next, frame.last], [103, 103, false]);
 });
 
@@ -125,11 +125,11 @@ Deno.test("SseFrames tells apart all that a frame depends on", () => {
   const frames = new SseFrames();
   const shared = {};
   frames.encode(shared, stream(1), pageOf("abc"), open(103), "9");
-  assert.equal(frames.recall({}, 100, open(103), "9"), null);
-  assert.equal(frames.recall(shared, 101, open(103), "9"), null);
-  assert.equal(frames.recall(shared, 100, open(104), "9"), null);
-  assert.equal(frames.recall(shared, 100, { tail: 103, closed: true }, "9"), null);
-  assert.equal(frames.recall(shared, 100, open(103), "10"), null);
+  assert.equal(frames.get({}, 100, open(103), "9"), null);
+  assert.equal(frames.get(shared, 101, open(103), "9"), null);
+  assert.equal(frames.get(shared, 100, open(104), "9"), null);
+  assert.equal(frames.get(shared, 100, { tail: 103, closed: true }, "9"), null);
+  assert.equal(frames.get(shared, 100, open(103), "10"), null);
 });
 
 Deno.test("SseFrames keeps four frames of a stream, 256 streams, and no large frame", () => {
@@ -137,13 +137,13 @@ Deno.test("SseFrames keeps four frames of a stream, 256 streams, and no large fr
   const shared = {};
   const large = pageOf(new Uint8Array(96 << 10).fill(0x61));
   frames.encode(shared, stream(1), large, open(large.end), "9");
-  assert.equal(frames.recall(shared, 100, open(large.end), "9"), null);
+  assert.equal(frames.get(shared, 100, open(large.end), "9"), null);
   const at = (start: number, of = shared) =>
     frames.encode(of, stream(1), pageOf("a", { start }), open(start + 1), "9");
-  const recalled = (start: number, of = shared) =>
-    frames.recall(of, start, open(start + 1), "9") !== null;
+  const cached = (start: number, of = shared) =>
+    frames.get(of, start, open(start + 1), "9") !== null;
   for (let start = 0; start < 5; start++) at(start);
-  assert.deepEqual([0, 1, 2, 3, 4].map((start) => recalled(start)), [
+  assert.deepEqual([0, 1, 2, 3, 4].map((start) => cached(start)), [
     false,
     true,
     true,
@@ -152,6 +152,6 @@ Deno.test("SseFrames keeps four frames of a stream, 256 streams, and no large fr
   ]);
   const others = Array.from({ length: 256 }, () => ({}));
   for (const other of others) at(1, other);
-  assert.equal(recalled(4), false);
-  assert.ok(others.every((other) => recalled(1, other)));
+  assert.equal(cached(4), false);
+  assert.ok(others.every((other) => cached(1, other)));
 });

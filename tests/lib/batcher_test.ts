@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Overloaded } from "../../src/errors.ts";
 import { Batcher } from "../../src/lib/batcher.ts";
 
 /** A batcher of numbers whose batches end when the test says so. */
@@ -92,4 +93,47 @@ Deno.test("an error fails its batch, and what waits only if it says so", async (
   second.end(new Error("timeout"));
   await assert.rejects(two, /timeout/);
   await assert.rejects(three, /timeout/);
+});
+
+Deno.test("Batcher takes maxBatch items at most, those first that have waited longest", async () => {
+  const batches: number[][] = [];
+  const batcher = new Batcher<number, number>({
+    concurrency: 1,
+    maxBatch: 2,
+    run: (items) => {
+      batches.push([...items]);
+      return Promise.resolve(items);
+    },
+  });
+  const results = await Promise.all([1, 2, 3, 4, 5].map((item) => batcher.submit(item)));
+  assert.deepEqual(results, [1, 2, 3, 4, 5]);
+  assert.deepEqual(batches, [[1, 2], [3, 4], [5]]);
+});
+
+Deno.test("Batcher refuses what is beyond maxWaiting as Overloaded unless it is told otherwise", async () => {
+  const batcher = new Batcher<number, number>({
+    concurrency: 1,
+    maxWaiting: 1,
+    run: (items) => Promise.resolve(items),
+  });
+  const one = batcher.submit(1);
+  await assert.rejects(batcher.submit(2), Overloaded);
+  assert.equal(await one, 1);
+});
+
+Deno.test("a batch that began before an item was submitted never answers it", async () => {
+  const { batcher, begun, batches } = numbers({ concurrency: 2 });
+  const one = batcher.submit(1);
+  const first = await begun(1);
+  const again = batcher.submit(1);
+  first.end();
+  assert.equal(await one, "1");
+  const second = await begun(2);
+  assert.deepEqual(batches.map(({ items }) => items), [[1], [1]]);
+  let answered = false;
+  void again.then(() => answered = true);
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  assert.equal(answered, false);
+  second.end();
+  assert.equal(await again, "1");
 });

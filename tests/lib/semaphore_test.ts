@@ -1,14 +1,16 @@
 /** So much at once, the rest in order, and no more than may wait. */
 import assert from "node:assert/strict";
-import { Overloaded } from "../../src/errors.ts";
 import { Semaphore } from "../../src/lib/semaphore.ts";
 
+class Full extends Error {}
+const onFull = () => new Full();
+
 Deno.test("Semaphore lets so much run at once, and the rest in the order it came", async () => {
-  const lanes = new Semaphore(2, 100);
+  const semaphore = new Semaphore({ concurrency: 2, maxWaiting: 100, onFull });
   const began: number[] = [];
   const gates = Array.from({ length: 6 }, () => Promise.withResolvers<void>());
   const done = gates.map((gate, at) =>
-    lanes.run(async () => {
+    semaphore.run(async () => {
       began.push(at);
       await gate.promise;
       return at;
@@ -24,13 +26,13 @@ Deno.test("Semaphore lets so much run at once, and the rest in the order it came
 });
 
 Deno.test("Semaphore refuses what would wait beyond the bound, and recovers from what fails", async () => {
-  const lanes = new Semaphore(1, 1);
+  const semaphore = new Semaphore({ concurrency: 1, maxWaiting: 1, onFull });
   const gate = Promise.withResolvers<void>();
-  const running = lanes.run(() => gate.promise);
-  const waiting = lanes.run(() => Promise.resolve("waited"));
-  await assert.rejects(lanes.run(() => Promise.resolve()), Overloaded);
+  const running = semaphore.run(() => gate.promise);
+  const waiting = semaphore.run(() => Promise.resolve("waited"));
+  await assert.rejects(semaphore.run(() => Promise.resolve()), Full);
   gate.reject(new Error("broken"));
   await assert.rejects(running, /broken/);
   assert.equal(await waiting, "waited");
-  assert.equal(await lanes.run(() => Promise.resolve("free again")), "free again");
+  assert.equal(await semaphore.run(() => Promise.resolve("free again")), "free again");
 });

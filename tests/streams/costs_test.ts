@@ -83,7 +83,7 @@ Deno.test("one append is one statement, and a thousand at once are a few", () =>
     for (let n = 0; n < 20; n++) await append(streams, "a");
     assert.equal(statements.get("commit_append"), 20);
     // Nothing is asked before: the stream is known since the last commit.
-    assert.equal(statements.get("look"), undefined);
+    assert.equal(statements.get("load_states"), undefined);
 
     statements.clear();
     await times(1000, () => append(streams, "a"));
@@ -95,7 +95,7 @@ Deno.test("a thousand streams share their commits, and their first looks", () =>
     await times(500, (n) => create(streams, `s/${n}`));
     statements.clear();
     await times(500, (n) => append(streams, `s/${n}`));
-    assert.ok(statements.get("look")! <= 2, `${statements.get("look")}`);
+    assert.ok(statements.get("load_states")! <= 2, `${statements.get("load_states")}`);
     assert.ok(statements.get("commit_append")! <= 4, `${statements.get("commit_append")}`);
   }));
 
@@ -104,9 +104,9 @@ Deno.test("hot statements are planned once a session, to go by an index however 
     // `create or replace` drops these settings when it does not repeat them.
     const rows = await database.query<{ name: string; settings: string }>(
       `select p.proname as name, array_to_string(p.proconfig, ' ') as settings
-       from pg_proc p where p.pronamespace = 'penstock'::regnamespace and p.pronargs in (1, 3, 8, 11, 17)
-         and p.proname in ('commit_append', 'commit_appends', 'look', 'changed_streams', 'slide',
-           'create_streams', 'look_for_wakes')`,
+       from pg_proc p where p.pronamespace = 'penstock'::regnamespace
+         and p.proname in ('commit_append', 'commit_appends', 'load_states', 'changed_streams',
+           'renew_ttls', 'create_streams', 'issue_wakes')`,
     );
     assert.equal(rows.length, 7);
     for (const { name, settings } of rows) {
@@ -135,7 +135,7 @@ Deno.test("a thousand reads at once share their looks, and a recent page costs n
       const page = await streams.page(stream, 0, 1000);
       assert.equal(page.bytes.length, 100);
     });
-    const looks = statements.get("look")!;
+    const looks = statements.get("load_states")!;
     assert.ok(looks <= 3, `${looks}`);
     assert.equal(statements.get("read_segments"), undefined);
   }));

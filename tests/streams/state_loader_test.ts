@@ -5,7 +5,7 @@ import { StateLoader } from "../../src/streams/state_loader.ts";
 import { Streams } from "../../src/streams/streams.ts";
 import { freshDatabase } from "../support/postgres.ts";
 
-Deno.test("a read whose stream expires between its look and its slide is told so", async () => {
+Deno.test("a read whose stream expires between its load and its renewal is told so", async () => {
   const { url, drop } = await freshDatabase();
   const database = await openPostgres({ url, connections: 2, timeoutMs: 10_000 });
   try {
@@ -25,7 +25,7 @@ Deno.test("a read whose stream expires between its look and its slide is told so
         const value = Reflect.get(target, name, target);
         if (typeof value !== "function") return value;
         return async (...given: unknown[]) => {
-          if (name === "hedged" && String(given[0]).includes("penstock.slide")) {
+          if (name === "hedged" && String(given[0]).includes("penstock.renew_ttls")) {
             await unusedFor(120);
           }
           return await value.apply(target, given);
@@ -37,7 +37,11 @@ Deno.test("a read whose stream expires between its look and its slide is told so
 
     await unusedFor(50);
     assert.equal((await new StateLoader(database).loadForRead("a"))?.expired, false);
-    assert.equal((await new StateLoader(database).look("a"))?.slides, false, "it was moved");
+    assert.equal(
+      (await new StateLoader(database).load("a"))?.ttlRenewalDue,
+      false,
+      "it was renewed",
+    );
   } finally {
     await database.close();
     await drop();

@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Database } from "../../src/storage/database.ts";
+import type { WakePhase } from "../../src/storage/schema.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { openPostgres } from "../../src/storage/postgres/postgres.ts";
 import { parseGlob } from "../../src/subscriptions/glob.ts";
@@ -19,7 +20,7 @@ const NAMES = ["hook", "pull", "deep"];
 interface State {
   id: number;
   generation: number;
-  phase: number;
+  phase: WakePhase;
   wake_id: string | null;
 }
 
@@ -84,7 +85,11 @@ class World {
     for (const state of await this.states()) {
       const before = this.#states.get(state.id);
       this.#states.set(state.id, state);
-      assert.equal(state.phase === 0, state.wake_id === null, "a wake is in flight, or it is not");
+      assert.equal(
+        state.phase === "idle",
+        state.wake_id === null,
+        "a wake is in flight, or it is not",
+      );
       if (state.wake_id !== null) {
         const keys = this.known.get(state.id) ?? [];
         this.known.set(state.id, keys);
@@ -114,7 +119,7 @@ class World {
 
   async streamAt(path: string): Promise<{ id: number; tail: number } | undefined> {
     const [row] = await this.database.query<{ id: number; tail: number }>(
-      "select id, tail from penstock.streams where path = $1 and state = 0",
+      "select id, tail from penstock.streams where path = $1 and state = 'active'",
       [path],
     );
     return row;
@@ -142,7 +147,7 @@ class World {
       }
     }
     const states = await this.states();
-    assert.deepEqual(states.map(({ phase }) => phase), [0, 0, 0]);
+    assert.deepEqual(states.map(({ phase }) => phase), ["idle", "idle", "idle"]);
     await this.check(new Set(states.map(({ id }) => id)));
   }
 
@@ -160,9 +165,9 @@ class World {
 
   async auditRound(): Promise<void> {
     for (let rounds = 0; rounds < 2;) {
-      const report = await this.store.audit(3, 0, true);
+      const report = await this.store.reconcile(3, 0, true);
       if (report === null) continue;
-      if (report.streamIds.length > 0) await this.store.look(report.streamIds);
+      if (report.streamIds.length > 0) await this.store.issueWakes(report.streamIds);
       if (report.wrapped) rounds++;
     }
   }
@@ -170,7 +175,7 @@ class World {
   /** Whoever ought to be linked, and has work, has a wake in flight. By rules of its own. */
   async assertAllWoken(): Promise<void> {
     const streams = await this.database.query<{ id: number; path: string; tail: number }>(
-      "select id, path, tail from penstock.streams where state = 0",
+      "select id, path, tail from penstock.streams where state = 'active'",
     );
     const links = await this.links();
     const linked: Record<string, (path: string) => boolean> = {
@@ -187,7 +192,7 @@ class World {
         assert.equal(link?.stream_id, stream.id, `${NAMES[at]} is not linked to ${stream.path}`);
         pending ||= stream.tail > link!.acked;
       }
-      if (pending) assert.notEqual(state.phase, 0, `${NAMES[at]} has work and no wake`);
+      if (pending) assert.notEqual(state.phase, "idle", `${NAMES[at]} has work and no wake`);
     }
   }
 }
@@ -248,26 +253,29 @@ async function take(world: World, action: Step): Promise<void> {
          on conflict do nothing returning id`,
         [action.path],
       );
-      if (action.look) await store.look(rows.map((row) => row.id));
+      if (action.look) await store.issueWakes(rows.map((row) => row.id));
       return await world.check(nobody);
     }
     case "append": {
       const rows = await database.query<{ id: number }>(
-        "update penstock.streams set tail = tail + 2 where path = $1 and state = 0 returning id",
+        "update penstock.streams set tail = tail + 2 where path = $1 and state = 'active' returning id",
         [action.path],
       );
-      if (action.look) await store.look(rows.map((row) => row.id));
+      if (action.look) await store.issueWakes(rows.map((row) => row.id));
       return await world.check(nobody);
     }
     case "delete":
-      await database.query("update penstock.streams set state = 2 where path = $1 and state = 0", [
-        action.path,
-      ]);
+      await database.query(
+        "update penstock.streams set state = 'deleted' where path = $1 and state = 'active'",
+        [
+          action.path,
+        ],
+      );
       return await world.check(nobody);
     case "claim": {
       const before = (await world.states())[NAMES.indexOf(action.name)]!;
       const claim = await store.claim(action.name, "worker");
-      if (before.phase === 3) assert.equal(claim.outcome, "already_claimed");
+      if (before.phase === "claimed") assert.equal(claim.outcome, "already_claimed");
       return await world.check(nobody);
     }
     case "ack":
@@ -299,10 +307,11 @@ async function answerWake(
   const key = world.known.get(state.id)?.at(-1 - action.age);
   if (key === undefined) return;
   const pull = action.name !== "hook";
-  const current = key.wakeId === state.wake_id && (pull ? state.phase === 3 : state.phase !== 0);
+  const current = key.wakeId === state.wake_id &&
+    (pull ? state.phase === "claimed" : state.phase !== "idle");
   if (action.kind === "release") {
     const result = await world.store.release(key);
-    assert.equal(result.outcome, current && state.phase === 3 ? "ok" : "fenced");
+    assert.equal(result.outcome, current && state.phase === "claimed" ? "ok" : "fenced");
     return await world.check(new Set());
   }
   const acks = [];
@@ -318,10 +327,10 @@ async function answerWake(
   await world.check(current ? new Set([state.id]) : new Set());
   const after = (await world.states())[NAMES.indexOf(action.name)]!;
   if (current && action.done) {
-    assert.equal(result.next_generation, after.phase === 0 ? null : state.generation + 1);
+    assert.equal(result.next_generation, after.phase === "idle" ? null : state.generation + 1);
   }
   // As the node does once the ack is committed.
-  await world.store.look(acks.map((ack) => ack.id));
+  await world.store.issueWakes(acks.map((ack) => ack.id));
   await world.check(new Set());
 }
 
@@ -376,10 +385,10 @@ Deno.test("all at once on many connections: one claim a generation, and nothing 
           const rows = await database.query<{ id: number }>(
             `insert into penstock.streams as s (path, content_type, tail)
              values ($1, 'text/plain', 1)
-             on conflict (path) where state < 2 do update set tail = s.tail + 1 returning id`,
+             on conflict (path) where state <> 'deleted' do update set tail = s.tail + 1 returning id`,
             [path],
           );
-          if (random() < 0.8) await world.store.look(rows.map((row) => row.id));
+          if (random() < 0.8) await world.store.issueWakes(rows.map((row) => row.id));
         } else if (action < 8) {
           const claim = await world.store.claim(pick(["pull", "deep"]), `${turn}`);
           if (claim.outcome !== "claimed") continue;
@@ -394,8 +403,8 @@ Deno.test("all at once on many connections: one claim a generation, and nothing 
         } else if (action === 8) {
           await world.expireAll();
         } else {
-          const report = await world.store.audit(5, 0, true);
-          if (report !== null) await world.store.look(report.streamIds);
+          const report = await world.store.reconcile(5, 0, true);
+          if (report !== null) await world.store.issueWakes(report.streamIds);
         }
       }
     };

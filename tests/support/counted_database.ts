@@ -13,7 +13,7 @@ export function counted(database: Database): { database: Database; counts: Count
   const counts: Counts = { statements: new Map(), rows: 0 };
   const count = (statement: string) => {
     const name =
-      /commit_append|changed_streams|look|pg_notify|read_segments|producers/.exec(statement)
+      /commit_append|changed_streams|load_states|pg_notify|read_segments|producers/.exec(statement)
         ?.[0] ?? "other";
     counts.statements.set(name, (counts.statements.get(name) ?? 0) + 1);
   };

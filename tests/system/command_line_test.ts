@@ -196,7 +196,7 @@ Deno.test("a database that a newer Penstock has migrated is refused and left alo
         assert.match(stderr, /^penstock: .*9999_of_the_future.*newer/m);
       }
       await sql`delete from penstock.migrations where name = '9999_of_the_future'`;
-      await sql`update penstock.migrations set hash = 'changed' where index = 0`;
+      await sql`update penstock.migrations set hash = 'changed' where index = 1`;
       assert.match((await penstock(["migrate", ...url])).stderr, /differs/);
     } finally {
       await sql.end();

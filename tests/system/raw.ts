@@ -66,9 +66,14 @@ export class RawConnection {
 
   /** What the server has sent by the time it ends; undefined when that is no answer. */
   async answer(ms = 10_000): Promise<RawResponse | undefined> {
+    return parse(await this.text(ms));
+  }
+
+  /** The same as text, one character a byte. */
+  async text(ms = 10_000): Promise<string> {
     await within(ms, "the server's end of the connection", this.#ended);
     this.#socket.destroy();
-    return parse(this.#received);
+    return this.#received;
   }
 }
 

@@ -1,10 +1,8 @@
 /** The embedded PostgreSQL (PGlite), durable and locked, for a node without a database URL. */
 import { resolve } from "node:path";
-import type { PGlite } from "@electric-sql/pglite";
-import { DrizzleQueryError } from "drizzle-orm/errors";
-import { drizzle } from "drizzle-orm/pglite";
 import type { TelemetryEvent } from "../../telemetry/events.ts";
 import { settlesWithin } from "../../lib/timeout.ts";
+import { drizzleOver, type Run, unwrapped } from "../drizzle.ts";
 import { lockDataDir } from "./data_dir_lock.ts";
 import {
   type Database,
@@ -86,7 +84,7 @@ class EmbeddedDatabase implements Database {
   readonly concurrency = 1;
   readonly listens = false;
   readonly description: string;
-  readonly drizzle: Database["drizzle"];
+  readonly #drizzle: Drizzle;
   #engine: Engine;
   #place: Place;
   #maintenance: Maintenance;
@@ -108,10 +106,10 @@ class EmbeddedDatabase implements Database {
       work(this.#engine);
     });
     void this.#maintenance.start();
-    // drizzle uses a PGlite's `query` and `transaction` only, and these are faster.
-    this.drizzle = drizzle(this.#drizzleClient() as unknown as PGlite) as unknown as Database[
-      "drizzle"
-    ];
+    this.#drizzle = drizzleOver(async (...given) => {
+      while (!this.#idle()) await this.#turn();
+      return this.#runBuilt(given, { keep: true });
+    });
   }
 
   async query<Row>(statement: string, parameters: readonly Parameter[] = []): Promise<Row[]> {
@@ -129,9 +127,29 @@ class EmbeddedDatabase implements Database {
     return this.query<ScannedRow>(query, parameters);
   }
 
-  transaction<T>(work: (transaction: Drizzle) => Promise<T>): Promise<T> {
-    return this.drizzle.transaction(work).catch((error) => {
-      throw error instanceof DrizzleQueryError ? error.cause ?? error : error;
+  typedQuery<T>(build: (drizzle: Drizzle) => PromiseLike<T>): Promise<T> {
+    return unwrapped(build(this.#drizzle));
+  }
+
+  async transaction<T>(work: (transaction: Drizzle) => Promise<T>): Promise<T> {
+    while (!this.#idle()) await this.#turn();
+    return await this.#occupy(async () => {
+      const engine = this.#engine;
+      this.#run("begin", []);
+      try {
+        // Nothing is kept prepared, for migrations come this way.
+        const drizzle = drizzleOver((...given) =>
+          Promise.try(() => this.#runBuilt(given, { keep: false }))
+        );
+        const result = await unwrapped(work(drizzle));
+        if (this.#run("commit", []).command !== "COMMIT") {
+          throw new Error("the transaction had failed and was rolled back");
+        }
+        return result;
+      } catch (error) {
+        if (engine.failure === undefined) this.#run("rollback", []);
+        throw error;
+      }
     });
   }
 
@@ -238,45 +256,13 @@ class EmbeddedDatabase implements Database {
     }
   }
 
-  #drizzleClient(): DrizzleClient {
-    const query: DrizzleClient["query"] = async (statement, parameters, options) => {
-      while (!this.#idle()) await this.#turn();
-      return this.#drizzleQuery(statement, parameters, options);
-    };
-    return { query, transaction: (work) => this.#transaction(work) };
-  }
-
-  /** As PGlite answers; nothing is kept prepared, for migrations come this way. */
-  #drizzleQuery(
-    ...[statement, parameters, options]: Parameters<DrizzleClient["query"]>
-  ): DrizzleResult {
-    const { rows, columns, command } = this.#run(statement, (parameters ?? []).map(asParameter));
-    return {
-      rows: options?.rowMode === "array" ? rows : rows.map((row) => asObject(row, columns)),
-      fields: columns.map(({ name, type }) => ({ name, dataTypeID: type })),
-      affectedRows: Number(/\d+$/.exec(command)?.[0] ?? 0),
-    };
-  }
-
-  async #transaction<T>(work: (client: DrizzleClient) => Promise<T>): Promise<T> {
-    while (!this.#idle()) await this.#turn();
-    return await this.#occupy(async () => {
-      const engine = this.#engine;
-      this.#run("begin", []);
-      try {
-        const result = await work({
-          query: (...given) => Promise.try(() => this.#drizzleQuery(...given)),
-          transaction: () => Promise.reject(new Error("savepoints are drizzle's to make")),
-        });
-        if (this.#run("commit", []).command !== "COMMIT") {
-          throw new Error("the transaction had failed and was rolled back");
-        }
-        return result;
-      } catch (error) {
-        if (engine.failure === undefined) this.#run("rollback", []);
-        throw error;
-      }
-    });
+  /** A statement that drizzle has built. */
+  #runBuilt(
+    [statement, parameters, rowMode]: Parameters<Run>,
+    { keep }: { readonly keep: boolean },
+  ): unknown[] {
+    const { rows, columns } = this.#run(statement, parameters, { keep });
+    return rowMode === "array" ? rows : rows.map((row) => asObject(row, columns));
   }
 }
 
@@ -284,29 +270,6 @@ interface Result {
   readonly rows: unknown[][];
   readonly columns: readonly Column[];
   readonly command: string;
-}
-
-interface DrizzleResult {
-  readonly rows: unknown[];
-  readonly fields: { readonly name: string; readonly dataTypeID: number }[];
-  readonly affectedRows: number;
-}
-
-/** What drizzle's PGlite driver asks of its client. */
-interface DrizzleClient {
-  query(
-    statement: string,
-    parameters?: readonly unknown[],
-    options?: { readonly rowMode?: "array" | "object" },
-  ): Promise<DrizzleResult>;
-  transaction<T>(work: (client: DrizzleClient) => Promise<T>): Promise<T>;
-}
-
-/** drizzle hands on what a column maps to: besides our own, dates and bigints. */
-function asParameter(value: unknown): Parameter {
-  if (value === undefined) return null;
-  if (value instanceof Date) return value.toISOString();
-  return typeof value === "bigint" ? String(value) : value as Parameter;
 }
 
 function asObject(row: readonly unknown[], columns: readonly Column[]): Record<string, unknown> {

@@ -9,7 +9,7 @@ export const START_PARAMETERS: readonly string[] = [
   // A newline is no end of a statement.
   "-j",
   ...settings({
-    search_path: "public",
+    search_path: "pg_catalog,penstock,pg_temp",
     exit_on_error: "false",
     log_checkpoints: "false",
     // One thread: nobody to hand work to.

@@ -2,7 +2,7 @@
  * What Penstock relies on in a PostgreSQL, judged at the start: what it cannot work with is
  * refused in words an operator can act on, what makes its promises hollow is warned of.
  */
-import { MIGRATIONS } from "../migrations.ts";
+import { fingerprint, SCHEMA } from "../migrate.ts";
 import type { ServerFacts } from "./facts.ts";
 
 /** PostgreSQL 14. */
@@ -55,15 +55,17 @@ export function refuseMissingGrants({ schema, role, database }: ServerFacts): vo
   if (!schema.mayUse) {
     refuse("may not use the schema penstock", `GRANT USAGE ON SCHEMA penstock TO ${grantee}`);
   }
-  const pending = schema.migrations === null ? MIGRATIONS.length : MIGRATIONS.length -
-    schema.migrations;
-  if (pending > 0 && !schema.mayCreateIn) {
+  const { steps, functions } = fingerprint(SCHEMA);
+  // A newer schema is not pending: the migration says what is to be done about it.
+  const pending = schema.migrated === null || schema.migrated.steps < steps ||
+    (schema.migrated.steps === steps && schema.migrated.functions !== functions);
+  if (pending && !schema.mayCreateIn) {
     refuse(
       "may not change the schema penstock, which has to be migrated",
       "run penstock migrate as the schema's owner",
     );
   }
-  if (pending <= 0 && schema.missing.length > 0) {
+  if (!pending && schema.missing.length > 0) {
     refuse(
       `lacks ${schema.missing.join(", ")}`,
       `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA penstock TO ${grantee}`,

@@ -62,6 +62,8 @@ function settingsOf(session: Session, timeoutMs: number): Record<string, string 
     application_name: "penstock",
     // A pooler shares its sessions among clients, and most poolers refuse the following settings.
     ...(session.pooled ? {} : {
+      // Names that are not qualified mean PostgreSQL's own or ours, whatever others put in `public`.
+      search_path: "pg_catalog, penstock, pg_temp",
       // A session whose node or network is gone keeps its locks and its place among the
       // connections for as long as the server does not look: two hours, as Linux has it.
       tcp_keepalives_idle: 10,

@@ -1,5 +1,4 @@
 /** Errors of postgres.js and PostgreSQL, and what they mean to the rest of Penstock. */
-import { DrizzleQueryError } from "drizzle-orm/errors";
 import { DatabaseUnavailable, StatementTimeout } from "../database.ts";
 
 /** Too many connections: the statement was never sent, so it can be sent again. */
@@ -19,7 +18,7 @@ export function unavailableOr(error: unknown): unknown {
   if (error instanceof DatabaseUnavailable) return error;
   const code = codeOf(error);
   if (code === undefined) return error;
-  const { message } = deepest(error);
+  const { message } = error as Error;
   if (code === STATEMENT_TIMEOUT) return new StatementTimeout(message, { cause: error });
   return CONNECTION.test(code) || UNAVAILABLE.test(code)
     ? new DatabaseUnavailable(`${code}: ${message}`, { cause: error })
@@ -28,12 +27,6 @@ export function unavailableOr(error: unknown): unknown {
 
 /** A SQLSTATE, or a code of postgres.js or the system. */
 export function codeOf(error: unknown): string | undefined {
-  const { code } = deepest(error) as { code?: unknown };
+  const { code } = Object(error) as { code?: unknown };
   return typeof code === "string" ? code : undefined;
-}
-
-/** drizzle wraps the driver's error in one with the whole statement for its message. */
-function deepest(error: unknown): Error {
-  const { cause } = error as { cause?: unknown };
-  return error instanceof DrizzleQueryError && cause instanceof Error ? cause : error as Error;
 }

@@ -45,8 +45,8 @@ export interface SchemaFacts {
   readonly mayCreateIn: boolean;
   /** `INSERT on penstock.streams` and the like, which the role lacks. */
   readonly missing: readonly string[];
-  /** Null: the table of migrations is not there, or not to be read. */
-  readonly migrations: number | null;
+  /** Null: what says how far the schema is migrated is not there, or not to be read. */
+  readonly migrated: { readonly steps: number; readonly functions: string } | null;
 }
 
 interface ServerRow {
@@ -110,7 +110,8 @@ select
   has_schema_privilege('penstock', 'USAGE') as may_use,
   has_schema_privilege('penstock', 'CREATE') as may_create_in,
   has_schema_privilege('penstock', 'USAGE') and
-    coalesce(has_table_privilege(to_regclass('penstock.migrations'), 'SELECT'), false)
+    coalesce(has_table_privilege(to_regclass('penstock.migrations'), 'SELECT'), false) and
+    coalesce(has_table_privilege(to_regclass('penstock.functions'), 'SELECT'), false)
     as may_read_migrations,
   array_to_json(array(
     select privilege || ' on penstock.' || c.relname
@@ -118,9 +119,13 @@ select
       unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) as privilege
     where c.relnamespace = 'penstock'::regnamespace and c.relkind in ('r', 'p', 'v')
       and not has_table_privilege(c.oid, privilege)
-      and (privilege = 'SELECT' or c.relkind <> 'v') and c.relname <> 'migrations'
+      and (privilege = 'SELECT' or c.relkind <> 'v') and c.relname not in ('migrations', 'functions')
     order by c.relname, privilege
   ))::text as missing`;
+
+const MIGRATED = `
+select (select count(*)::int from penstock.migrations) as steps, f.hash as functions
+from penstock.functions f`;
 
 interface SchemaRow {
   may_use: boolean;
@@ -163,18 +168,18 @@ export async function askFacts(client: postgres.Sql): Promise<ServerFacts> {
 async function askSchema(client: postgres.Sql, server: ServerRow): Promise<SchemaFacts> {
   const known = { exists: server.schema_exists, mayCreateSchema: server.may_create_schema };
   if (!server.schema_exists) {
-    return { ...known, mayUse: true, mayCreateIn: true, missing: [], migrations: null };
+    return { ...known, mayUse: true, mayCreateIn: true, missing: [], migrated: null };
   }
   const row = (await client.unsafe<SchemaRow[]>(SCHEMA))[0]!;
-  const migrations = row.may_read_migrations
-    ? (await client.unsafe("select count(*)::int as count from penstock.migrations"))[0]!.count
-    : null;
+  const [migrated] = row.may_read_migrations
+    ? await client.unsafe<{ steps: number; functions: string }[]>(MIGRATED)
+    : [];
   return {
     ...known,
     mayUse: row.may_use,
     mayCreateIn: row.may_create_in,
     missing: JSON.parse(row.missing) as string[],
-    migrations: migrations as number | null,
+    migrated: migrated === undefined ? null : { ...migrated },
   };
 }
 

@@ -1,5 +1,4 @@
 /** PostgreSQL over postgres.js. */
-import { drizzle } from "drizzle-orm/postgres-js";
 import type {
   Database,
   Drizzle,
@@ -8,6 +7,7 @@ import type {
   Parameter,
   ScannedRow,
 } from "../database.ts";
+import { drizzleOver, type RowMode, unwrapped } from "../drizzle.ts";
 import type { PeriodicTask } from "../../lib/periodic_task.ts";
 import { createFinder, openClient, type PostgresOptions } from "./client.ts";
 import { withNumbers } from "./driver/copy_out.ts";
@@ -78,6 +78,7 @@ class PostgresDatabase implements Database {
   readonly #pool: ConnectionPool;
   readonly #runner: StatementRunner;
   readonly #primaryWatch: PeriodicTask;
+  readonly #drizzle: Drizzle;
   #onNewTimeline: () => void = () => {};
 
   constructor(options: PostgresOptions, parts: DatabaseParts) {
@@ -95,6 +96,11 @@ class PostgresDatabase implements Database {
     });
     this.#pool = pool;
     this.#runner = new StatementRunner({ pool, finder, timeoutMs, report });
+    this.#drizzle = drizzleOver((statement, parameters, rowMode) =>
+      this.#runner.run(({ sql }) =>
+        sendBuilt(sql, { statement, parameters, rowMode, prepare: true })
+      )
+    );
     finder.onNewTimeline = ({ host, port }, timeline) => {
       report({ event: "database_promoted", host: `${host}:${port}`, timeline });
       // Statements that wait for a connection rest on what may not be so on the new server.
@@ -114,8 +120,8 @@ class PostgresDatabase implements Database {
     this.#onNewTimeline = listener;
   }
 
-  get drizzle(): Drizzle {
-    return drizzleOf(this.#pool.client);
+  typedQuery<T>(build: (drizzle: Drizzle) => PromiseLike<T>): Promise<T> {
+    return unwrapped(build(this.#drizzle));
   }
 
   query<Row>(statement: string, parameters: readonly Parameter[] = []): Promise<Row[]> {
@@ -139,9 +145,17 @@ class PostgresDatabase implements Database {
   }
 
   transaction<T>(work: (transaction: Drizzle) => Promise<T>): Promise<T> {
-    return this.#runner.run((client) => drizzleOf(client).transaction(work), {
-      times: TRANSACTION,
-    });
+    const send = ({ sql }: DriverClient) =>
+      sql.begin((transaction) =>
+        unwrapped(
+          work(
+            drizzleOver((statement, parameters, rowMode) =>
+              sendBuilt(transaction, { statement, parameters, rowMode, prepare: false })
+            ),
+          ),
+        )
+      ) as Promise<T>;
+    return this.#runner.run(send, { times: TRANSACTION });
   }
 
   async listen(channel: string, events: ListenerEvents): Promise<Listening> {
@@ -169,6 +183,18 @@ class PostgresDatabase implements Database {
   }
 }
 
-function drizzleOf({ sql }: DriverClient): Drizzle {
-  return drizzle(sql) as unknown as Drizzle;
+interface BuiltStatement {
+  readonly statement: string;
+  readonly parameters: readonly Parameter[];
+  readonly rowMode: RowMode;
+  readonly prepare: boolean;
+}
+
+/** Sends a statement that drizzle has built. */
+async function sendBuilt(
+  sql: Pick<DriverClient["sql"], "unsafe">,
+  { statement, parameters, rowMode, prepare }: BuiltStatement,
+): Promise<unknown[]> {
+  const sent = sql.unsafe(statement, parameters as never[], { prepare });
+  return await (rowMode === "array" ? sent.values() : sent);
 }

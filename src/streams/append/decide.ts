@@ -1,6 +1,6 @@
 /**
- * What becomes of one append, decided against a stream's known state. Pure: the group commit
- * confirms the state it was decided against, or has it decided again.
+ * Decides one append against a known state of its stream. Pure: the group commit confirms that
+ * state, or the append is decided again.
  */
 import type { Refusal } from "../../errors.ts";
 import { sameContentType } from "../stored_body.ts";
@@ -31,7 +31,7 @@ export interface AppendRequest {
   readonly producer: ProducerClaim | null;
 }
 
-/** The part of a stream's state that appends move. */
+/** The part of a stream's state that appends change. */
 export interface AppendState {
   readonly tail: number;
   readonly closed: boolean;
@@ -63,10 +63,10 @@ const NOTHING = new Uint8Array(0);
 /**
  * Order of checks (sections 5.2 and 5.2.1): closed, content type, body, producer, Stream-Seq.
  *
- * @param known the stream's row; only what never changes is read from it
- * @param now what earlier requests of the same batch have made of it
- * @param producer the claim's producer as stored, null when there is none
- * @param stored the body as it will be stored; asked for only when it matters
+ * @param known the stream; only what never changes is read from it
+ * @param now the state that earlier requests of the same batch leave
+ * @param producer what is stored of the claimed producer, null when nothing is
+ * @param stored computes the body as it will be stored; called only when the answer rests on it
  */
 export function decide(
   known: StreamState,
@@ -113,7 +113,7 @@ export function decide(
   };
 }
 
-/** A closed stream takes nothing; what closed it is answered again as it was. */
+/** A closed stream accepts nothing; the append that closed it is answered again as it was. */
 function decideClosed(
   now: AppendState,
   producer: ProducerState | null,

@@ -1,4 +1,4 @@
-/** What is stored of producers. */
+/** Loads what is stored of producers. */
 import { type Database, numberArray, textArray } from "../../storage/database.ts";
 import type { ProducerState } from "./decide.ts";
 
@@ -19,7 +19,7 @@ export interface ProducerKey {
   readonly producerId: string;
 }
 
-/** In the order they are asked for; null for those that have never appended. */
+/** In the order of the keys; null for a producer that has never appended. */
 export async function loadProducers(
   database: Database,
   keys: readonly ProducerKey[],

@@ -1,65 +1,54 @@
 /**
  * The appends of one stream that wait on this node, and what is known of the stream. A queue takes
- * part in at most one commit at a time, so what it decided against can only be changed by others.
+ * part in at most one commit at a time, so the state that its appends are decided against can only
+ * be changed by other nodes, which the commit finds out.
+ *
+ *              enqueueForCommit            beginCommit
+ *        ┌──────────────────────> ready ─────────────────> committing
+ *        │                          │                           │
+ *      idle <───────────────────────│───────────────────────────┤ release
+ *        │                          │ enqueueForLoad            │
+ *        │     enqueueForLoad       v             beginLoad     │
+ *        └──────────────────> awaiting_load ──────────────> loading
+ *
+ * - `idle`: nothing of the queue is in progress. Appends may be held for reordering.
+ * - `awaiting_load`: appends wait, and something they rest on is not known: the stream's state, or
+ *   the state of a producer they claim. The queue waits for the next load.
+ * - `loading`: a load of it is in progress.
+ * - `ready`: appends wait, and all they rest on was known when the queue was enqueued for a commit.
+ *   What is known may be invalidated while it waits, or an append of another producer may arrive:
+ *   it is enqueued for a load then.
+ * - `committing`: appends taken from it are in a commit in flight; others may wait in it.
+ *
+ * A load or a commit ends with `release`, whatever became of it; the appender enqueues the queue
+ * again when appends wait in it.
  */
-import type { Refusal } from "../../errors.ts";
-import {
-  type Appended,
-  type AppendRequest,
-  type AppendState,
-  decide,
-  type ProducerState,
-} from "./decide.ts";
-import { type StoredBody, storedBody } from "../stored_body.ts";
-import type { StreamState } from "../stream_state.ts";
+import { assertInvariant, InvariantViolation } from "../../lib/invariant.ts";
 import type { LruLinks } from "../../lib/lru_list.ts";
+import type { StreamState } from "../stream_state.ts";
+import type { ProducerState } from "./decide.ts";
+import { decideBatch, type DecidedBatch } from "./decide_batch.ts";
+import { sortByProducer, type WaitingAppend } from "./waiting_append.ts";
 
-export type AppendOutcome = Appended | Refusal;
-
-/** One append that waits for its commit. */
-export interface WaitingAppend {
-  readonly request: AppendRequest;
-  /** How many commits had left when it came. */
-  readonly came: number;
-  /** Parsed once, however often it is decided. */
-  stored?: StoredBody;
-  /** Whether it may still wait for the sequence numbers before its own. */
-  mayPark: boolean;
-  resolve(outcome: AppendOutcome): void;
-  reject(error: unknown): void;
-}
+export type QueueState = "idle" | "awaiting_load" | "loading" | "ready" | "committing";
 
 /** What one queue brings into a group commit. */
-export interface StreamWrite {
-  readonly queue: StreamQueue;
-  readonly stream: StreamState;
-  /** False: nothing to write, its answers only need the version confirmed. */
-  readonly writes: boolean;
-  /** It fits any tail of a stream that is open: nothing it answers rests on what else was written. */
-  readonly floats: boolean;
-  readonly after: AppendState;
-  readonly chunks: readonly Uint8Array[];
-  readonly producers: ReadonlyMap<string, ProducerState>;
-  readonly answers: readonly (readonly [WaitingAppend, AppendOutcome])[];
-  /** Gaps: decided again when more of their producer arrives, or when their patience ends. */
-  readonly parked: readonly WaitingAppend[];
-}
+export type StreamWrite = DecidedBatch<StreamQueue>;
 
-/** A stream with more producers than this forgets them all and asks the database again. */
-const MOST_PRODUCERS = 20_000;
+/** The producers of a stream that are known at once; with more, all of them are loaded again. */
+const MAX_PRODUCERS = 20_000;
 
-const NONE: ReadonlyMap<string, null> = new Map();
+const NO_PRODUCERS: ReadonlyMap<string, null> = new Map();
 
 export class StreamQueue implements LruLinks<StreamQueue> {
+  /** Appends to be decided, in the order they will be decided in. */
   waiting: WaitingAppend[] = [];
-  parked: WaitingAppend[] = [];
+  /** Appends ahead of their producer's sequence; see `Reordering`. */
+  held: WaitingAppend[] = [];
   /** Body bytes of its appends that are not answered yet. */
   bytes = 0;
-  /** In a load or a commit. */
-  busy = false;
-  /** In the appender's list of queues that may leave. */
-  listed = false;
-  stream: StreamState | null = null;
+  #state: QueueState = "idle";
+  #stream: StreamState | null = null;
   #producers: Map<string, ProducerState | null> | null = null;
 
   /** See `LruList`. */
@@ -68,24 +57,60 @@ export class StreamQueue implements LruLinks<StreamQueue> {
 
   constructor(readonly path: string) {}
 
-  get idle(): boolean {
-    return !this.busy && !this.listed && this.waiting.length === 0 && this.parked.length === 0;
+  get state(): QueueState {
+    return this.#state;
   }
 
-  /** Known producers; null: known to have none stored. */
+  enqueueForLoad(): void {
+    this.#transition("awaiting_load", this.#state === "idle" || this.#state === "ready");
+  }
+
+  beginLoad(): void {
+    this.#transition("loading", this.#state === "awaiting_load");
+  }
+
+  enqueueForCommit(): void {
+    this.#transition("ready", this.#state === "idle");
+  }
+
+  beginCommit(): void {
+    this.#transition("committing", this.#state === "ready");
+  }
+
+  /** The load or the commit has ended. */
+  release(): void {
+    this.#transition("idle", this.#state === "loading" || this.#state === "committing");
+  }
+
+  #transition(to: QueueState, allowed: boolean): void {
+    if (!allowed) throw new InvariantViolation(`a queue goes from ${this.#state} to ${to}`);
+    this.#state = to;
+  }
+
+  /** Whether nothing would be lost with this queue but what can be loaded again. */
+  get evictable(): boolean {
+    return this.#state === "idle" && this.waiting.length === 0 && this.held.length === 0;
+  }
+
+  /** The stream's state, null when it is not known. */
+  get stream(): StreamState | null {
+    return this.#stream;
+  }
+
+  /** The producers that are known, null for one of which nothing is stored. */
   get producers(): ReadonlyMap<string, ProducerState | null> {
-    return this.#producers ?? NONE;
+    return this.#producers ?? NO_PRODUCERS;
   }
 
-  /** Whether what waiting requests rest on is known: the stream, and the producers they claim. */
+  /** Whether all that waiting appends rest on is known: the stream, and the producers they claim. */
   get loaded(): boolean {
-    return this.stream !== null &&
+    return this.#stream !== null &&
       this.waiting.every(({ request: { producer } }) =>
         producer === null || this.producers.has(producer.id)
       );
   }
 
-  /** Producers that waiting requests claim and nobody has loaded. */
+  /** The producers that waiting appends claim and that are not known. */
   unknownProducers(): string[] {
     const unknown = new Set<string>();
     for (const { request: { producer } } of this.waiting) {
@@ -94,117 +119,58 @@ export class StreamQueue implements LruLinks<StreamQueue> {
     return [...unknown];
   }
 
-  /** @param producer as it is stored, null when there is none */
-  know(id: string, producer: ProducerState | null): void {
-    // Most streams have no producers, and a Map of nothing is a fourth of what a queue takes.
+  /** Sets the stream's state to one that was not decided here: its producers are not known. */
+  setStream(stream: StreamState): void {
+    this.#stream = stream;
+    this.#producers = null;
+  }
+
+  /** @param producer as it is stored, null when nothing is */
+  setProducer(id: string, producer: ProducerState | null): void {
+    // Most streams have no producers, and an empty Map is a fourth of what a queue takes.
     this.#producers ??= new Map();
     this.#producers.set(id, producer);
   }
 
-  /** What was decided rests on something that is no longer so. */
-  forget(stream: StreamState | null): void {
-    this.stream = stream;
+  /** Nothing is known any longer: the next append loads it. */
+  invalidate(): void {
+    this.#stream = null;
     this.#producers = null;
   }
 
-  /** A commit took place: what it wrote is what is known. */
-  committed(write: StreamWrite): void {
+  /** Sets what is known to what a commit has written, at the position it was decided for. */
+  applyCommitted(write: StreamWrite): void {
     if (!write.writes) return;
-    this.stream = { ...write.stream, ...write.after, version: write.stream.version + 1 };
-    if (this.producers.size > MOST_PRODUCERS) this.#producers = null;
-    for (const [id, producer] of write.producers) this.know(id, producer);
-  }
-
-  /** A commit took place, behind what others have written: producers' appends perhaps. */
-  moved(stream: StreamState): void {
-    this.forget(stream);
+    const { stream, after } = write;
+    assertInvariant(after.tail >= stream.tail, "a tail never falls");
+    assertInvariant(after.closed || !stream.closed, "a closed stream never opens");
+    this.#stream = { ...stream, ...after, version: stream.version + 1 };
+    if (this.producers.size > MAX_PRODUCERS) this.#producers = null;
+    for (const [id, producer] of write.producers) this.setProducer(id, producer);
   }
 
   /**
-   * Decides the waiting requests in order, as many as `room` bytes hold (one at least).
-   * The queue must know its stream and every producer claimed.
+   * Decides the waiting appends in order, as many as `room` bytes hold, but one at least. The queue
+   * must be loaded. When a defect keeps them from being decided they fail, and null is returned.
    */
-  decideWaiting(room: number): StreamWrite {
-    const stream = this.stream!;
-    const taken = this.#take(room);
-    let after: AppendState = stream;
-    let writes = false;
-    let floats = true;
-    const chunks: Uint8Array[] = [];
-    const producers = new Map<string, ProducerState>();
-    const answers: [WaitingAppend, AppendOutcome][] = [];
-    const parked: WaitingAppend[] = [];
-
-    for (const append of taken) {
-      const { request } = append;
-      const claim = request.producer;
-      const producer = claim && (producers.get(claim.id) ?? this.producers.get(claim.id) ?? null);
-      const decision = decide(
-        stream,
-        after,
-        producer,
-        request,
-        () => append.stored ??= storedBody(stream.contentType, request.body, false),
-      );
-      floats &&= decision.kind === "accept" && claim === null && request.streamSeq === null &&
-        !request.closes;
-      if (decision.kind === "accept") {
-        writes = true;
-        if (decision.bytes.length > 0) chunks.push(decision.bytes);
-        if (claim !== null && decision.producer !== null) {
-          producers.set(claim.id, decision.producer);
-        }
-        after = {
-          tail: decision.answer.tail,
-          closed: decision.answer.closed,
-          lastSeq: request.streamSeq ?? after.lastSeq,
-        };
-        answers.push([append, decision.answer]);
-      } else if (decision.kind === "answer") {
-        answers.push([append, decision.answer]);
-      } else if (decision.refusal.kind === "sequence_gap" && append.mayPark) {
-        parked.push(append);
-      } else {
-        answers.push([append, decision.refusal]);
-      }
+  decideWaiting(room: number): StreamWrite | null {
+    const taken = this.#takeWaiting(room);
+    try {
+      sortByProducer(taken);
+      return decideBatch(this, taken);
+    } catch (error) {
+      this.invalidate();
+      for (const append of taken) append.reject(error);
+      return null;
     }
-    const { tail, closed, lastSeq } = after;
-    return {
-      queue: this,
-      stream,
-      writes,
-      floats: writes && floats,
-      after: { tail, closed, lastSeq },
-      chunks,
-      producers,
-      answers,
-      parked,
-    };
   }
 
-  /** Requests go in the order they came, but a producer's own among themselves by its sequence. */
-  #take(room: number): WaitingAppend[] {
+  #takeWaiting(room: number): WaitingAppend[] {
     let count = 0;
     for (let bytes = 0; count < this.waiting.length; count++) {
       bytes += this.waiting[count]!.request.body.length;
       if (count > 0 && bytes > room) break;
     }
-    const taken = this.waiting.splice(0, count);
-    const slots = new Map<string, number[]>();
-    taken.forEach(({ request: { producer } }, slot) => {
-      if (producer === null) return;
-      const own = slots.get(producer.id);
-      if (own === undefined) slots.set(producer.id, [slot]);
-      else own.push(slot);
-    });
-    for (const own of slots.values()) {
-      if (own.length === 1) continue;
-      const ordered = own.map((slot) => taken[slot]!).sort((a, b) =>
-        a.request.producer!.epoch - b.request.producer!.epoch ||
-        a.request.producer!.seq - b.request.producer!.seq
-      );
-      own.forEach((slot, at) => taken[slot] = ordered[at]!);
-    }
-    return taken;
+    return this.waiting.splice(0, count);
   }
 }

@@ -6,7 +6,7 @@ import type { StreamState } from "../stream_state.ts";
 
 export interface FollowerParts {
   readonly hub: Hub;
-  readonly followed: StreamMonitor;
+  readonly monitor: StreamMonitor;
   readonly reader: PageReader;
 }
 
@@ -15,12 +15,13 @@ export class Follower {
   readonly #stream: StreamState;
   readonly #watch: Watch;
   readonly #pageBytes: number;
-  #looked = false;
-  #left = false;
+  /** Whether the stream's state has been loaded since this follower subscribed. */
+  #reconciled = false;
+  #unsubscribed = false;
   #cancelWait: (() => void) | undefined;
   #listener: Listener | undefined;
 
-  /** @param stream as a strict look has just shown it */
+  /** @param stream as its state was just loaded */
   constructor(parts: FollowerParts, stream: StreamState, pageBytes: number) {
     this.#parts = parts;
     this.#stream = stream;
@@ -37,7 +38,7 @@ export class Follower {
     return { tail: this.#watch.tail, closed: this.#watch.closed };
   }
 
-  /** The same object for all who follow the same stream, and know the same of it. */
+  /** The same object for all followers of the same stream that know the same of it. */
   get shared(): object {
     return this.#watch;
   }
@@ -48,8 +49,8 @@ export class Follower {
   }
 
   /** The same where that is in memory, else null. */
-  pageAtHand(position: number): Page | null {
-    return this.#parts.reader.pageAtHand(
+  cachedPage(position: number): Page | null {
+    return this.#parts.reader.cachedPage(
       this.#stream,
       position,
       this.extent,
@@ -57,52 +58,52 @@ export class Follower {
     );
   }
 
-  /** How things stand for a reader that has seen `position`; see `wait`. */
-  standing(position: number): "more" | "ended" | "idle" | "nothing" {
+  /** What a reader that has everything up to `position` may expect now; see `wait`. */
+  status(position: number): "more" | "ended" | "idle" | "nothing" {
     const watch = this.#watch;
-    if (this.#left || watch.stale) return "idle";
+    if (this.#unsubscribed || watch.stale) return "idle";
     if (watch.ended) return "ended";
     if (watch.tail > position || watch.closed) return "more";
     return this.#parts.hub.draining ? "idle" : "nothing";
   }
 
-  /** Tells of changes of how things stand, until `leave`. For those who follow for long. */
+  /** Notifies of changes of the status, until `unsubscribe`. For readers that follow for long. */
   listen(listener: Listener): void {
     this.#listener = listener;
     this.#watch.listen(listener);
-    // What was committed between the strict look and `follow` woke nobody here.
-    if (!this.#looked) void this.#parts.followed.lookAt(this.#watch.id);
-    this.#looked = true;
+    // What was committed between loading the state and subscribing notified nobody here.
+    if (!this.#reconciled) void this.#parts.monitor.reconcile(this.#watch.id);
+    this.#reconciled = true;
   }
 
   /**
    * Waits until there is something beyond `position`.
    * @returns `more` when a page from `position` has bytes or the end; `ended` when the stream was
-   * deleted or expired; `idle` when the deadline (as `performance.now()`: nobody sets that clock) has passed, the
-   * node drains, the database was replaced or `leave` was called
+   * deleted or expired; `idle` when the deadline has passed (as `performance.now()`, a clock that
+   * nobody sets), the node drains, the database was replaced or `unsubscribe` was called
    */
   async wait(position: number, deadline: number): Promise<"more" | "ended" | "idle"> {
     while (true) {
-      const standing = this.standing(position);
-      if (standing !== "nothing") return standing;
+      const status = this.status(position);
+      if (status !== "nothing") return status;
       if (performance.now() >= deadline) return "idle";
-      if (!this.#looked) {
+      if (!this.#reconciled) {
         // As in `listen`.
-        this.#looked = true;
-        await this.#parts.followed.lookAt(this.#watch.id);
+        this.#reconciled = true;
+        await this.#parts.monitor.reconcile(this.#watch.id);
       } else {
         await this.#change(deadline);
       }
     }
   }
 
-  /** Stops following; a wait under way ends as `idle`. */
-  leave(): void {
-    if (this.#left) return;
-    this.#left = true;
+  /** Stops following; a wait in progress ends as `idle`. */
+  unsubscribe(): void {
+    if (this.#unsubscribed) return;
+    this.#unsubscribed = true;
     this.#cancelWait?.();
     if (this.#listener !== undefined) this.#watch.unlisten(this.#listener);
-    this.#parts.hub.leave(this.#watch);
+    this.#parts.hub.unsubscribe(this.#watch);
   }
 
   #change(deadline: number): Promise<void> {

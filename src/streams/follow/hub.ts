@@ -1,51 +1,50 @@
 /**
- * The followers of this node, by stream. What is published here is committed; that something was
- * published is all a follower may rely on, that nothing was it may not.
+ * The followers of this node, by stream. Whatever is published here is committed. A follower may rely
+ * on what it is notified of; that it was not notified means nothing.
  */
-
 import { setImmediate } from "node:timers";
 
-/** Listeners told in one turn of the event loop: whatever else has arrived comes between. */
-const TOLD_A_TURN = 100;
+/** Listeners notified in one turn of the event loop: other work gets its turn between. */
+const NOTIFIED_PER_TURN = 100;
 
-/** What is known of a stream that somebody follows. */
-export interface Sighting {
+/** What was known of a followed stream at some moment. */
+export interface Snapshot {
   readonly tail: number;
   readonly closed: boolean;
   /** Deleted or expired: there is nothing more to follow. */
   readonly ended: boolean;
 }
 
-/** One who follows for long. An object, where a closure would be two more a follower. */
+/** A follower for long. An object, where a closure would be two more for each follower. */
 export interface Listener {
-  /** Something may have changed. Must not throw: others are told in the same turn. */
-  told(): void;
+  /** Something may have changed. Must not throw: others are notified in the same turn. */
+  onChange(): void;
 }
 
-/** One followed stream. Shared by its followers, each of which calls `Hub.leave` when done. */
-export class Watch implements Sighting {
+/** One followed stream. Shared by its followers, each of which calls `Hub.unsubscribe` when done. */
+export class Watch implements Snapshot {
   tail: number;
   closed: boolean;
   ended: boolean;
-  /** What is seen of the stream is no longer told here: whoever follows has to begin again. */
+  /** Changes of the stream are no longer published here: its followers have to begin again. */
   stale = false;
   /** How many follow. */
   followers = 0;
   readonly #waiting = new Set<() => void>();
   readonly #listeners = new Set<Listener>();
-  readonly #tell: (listeners: Iterable<Listener>) => void;
+  readonly #notify: (listeners: Iterable<Listener>) => void;
 
   constructor(
     readonly id: number,
-    seen: Sighting,
-    tell: (listeners: Iterable<Listener>) => void = (listeners) => {
-      for (const listener of listeners) listener.told();
+    snapshot: Snapshot,
+    notify: (listeners: Iterable<Listener>) => void = (listeners) => {
+      for (const listener of listeners) listener.onChange();
     },
   ) {
-    this.#tell = tell;
-    this.tail = seen.tail;
-    this.closed = seen.closed;
-    this.ended = seen.ended;
+    this.#notify = notify;
+    this.tail = snapshot.tail;
+    this.closed = snapshot.closed;
+    this.ended = snapshot.ended;
   }
 
   /** Calls back once, at the next change. Returns how to stop waiting. */
@@ -55,8 +54,8 @@ export class Watch implements Sighting {
   }
 
   /**
-   * Tells of changes, once for several that come close together, and not before this turn
-   * of the event loop has ended: an append's answer does not wait for a thousand who follow.
+   * Notifies of changes, once for several that come close together, and not before this turn of the
+   * event loop has ended: an append's answer does not wait for a thousand followers.
    */
   listen(listener: Listener): void {
     this.#listeners.add(listener);
@@ -66,15 +65,15 @@ export class Watch implements Sighting {
     this.#listeners.delete(listener);
   }
 
-  /** Tails never fall and closed never opens, so sightings may come in any order. */
-  see(seen: Sighting): void {
-    const news = seen.tail > this.tail || (seen.closed && !this.closed) ||
-      (seen.ended && !this.ended);
-    if (!news) return;
-    // Who has seen a stream closed has seen its final tail: the two are one row.
-    this.closed ||= seen.closed;
-    this.ended ||= seen.ended;
-    if (seen.tail > this.tail) this.tail = seen.tail;
+  /** Tails never fall and closed never opens, so snapshots may come in any order. */
+  observe(snapshot: Snapshot): void {
+    const changed = snapshot.tail > this.tail || (snapshot.closed && !this.closed) ||
+      (snapshot.ended && !this.ended);
+    if (!changed) return;
+    // A snapshot of a closed stream has its final tail: the two are one row.
+    this.closed ||= snapshot.closed;
+    this.ended ||= snapshot.ended;
+    if (snapshot.tail > this.tail) this.tail = snapshot.tail;
     this.wake();
   }
 
@@ -82,7 +81,7 @@ export class Watch implements Sighting {
     const callbacks = [...this.#waiting];
     this.#waiting.clear();
     for (const callback of callbacks) callback();
-    if (this.#listeners.size > 0) this.#tell(this.#listeners);
+    if (this.#listeners.size > 0) this.#notify(this.#listeners);
   }
 }
 
@@ -90,14 +89,14 @@ export class Hub {
   readonly #watches = new Map<number, Watch>();
   #draining = false;
   #followers = 0;
-  /** Listeners that have not been told yet. */
-  readonly #untold = new Set<Listener>();
-  readonly #tell = (listeners: Iterable<Listener>) => {
-    if (this.#untold.size === 0) setImmediate(() => this.#tellSome());
-    for (const listener of listeners) this.#untold.add(listener);
+  /** Listeners that have not been notified yet. */
+  readonly #pending = new Set<Listener>();
+  readonly #notify = (listeners: Iterable<Listener>) => {
+    if (this.#pending.size === 0) setImmediate(() => this.#notifySome());
+    for (const listener of listeners) this.#pending.add(listener);
   };
 
-  /** True once the node is going away: followers end at their next turn. */
+  /** True once the node drains: followers end at their next turn. */
   get draining(): boolean {
     return this.#draining;
   }
@@ -106,26 +105,26 @@ export class Hub {
     return this.#followers;
   }
 
-  follow(id: number, seen: Sighting): Watch {
+  follow(id: number, snapshot: Snapshot): Watch {
     let watch = this.#watches.get(id);
     if (watch === undefined) {
-      watch = new Watch(id, seen, this.#tell);
+      watch = new Watch(id, snapshot, this.#notify);
       this.#watches.set(id, watch);
     } else {
-      watch.see(seen);
+      watch.observe(snapshot);
     }
     watch.followers++;
     this.#followers++;
     return watch;
   }
 
-  leave(watch: Watch): void {
+  unsubscribe(watch: Watch): void {
     this.#followers--;
     if (--watch.followers === 0 && !watch.stale) this.#watches.delete(watch.id);
   }
 
-  publish(id: number, seen: Sighting): void {
-    this.#watches.get(id)?.see(seen);
+  publish(id: number, snapshot: Snapshot): void {
+    this.#watches.get(id)?.observe(snapshot);
   }
 
   /** The watch of a followed stream, or undefined. */
@@ -137,18 +136,8 @@ export class Hub {
     return [...this.#watches.keys()];
   }
 
-  #tellSome(): void {
-    let told = 0;
-    for (const listener of this.#untold) {
-      this.#untold.delete(listener);
-      listener.told();
-      if (++told === TOLD_A_TURN) break;
-    }
-    if (this.#untold.size > 0) setImmediate(() => this.#tellSome());
-  }
-
-  /** Ends every wait: tails that were seen may never have been. */
-  forget(): void {
+  /** Ends every wait: tails that were published may never have been. */
+  invalidate(): void {
     const watches = [...this.#watches.values()];
     this.#watches.clear();
     for (const watch of watches) {
@@ -157,9 +146,19 @@ export class Hub {
     }
   }
 
-  /** Ends every wait, for ever. */
+  /** Ends every wait, for good. */
   drain(): void {
     this.#draining = true;
     for (const watch of this.#watches.values()) watch.wake();
+  }
+
+  #notifySome(): void {
+    let notified = 0;
+    for (const listener of this.#pending) {
+      this.#pending.delete(listener);
+      listener.onChange();
+      if (++notified === NOTIFIED_PER_TURN) break;
+    }
+    if (this.#pending.size > 0) setImmediate(() => this.#notifySome());
   }
 }

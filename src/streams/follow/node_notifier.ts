@@ -1,92 +1,110 @@
 /**
  * Wake-ups between nodes, over one LISTEN connection. NOTIFY takes a lock on the whole database
- * until its commit, so it stays out of the appends: what changed is gathered for a few
- * milliseconds, and many streams travel in one payload. Lossy by design; see `StreamMonitor`.
+ * until its commit, so it stays out of the appends: changes are gathered for a few milliseconds, and
+ * many streams travel in one payload. Lossy by design; see `StreamMonitor`.
  */
+import { BaseService } from "../../lib/service.ts";
 import type { Database, Listening } from "../../storage/database.ts";
 
 const CHANNEL = "penstock_wakeups";
-/** How long changes are gathered, milliseconds. */
+/** How long changes are gathered. Milliseconds. */
 const GATHER_MS = 3;
-/** Three probes unheard: nobody else listens. Milliseconds. */
-const SILENCE_MS = 3 * 2000 + 500;
+/** So many signs of life of a peer may be missed before there are no peers, and so much delay. */
+const MISSED_SIGNS = 3;
+const DELAY_MS = 500;
 /** Postgres refuses payloads of 8000 bytes. */
-const LARGEST_PAYLOAD = 7900;
+const MAX_PAYLOAD_BYTES = 7900;
+/** The digits of the largest id, and a comma. */
+const MAX_ID_BYTES = 17;
 
 export interface NodeNotifierEvents {
   /** These streams changed, on another node. */
   onNotification(ids: readonly number[]): void;
-  /** Hints may have been lost: look at everything. */
+  /** Notifications may have been missed: everything has to be reconciled. */
   onGap(): void;
 }
 
-export class NodeNotifier {
+export interface NodeNotifierOptions {
+  /** Milliseconds without a sign of a peer after which there are none. Default: by the database. */
+  readonly silenceMs?: number;
+}
+
+export class NodeNotifier extends BaseService {
   readonly #database: Database;
+  readonly #events: NodeNotifierEvents;
+  readonly #options: NodeNotifierOptions;
   readonly #node = crypto.randomUUID().slice(0, 8);
   #changed = new Set<number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #sending: Promise<void> = Promise.resolve();
+  #sent: Promise<void> = Promise.resolve();
   #listening: Listening | undefined;
-  readonly #silenceMs: number;
-  /** When another node was last heard, or may have gone unheard. As `performance.now()`. */
-  #neighbourAt = performance.now();
+  /** When a peer was last heard, or may have gone unheard. As `performance.now()`. */
+  #peerHeardAt = performance.now();
 
-  constructor(database: Database, silenceMs = SILENCE_MS) {
+  constructor(database: Database, events: NodeNotifierEvents, options: NodeNotifierOptions = {}) {
+    super();
     this.#database = database;
-    this.#silenceMs = silenceMs;
+    this.#events = events;
+    this.#options = options;
   }
 
-  /**
-   * There is nobody to wake: an embedded database has this one node, and a node that listens hears
-   * the others. One alone would send up to 300 hints a second to itself.
-   * Should it be deaf without knowing it, its hints are lost hints, as below.
-   */
-  get #alone(): boolean {
-    if (this.#database.kind === "embedded") return true;
-    return this.#listening !== undefined &&
-      performance.now() - this.#neighbourAt > this.#silenceMs;
+  /** Notifies the other nodes of a change, soon. To be called after the commit. */
+  notify(id: number): void {
+    if (!this.running || this.#hasNoPeers) return;
+    this.#changed.add(id);
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#sent = this.#sent.then(() => this.#send());
+    }, GATHER_MS);
   }
 
-  async start(events: NodeNotifierEvents): Promise<void> {
+  protected override async onStart(): Promise<void> {
     if (this.#database.kind === "embedded" || !this.#database.listens) return;
+    this.#peerHeardAt = performance.now();
     this.#listening = await this.#database.listen(CHANNEL, {
       onPayload: (payload) => {
         const [node, ids] = payload.split(":");
         if (node === this.#node || ids === undefined) return;
-        this.#neighbourAt = performance.now();
-        events.onNotification(ids.split(",").map(Number).filter(Number.isSafeInteger));
+        this.#peerHeardAt = performance.now();
+        this.#events.onNotification(ids.split(",").map(Number).filter(Number.isSafeInteger));
       },
-      onPeer: () => this.#neighbourAt = performance.now(),
+      onPeer: () => this.#peerHeardAt = performance.now(),
       onListening: () => {
-        this.#neighbourAt = performance.now();
-        events.onGap();
+        this.#peerHeardAt = performance.now();
+        this.#events.onGap();
       },
     });
   }
 
-  /** Tells the other nodes, soon. Call after the commit. */
-  notify(id: number): void {
-    if (this.#alone) return;
-    this.#changed.add(id);
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#sending = this.#sending.then(() => this.#send());
-    }, GATHER_MS);
+  /** Sends what is gathered, and listens no more. */
+  protected override async onStop(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    await this.#sent;
+    await this.#send();
+    const listening = this.#listening;
+    this.#listening = undefined;
+    await listening?.stop().catch(() => {});
   }
 
-  /** Sends what is gathered, and listens no more. */
-  async stop(): Promise<void> {
-    clearTimeout(this.#timer);
-    await this.#sending;
-    await this.#send();
-    await this.#listening?.stop().catch(() => {});
+  /**
+   * Nobody is there to notify: an embedded database has this one node, and a node that listens hears
+   * its peers. Without peers it would send up to 300 notifications a second to itself. Should the
+   * connection that listens be half-open, notifications are missed until that is found out.
+   */
+  get #hasNoPeers(): boolean {
+    if (this.#database.kind === "embedded") return true;
+    if (this.#listening === undefined) return false;
+    const silenceMs = this.#options.silenceMs ??
+      MISSED_SIGNS * this.#listening.peerIntervalMs + DELAY_MS;
+    return performance.now() - this.#peerHeardAt > silenceMs;
   }
 
   async #send(): Promise<void> {
     const ids = [...this.#changed];
     this.#changed.clear();
     for (const payload of payloads(this.#node, ids)) {
-      // A lost hint costs a follower on another node a second, and nothing else.
+      // A lost notification costs a follower on another node a second, and nothing else.
       await this.#database.hedged("select pg_notify($1, $2)", [CHANNEL, payload]).catch(() => {});
     }
   }
@@ -97,7 +115,7 @@ export function payloads(node: string, ids: readonly number[]): string[] {
   const result: string[] = [];
   let payload = "";
   for (const id of ids) {
-    if (payload.length + 17 > LARGEST_PAYLOAD) {
+    if (payload.length + MAX_ID_BYTES > MAX_PAYLOAD_BYTES) {
       result.push(payload);
       payload = "";
     }

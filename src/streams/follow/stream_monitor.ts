@@ -1,72 +1,83 @@
 /**
- * Keeps what this node's followers know true. Hints say where to look at once; a coarse look at
- * what has changed covers every hint that was lost within a second, whatever became of the
- * connection that listens, and keeps streams with followers from expiring.
+ * Keeps what this node's followers know true. Notifications say what to reconcile at once; a poll of
+ * all followed streams covers every notification that was missed within a second, whatever became
+ * of the connection that listens, and keeps streams with followers from expiring.
  */
-import type { Hub, Watch } from "./hub.ts";
+import { PeriodicTask } from "../../lib/periodic_task.ts";
+import { BaseService } from "../../lib/service.ts";
 import type { StateLoader } from "../state_loader.ts";
 import { unusable } from "../stream_state.ts";
+import type { Hub, Watch } from "./hub.ts";
 
 /**
- * Milliseconds between coarse looks. What remains of the second is for looking and delivering, and
- * for finding out that the connection which was asked is dead (`Database.hedged`).
+ * Milliseconds between polls. What remains of the second is for loading and delivering, and for
+ * finding out that a connection is half-open (`Database.hedged`).
  */
-const COARSE_MS = 500;
-const LARGEST_LOOK = 5000;
+const POLL_MS = 500;
+/** Streams whose state is loaded by one statement. */
+const MAX_BATCH = 5000;
 
-export class StreamMonitor {
+export class StreamMonitor extends BaseService {
   readonly #hub: Hub;
-  readonly #looks: StateLoader;
-  #wanted = new Set<number>();
-  #next: Promise<void> | undefined;
-  #underWay: Promise<void> = Promise.resolve();
-  #timer: ReturnType<typeof setInterval> | undefined;
+  readonly #stateLoader: StateLoader;
+  readonly #poll: PeriodicTask;
+  #requested = new Set<number>();
+  #scheduled: Promise<void> | undefined;
+  #inProgress: Promise<void> = Promise.resolve();
 
-  constructor(hub: Hub, looks: StateLoader) {
+  /** @param pollMs milliseconds between polls */
+  constructor(hub: Hub, stateLoader: StateLoader, pollMs = POLL_MS) {
+    super();
     this.#hub = hub;
-    this.#looks = looks;
+    this.#stateLoader = stateLoader;
+    // The task does not wait for the load: polls stay as far apart however long one takes.
+    this.#poll = new PeriodicTask({ run: () => this.reconcileAll(), pauseMs: pollMs });
   }
 
-  start(): void {
-    this.#timer = setInterval(() => this.reconcileAll(), COARSE_MS);
-  }
-
-  stop(): Promise<void> {
-    clearInterval(this.#timer);
-    return this.#underWay;
-  }
-
-  hint(ids: readonly number[]): void {
+  /** These streams have changed, as another node says. */
+  onNotification(ids: readonly number[]): void {
+    if (!this.running) return;
     const followed = ids.filter((id) => this.#hub.watch(id) !== undefined);
-    if (followed.length > 0) this.#soon(followed);
+    if (followed.length > 0) this.#schedule(followed);
   }
 
+  /** Loads the state of every followed stream, soon. */
   reconcileAll(): void {
+    if (!this.running) return;
     const followed = this.#hub.followed();
-    if (followed.length > 0) this.#soon(followed);
+    if (followed.length > 0) this.#schedule(followed);
   }
 
-  /** Resolves when the stream has been looked at, by a look that leaves after this call. */
-  lookAt(id: number): Promise<void> {
-    return this.#soon([id]);
+  /** Resolves when the stream's state has been loaded, by a load that began after this call. */
+  reconcile(id: number): Promise<void> {
+    return this.#schedule([id]);
   }
 
-  #soon(ids: readonly number[]): Promise<void> {
-    for (const id of ids) this.#wanted.add(id);
-    this.#next ??= this.#underWay = this.#underWay.then(() => {
-      this.#next = undefined;
-      return this.#look();
+  protected override onStart(): Promise<void> {
+    return this.#poll.start();
+  }
+
+  protected override async onStop(): Promise<void> {
+    await this.#poll.stop();
+    await this.#inProgress;
+  }
+
+  #schedule(ids: readonly number[]): Promise<void> {
+    for (const id of ids) this.#requested.add(id);
+    this.#scheduled ??= this.#inProgress = this.#inProgress.then(() => {
+      this.#scheduled = undefined;
+      return this.#load();
     });
-    return this.#next;
+    return this.#scheduled;
   }
 
-  async #look(): Promise<void> {
-    const watches = [...this.#wanted].map((id) => this.#hub.watch(id))
+  async #load(): Promise<void> {
+    const watches = [...this.#requested].map((id) => this.#hub.watch(id))
       .filter((watch): watch is Watch => watch?.ended === false);
-    this.#wanted.clear();
+    this.#requested.clear();
     try {
-      for (let from = 0; from < watches.length; from += LARGEST_LOOK) {
-        const changed = await this.#looks.changed(watches.slice(from, from + LARGEST_LOOK));
+      for (let from = 0; from < watches.length; from += MAX_BATCH) {
+        const changed = await this.#stateLoader.changed(watches.slice(from, from + MAX_BATCH));
         for (const [id, stream] of changed) {
           this.#hub.publish(id, {
             tail: stream?.tail ?? 0,
@@ -76,7 +87,7 @@ export class StreamMonitor {
         }
       }
     } catch {
-      // The database is away. Followers keep waiting; the next coarse look tells them.
+      // The database is away. Followers keep waiting; the next poll brings them what changed.
     }
   }
 }

@@ -1,13 +1,13 @@
 /**
- * PUT: creates a stream, or finds that it already is as asked for (section 5.1). Creations that
- * wait together travel together.
+ * PUT: creates a stream, or finds that the stream at the path is as asked for (section 5.1).
+ * Creations that wait at the same time share a statement.
  */
-import { yieldToEventLoop } from "../../lib/event_loop.ts";
-import { ByteBudget } from "../../lib/byte_budget.ts";
-import { Overloaded, type Refusal } from "../../errors.ts";
+import { Batcher } from "../../lib/batcher.ts";
+import { concatenate } from "../../lib/bytes.ts";
+import type { Refusal } from "../../errors.ts";
 import { type Database, numberArray, StatementTimeout, textArray } from "../../storage/database.ts";
-import { STATE_LIVE } from "../../storage/schema.ts";
 import { sameContentType, segmentsOf, storedBody } from "../stored_body.ts";
+import type { CreationAdmission } from "./creation_admission.ts";
 import { stateOf, type StreamRow, type StreamState } from "../stream_state.ts";
 
 export const DEFAULT_CONTENT_TYPE = "application/octet-stream";
@@ -41,149 +41,136 @@ const CREATE = `select created, (stream).* from penstock.create_streams(
   $1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::boolean[], $6::bigint[],
   $7::text[], $8::bigint[], $9::integer[], $10::integer[], $11::bytea)`;
 
-const LARGEST_BATCH = 1000;
-/** Body bytes of one batch, about. */
+/** Creations in one statement. */
+const MAX_BATCH = 1000;
+/** Body bytes in one statement, about. */
 const BATCH_BYTES = 8 << 20;
-/** Creations that wait, and the bytes of their bodies, at most. */
-const MOST_WAITING = 20_000;
-const MOST_WAITING_BYTES = 64 << 20;
 
-interface WaitingCreate {
+/** A creation whose body has been checked. */
+export interface PreparedCreate {
   readonly request: CreateRequest;
   readonly contentType: string;
+  /** The body as it will be stored. */
   readonly bytes: Uint8Array;
-  resolve(outcome: CreateOutcome): void;
-  reject(error: unknown): void;
 }
+
+/** A stream at the path, created now or there before. */
+type CreatedRow = StreamRow & { readonly created: boolean };
 
 export class Creator {
   readonly #database: Database;
-  #waiting: WaitingCreate[] = [];
-  #underWay = false;
-  readonly #budget = new ByteBudget(MOST_WAITING_BYTES);
+  readonly #admission: CreationAdmission;
+  /** Undefined: nothing was created, and nothing could be seen at the path. */
+  readonly #batcher: Batcher<PreparedCreate, CreatedRow | undefined>;
 
-  constructor(database: Database) {
+  constructor(database: Database, admission: CreationAdmission) {
     this.#database = database;
+    this.#admission = admission;
+    this.#batcher = new Batcher({
+      concurrency: 1,
+      select: selectBatch,
+      run: (batch) => createAll(database, batch),
+      // What waits behind a statement that timed out has waited as long, and must not wait twice.
+      failsWaiting: (error) => error instanceof StatementTimeout,
+    });
   }
 
-  /** Creates a stream that is not a fork. */
+  /**
+   * Creates a stream that is not a fork.
+   * @throws DatabaseUnavailable, Overloaded
+   */
   create(request: CreateRequest): Promise<CreateOutcome> {
     const contentType = request.contentType ?? DEFAULT_CONTENT_TYPE;
     const bytes = initialBody(contentType, request.body);
     if (!(bytes instanceof Uint8Array)) return Promise.resolve(bytes);
-    if (this.#waiting.length >= MOST_WAITING || !this.#budget.take(bytes.length)) {
-      return Promise.reject(new Overloaded("too many creations wait for the database"));
+    return this.#admission.run(
+      bytes.length,
+      () => this.#create({ request, contentType, bytes }),
+    );
+  }
+
+  async #create(prepared: PreparedCreate): Promise<CreateOutcome> {
+    while (true) {
+      const row = await this.#batcher.submit(prepared);
+      if (row === undefined) continue;
+      const stream = stateOf(row);
+      if (row.created) return { kind: "created", stream };
+      const outcome = await existing(this.#database, stream, prepared.request);
+      if (outcome !== "again") return outcome;
     }
-    return new Promise<CreateOutcome>((resolve, reject) => {
-      this.#waiting.push({ request, contentType, bytes, resolve, reject });
-      this.#leave();
-    }).finally(() => this.#budget.give(bytes.length));
-  }
-
-  #leave(): void {
-    if (this.#underWay || this.#waiting.length === 0) return;
-    this.#underWay = true;
-    yieldToEventLoop().then(async () => {
-      const batch = this.#take();
-      try {
-        await this.#send(batch);
-      } catch (error) {
-        // As with looks: nobody waits for two.
-        if (error instanceof StatementTimeout) batch.push(...this.#waiting.splice(0));
-        for (const create of batch) create.reject(error);
-      }
-      this.#underWay = false;
-      this.#leave();
-    });
-  }
-
-  /** A path once a batch: whoever asks for the same finds it made by the next. */
-  #take(): WaitingCreate[] {
-    const batch = new Map<string, WaitingCreate>();
-    const later: WaitingCreate[] = [];
-    let room = BATCH_BYTES;
-    for (const create of this.#waiting) {
-      const fits = batch.size < LARGEST_BATCH && room > 0 && !batch.has(create.request.path);
-      if (fits) {
-        batch.set(create.request.path, create);
-        room -= create.bytes.length;
-      } else later.push(create);
-    }
-    this.#waiting = later;
-    return [...batch.values()].sort((a, b) => a.request.path < b.request.path ? -1 : 1);
-  }
-
-  async #send(batch: readonly WaitingCreate[]): Promise<void> {
-    const bytes = new Uint8Array(batch.reduce((sum, create) => sum + create.bytes.length, 0));
-    const segments: { path: string; position: number; start: number; length: number }[] = [];
-    let filled = 0;
-    for (const create of batch) {
-      bytes.set(create.bytes, filled);
-      for (const piece of segmentsOf(create.contentType, create.bytes)) {
-        segments.push({
-          path: create.request.path,
-          position: piece.start,
-          start: filled + piece.start,
-          length: piece.length,
-        });
-      }
-      filled += create.bytes.length;
-    }
-    const rows = await this.#database.query<StreamRow & { created: boolean }>(CREATE, [
-      textArray(batch.map((create) => create.request.path)),
-      textArray(batch.map((create) => create.contentType)),
-      numberArray(batch.map((create) => create.request.ttlSeconds)),
-      numberArray(batch.map((create) => create.request.expiresAtMs)),
-      numberArray(batch.map((create) => create.request.closed)),
-      numberArray(batch.map((create) => create.bytes.length)),
-      textArray(segments.map((segment) => segment.path)),
-      numberArray(segments.map((segment) => segment.position)),
-      numberArray(segments.map((segment) => segment.start)),
-      numberArray(segments.map((segment) => segment.length)),
-      bytes,
-    ]);
-    const found = new Map(rows.map((row) => [row.path, row]));
-    for (const create of batch) {
-      const row = found.get(create.request.path);
-      if (row?.created) create.resolve({ kind: "created", stream: stateOf(row) });
-      else if (row === undefined) this.#again(create);
-      else this.#settle(create, stateOf(row)).catch((error) => create.reject(error));
-    }
-  }
-
-  /** Something is at the path: what was asked for, something else, or something whose time is up. */
-  async #settle(create: WaitingCreate, stream: StreamState): Promise<void> {
-    const outcome = await existing(this.#database, stream, create.request);
-    if (outcome === "again") this.#again(create);
-    else create.resolve(outcome);
-  }
-
-  #again(create: WaitingCreate): void {
-    this.#waiting.push(create);
-    this.#leave();
   }
 }
 
-/** The first bytes of a stream, or why the body cannot be. No body at all is no bytes. */
+/**
+ * The creations of the next statement: each path once, so that a second creation of the same path
+ * finds the stream that the first has made; and no more bodies than one statement should carry.
+ */
+export function selectBatch(waiting: readonly PreparedCreate[]): PreparedCreate[] {
+  const batch = new Map<string, PreparedCreate>();
+  let room = BATCH_BYTES;
+  for (const prepared of waiting) {
+    if (batch.size >= MAX_BATCH || room <= 0) break;
+    const { path } = prepared.request;
+    if (batch.has(path)) continue;
+    batch.set(path, prepared);
+    room -= prepared.bytes.length;
+  }
+  return [...batch.values()];
+}
+
+/** @returns for each creation the stream at its path, in the order of the batch */
+async function createAll(
+  database: Database,
+  batch: readonly PreparedCreate[],
+): Promise<(CreatedRow | undefined)[]> {
+  // The order of the paths is the order of the locks, the same on every node.
+  const ordered = [...batch].sort((a, b) => a.request.path < b.request.path ? -1 : 1);
+  const segments: { path: string; position: number; start: number; length: number }[] = [];
+  let filled = 0;
+  for (const { request: { path }, contentType, bytes } of ordered) {
+    for (const { start, length } of segmentsOf(contentType, bytes)) {
+      segments.push({ path, position: start, start: filled + start, length });
+    }
+    filled += bytes.length;
+  }
+  const rows = await database.query<CreatedRow>(CREATE, [
+    textArray(ordered.map(({ request }) => request.path)),
+    textArray(ordered.map(({ contentType }) => contentType)),
+    numberArray(ordered.map(({ request }) => request.ttlSeconds)),
+    numberArray(ordered.map(({ request }) => request.expiresAtMs)),
+    numberArray(ordered.map(({ request }) => request.closed)),
+    numberArray(ordered.map(({ bytes }) => bytes.length)),
+    textArray(segments.map((segment) => segment.path)),
+    numberArray(segments.map((segment) => segment.position)),
+    numberArray(segments.map((segment) => segment.start)),
+    numberArray(segments.map((segment) => segment.length)),
+    concatenate(ordered.map(({ bytes }) => bytes)),
+  ]);
+  const byPath = new Map(rows.map((row) => [row.path, row]));
+  return batch.map(({ request }) => byPath.get(request.path));
+}
+
+/** The first bytes of a stream, or why the body cannot be stored. An empty body is no bytes. */
 export function initialBody(contentType: string, body: Uint8Array): Uint8Array | Refusal {
   return body.length === 0 ? body : storedBody(contentType, body, true);
 }
 
 /**
- * What a PUT of an existing path comes to; `again` when what was there has expired and made room.
+ * The outcome of a PUT of a path where a stream exists; `again` when that stream had expired and
+ * has been deleted, so that the path is free.
  */
 export async function existing(
   database: Database,
   stream: StreamState,
   request: CreateRequest,
 ): Promise<CreateOutcome | "again"> {
-  if (stream.state === STATE_LIVE && stream.expired) {
+  if (stream.state === "active" && stream.expired) {
     const [row] = await database.query<{ outcome: string }>(
-      "select outcome from penstock.retire($1, true)",
+      "select outcome from penstock.terminate_stream($1, true)",
       [stream.id],
     );
     if (row?.outcome !== "already_soft_deleted" && row?.outcome !== "soft_deleted") return "again";
-  } else if (stream.state === STATE_LIVE) {
+  } else if (stream.state === "active") {
     const difference = differs(stream, request);
     return difference === null ? { kind: "exists", stream } : {
       kind: "conflict",

@@ -10,6 +10,7 @@ import {
   type ForkRequest,
   initialBody,
 } from "./create.ts";
+import type { CreationAdmission } from "./creation_admission.ts";
 import type { StateLoader } from "../state_loader.ts";
 import type { PageReader } from "../read/page_reader.ts";
 import { sameContentType, segmentsOf } from "../stored_body.ts";
@@ -19,26 +20,38 @@ const FORK = `select outcome, (stream).* from penstock.create_fork(
   $1, $2, $3::bigint, $4::bigint, $5::boolean, $6::boolean, $7::bigint, $8, $9::bigint,
   $10::bigint, $11::bigint, $12::bigint, $13::bigint[], $14::integer[], $15::integer[], $16::bytea)`;
 
-/** How often source or target may change under one request before it is turned away. */
-const MOST_TRIES = 5;
+/** How often source or target may change during one request before it is turned away. */
+const MAX_ATTEMPTS = 5;
 
 export interface ForkParts {
   readonly database: Database;
-  readonly looks: StateLoader;
+  readonly stateLoader: StateLoader;
   readonly reader: PageReader;
+  readonly admission: CreationAdmission;
 }
 
-export async function createFork(
+/**
+ * Creates a fork, or finds that the stream at the path is as asked for.
+ * @throws DatabaseUnavailable, Overloaded
+ */
+export function createFork(
   parts: ForkParts,
   request: CreateRequest & { readonly fork: ForkRequest },
 ): Promise<CreateOutcome> {
-  for (let tries = 0; tries < MOST_TRIES; tries++) {
-    const target = await parts.looks.look(request.path);
+  return parts.admission.run(request.body.length, () => attemptFork(parts, request));
+}
+
+async function attemptFork(
+  parts: ForkParts,
+  request: CreateRequest & { readonly fork: ForkRequest },
+): Promise<CreateOutcome> {
+  for (let attempts = 0; attempts < MAX_ATTEMPTS; attempts++) {
+    const target = await parts.stateLoader.load(request.path);
     if (target !== null) {
       const outcome = await existing(parts.database, target, request);
       if (outcome !== "again") return outcome;
     }
-    const source = await parts.looks.look(request.fork.sourcePath);
+    const source = await parts.stateLoader.load(request.fork.sourcePath);
     const refusal = refuseSource(source, request);
     if (refusal !== null) return refusal;
     const outcome = await fork(parts, source!, request);
@@ -91,11 +104,11 @@ async function fork(
     numberArray(segments.map((segment) => segment.length)),
     bytes,
   ]);
-  // Otherwise the target appeared or the source went while we looked: look again.
+  // Otherwise the target was created or the source deleted since their states were loaded.
   return row?.outcome === "created" ? { kind: "created", stream: stateOf(row) } : "again";
 }
 
-/** Where the fork leaves its source, or why it cannot. */
+/** The position at which the fork departs from its source, or why it cannot be made there. */
 async function forkPosition(
   reader: PageReader,
   source: StreamState,
@@ -116,7 +129,7 @@ async function forkPosition(
   let missing = subOffset;
   try {
     do {
-      // Even without a sub-offset: a page shows whether the anchor is between messages.
+      // A page is read even without a sub-offset: it shows whether the anchor is between messages.
       const page = await reader.page(source, position);
       if (missing === 0) return position;
       const { found, length } = positionAfterMessages(page.bytes, missing);
@@ -131,7 +144,7 @@ async function forkPosition(
   return missing > 0 ? overshoot : position;
 }
 
-/** The fork expiry table of section 4.2: what the request says, else what the source has. */
+/** The fork expiry table of section 4.2: what the request asks for, else what the source has. */
 export function lifetimeOf(
   source: Pick<StreamState, "ttlSeconds" | "expiresAtMs">,
   request: Pick<CreateRequest, "ttlSeconds" | "expiresAtMs">,

@@ -1,18 +1,18 @@
 /**
- * Ends streams whose time has come and takes dead streams' bytes away, a little at a time. Any
- * number of nodes may sweep: an advisory lock lets one of them at a time.
+ * Terminates streams that have expired and removes deleted streams' bytes, a little at a time. Any
+ * number of nodes may sweep: an advisory lock lets one of them remove at a time.
  */
-import { asc, eq, inArray, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, isNotNull, or, sql } from "drizzle-orm";
 import type { Database, Drizzle } from "../../storage/database.ts";
-import { producers, segments, STATE_DEAD, streams } from "../../storage/schema.ts";
+import { producers, segments, streams, streamStates } from "../../storage/schema.ts";
 
 /** `lock_key(0)` is the migrations'; -1 masks to the largest id, which no stream will have. */
 const SWEEP_LOCK = sql`penstock.lock_key(-1)`;
 const EXPIRED_BATCH = 100;
 const REAP_BATCH = 1000;
-const DEAD_BATCH = 100;
+const DELETED_BATCH = 100;
 
-/** What one step of the sweep did. `ended` are streams that just expired. */
+/** What one step of the sweep did. `ended` are streams that it terminated, for they had expired. */
 export interface SweepReport {
   readonly ended: readonly number[];
   readonly reapedStreams: number;
@@ -22,7 +22,7 @@ export interface SweepReport {
 
 const NOTHING: SweepReport = { ended: [], reapedStreams: 0, more: false };
 
-/** One bounded step: at most a hundred streams ended and a thousand rows taken away. */
+/** One bounded step: at most a hundred streams terminated and a thousand rows removed. */
 export async function sweep(database: Database): Promise<SweepReport> {
   const ended = await endExpired(database);
   const reaped = await reap(database);
@@ -34,19 +34,25 @@ export async function sweep(database: Database): Promise<SweepReport> {
 }
 
 async function endExpired(database: Database): Promise<number[]> {
-  // Candidates by index; `retire` judges each again under its lock.
-  const candidates = await database.query<{ id: number }>(
-    `select id from penstock.stream_states
-     where state = 0 and expired and (ttl_seconds is not null or expires_at_ms is not null)
-     order by id limit ${EXPIRED_BATCH}`,
+  // Found by index; `terminate_stream` judges each again under its lock.
+  const { id, state, expired, ttlSeconds, expiresAtMs } = streamStates;
+  const candidates = await database.typedQuery((drizzle) =>
+    drizzle.select({ id }).from(streamStates)
+      .where(and(
+        // As text of the statement: an index that has it for a condition is found by it.
+        sql`${state} = 'active'`,
+        expired,
+        or(isNotNull(ttlSeconds), isNotNull(expiresAtMs)),
+      ))
+      .orderBy(asc(id)).limit(EXPIRED_BATCH)
   );
   const ended: number[] = [];
   for (const { id } of candidates) {
-    const [row] = await database.query<{ ended: string }>(
-      "select array_to_string(ended, ',') as ended from penstock.retire($1, true)",
+    const [row] = await database.query<{ terminated: string }>(
+      "select array_to_string(terminated, ',') as terminated from penstock.terminate_stream($1, true)",
       [id],
     );
-    if (row?.ended) ended.push(...row.ended.split(",").map(Number));
+    if (row?.terminated) ended.push(...row.terminated.split(",").map(Number));
   }
   return ended;
 }
@@ -58,15 +64,15 @@ async function reap(database: Database): Promise<SweepReport> {
     })
       .from(sql`(values (1)) as one`);
     if (!locked[0]?.got) return NOTHING;
-    const dead = (await transaction.select({ id: streams.id }).from(streams)
-      .where(eq(streams.state, STATE_DEAD)).orderBy(asc(streams.id)).limit(DEAD_BATCH))
+    const deleted = (await transaction.select({ id: streams.id }).from(streams)
+      .where(eq(streams.state, "deleted")).orderBy(asc(streams.id)).limit(DELETED_BATCH))
       .map((row) => row.id);
-    if (dead.length === 0) return NOTHING;
+    if (deleted.length === 0) return NOTHING;
     // Bytes first: a crash in between leaves a tombstone that the next sweep finishes.
-    if (await deleteSome(transaction, segments, dead) > 0) return { ...NOTHING, more: true };
-    if (await deleteSome(transaction, producers, dead) > 0) return { ...NOTHING, more: true };
-    await transaction.delete(streams).where(inArray(streams.id, dead));
-    return { ended: [], reapedStreams: dead.length, more: true };
+    if (await deleteSome(transaction, segments, deleted) > 0) return { ...NOTHING, more: true };
+    if (await deleteSome(transaction, producers, deleted) > 0) return { ...NOTHING, more: true };
+    await transaction.delete(streams).where(inArray(streams.id, deleted));
+    return { ended: [], reapedStreams: deleted.length, more: true };
   });
 }
 

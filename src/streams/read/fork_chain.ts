@@ -1,4 +1,5 @@
 /** Which stream holds which bytes: a fork's first ones are its source's, and so on up the chain. */
+import { LRUCache } from "lru-cache";
 import type { Database } from "../../storage/database.ts";
 import type { StreamState } from "../stream_state.ts";
 
@@ -11,59 +12,59 @@ export interface ForkChainSegment {
 
 interface Ancestor {
   readonly id: number;
-  /** The first position of its own; below are its source's. */
+  /** The first position of its own; its source has those below. */
   readonly from: number;
 }
 
-const MOST_LINEAGES = 20_000;
+/** Chains that are cached, about a hundred bytes each as a rule. */
+const MAX_CHAINS = 20_000;
 
 export class ForkChains {
   readonly #database: Database;
-  /** A stream's chain never changes, so it is asked for once. */
-  readonly #chains = new Map<number, readonly Ancestor[]>();
+  /** A stream's chain never changes, so it is loaded once. */
+  readonly #chains = new LRUCache<number, readonly Ancestor[]>({ max: MAX_CHAINS });
 
   constructor(database: Database) {
     this.#database = database;
   }
 
-  /** The pieces that make up `[start, stop)` of `stream`, in ascending order. */
-  async pieces(stream: StreamState, start: number, stop: number): Promise<ForkChainSegment[]> {
+  /** The segments that make up `[start, stop)` of `stream`, in ascending order. */
+  async segments(stream: StreamState, start: number, stop: number): Promise<ForkChainSegment[]> {
     if (stream.sourceId === null || start >= stream.forkPosition!) {
       return [{ id: stream.id, start, stop }];
     }
-    return cut(await this.#chain(stream.id), start, stop);
+    return split(await this.#chain(stream.id), start, stop);
   }
 
-  forget(): void {
+  invalidate(): void {
     this.#chains.clear();
   }
 
   async #chain(id: number): Promise<readonly Ancestor[]> {
-    const known = this.#chains.get(id);
-    if (known !== undefined) return known;
+    const cached = this.#chains.get(id);
+    if (cached !== undefined) return cached;
     const rows = await this.#database.hedged<{ id: number; fork_position: number | null }>(
-      "select id, fork_position from penstock.lineage($1)",
+      "select id, fork_position from penstock.fork_chain($1)",
       [id],
     );
     const chain = rows.map((row) => ({ id: row.id, from: row.fork_position ?? 0 }));
-    if (this.#chains.size >= MOST_LINEAGES) this.#chains.clear();
     this.#chains.set(id, chain);
     return chain;
   }
 }
 
-/** Cuts `[start, stop)` along a chain given nearest first. */
-export function cut(chain: readonly Ancestor[], start: number, stop: number): ForkChainSegment[] {
-  const pieces: ForkChainSegment[] = [];
+/** Splits `[start, stop)` along a chain that is given nearest first. */
+export function split(chain: readonly Ancestor[], start: number, stop: number): ForkChainSegment[] {
+  const segments: ForkChainSegment[] = [];
   let upper = stop;
   for (const { id, from } of chain) {
     // A fork of a fork may lie before its source's own fork position: that source gives nothing.
     const lower = Math.max(from, start);
     if (lower < upper) {
-      pieces.unshift({ id, start: lower, stop: upper });
+      segments.unshift({ id, start: lower, stop: upper });
       upper = lower;
     }
     if (upper <= start) break;
   }
-  return pieces;
+  return segments;
 }

@@ -1,14 +1,13 @@
 /**
  * Bytes of streams kept in memory, bounded. Bytes at a position of a stream id never change and
- * ids are never used twice, so what is here is true for ever: it can be forgotten, not stale.
+ * ids are never used twice, so what is here is true for ever: it can be evicted, never stale.
  */
-
 import { concatenate } from "../../lib/bytes.ts";
 import { type LruLinks, LruList } from "../../lib/lru_list.ts";
 
-/** Runs grow to this and then a new one begins, so that what is forgotten goes in small parts. */
-const LARGEST_RUN = 1 << 20;
-const SMALLEST_RUN = 1 << 10;
+/** Runs grow to this length and then a new one begins, so that eviction goes in small steps. Bytes. */
+const MAX_RUN_BYTES = 1 << 20;
+const MIN_RUN_BYTES = 1 << 10;
 
 /** `[start, start + length)` of one stream, in a buffer with room to grow. */
 interface Run extends LruLinks<Run> {
@@ -24,9 +23,9 @@ interface StreamRuns {
   readonly runs: Run[];
 }
 
-/** Told of each buffer that is kept, and of each that is not any longer. */
-export interface Keeping {
-  hold(buffer: Uint8Array): void;
+/** Counts the references to buffers: the cache has one to each buffer in it. */
+export interface BufferReferences {
+  retain(buffer: Uint8Array): void;
   release(buffer: Uint8Array): void;
 }
 
@@ -34,31 +33,31 @@ export class SegmentCache {
   readonly #streams = new Map<number, StreamRuns>();
   readonly #used = new LruList<Run>();
   readonly #capacity: number;
-  readonly #keeping: Keeping | undefined;
+  readonly #references: BufferReferences | undefined;
   #size = 0;
 
-  /** @param capacity bytes kept at most */
-  constructor(capacity: number, keeping?: Keeping) {
+  /** @param capacity bytes cached at most */
+  constructor(capacity: number, references?: BufferReferences) {
     this.#capacity = capacity;
-    this.#keeping = keeping;
+    this.#references = references;
   }
 
-  /** Bytes held, buffers' room included. */
+  /** Bytes in use, the unused room of buffers included. */
   get size(): number {
     return this.#size;
   }
 
-  /** Keeps a copy of bytes that are committed at `position`. */
-  add(id: number, position: number, bytes: Uint8Array): void {
-    this.#add(id, position, bytes, false);
+  /** Inserts a copy of bytes that are committed at `position`. */
+  insert(id: number, position: number, bytes: Uint8Array): void {
+    this.#insert(id, position, bytes, true);
   }
 
-  /** The same without the copy: nobody writes to `bytes` again, and no buffer much larger is held. */
-  adopt(id: number, position: number, bytes: Uint8Array): void {
-    this.#add(id, position, bytes, true);
+  /** The same as they are: nobody may write to `bytes` again, nor is their buffer much larger. */
+  insertWithoutCopy(id: number, position: number, bytes: Uint8Array): void {
+    this.#insert(id, position, bytes, false);
   }
 
-  #add(id: number, position: number, bytes: Uint8Array, adopted: boolean): void {
+  #insert(id: number, position: number, bytes: Uint8Array, copies: boolean): void {
     if (bytes.length === 0 || bytes.length > this.#capacity / 3) return;
     let stream = this.#streams.get(id);
     if (stream === undefined) {
@@ -71,26 +70,26 @@ export class SegmentCache {
     if (before !== undefined) {
       const reach = before.start + before.length;
       if (reach >= end) return;
-      // Overlap is possible when two readers loaded the same range: only the new part is added.
+      // Overlap is possible when two readers loaded the same range: only the new part is inserted.
       if (reach > position) {
-        return this.#add(id, reach, bytes.subarray(reach - position), false);
+        return this.#insert(id, reach, bytes.subarray(reach - position), true);
       }
     }
     const after = stream.runs[at + 1];
     if (after !== undefined && after.start < end) {
-      adopted = false;
+      copies = true;
       bytes = bytes.subarray(0, after.start - position);
       if (bytes.length === 0) return;
     }
     if (
       before !== undefined && before.start + before.length === position &&
-      before.length + bytes.length <= LARGEST_RUN
+      before.length + bytes.length <= MAX_RUN_BYTES
     ) {
       this.#grow(before, bytes);
     } else {
-      this.#insert(stream, at + 1, position, adopted ? bytes : bytes.slice());
+      this.#beginRun(stream, at + 1, position, copies ? bytes.slice() : bytes);
     }
-    this.#forget();
+    this.#evict();
   }
 
   /**
@@ -114,7 +113,7 @@ export class SegmentCache {
     return concatenate(views);
   }
 
-  /** The same as far as it takes no copy: of one buffer. */
+  /** The same as far as it takes no copy: as far as one buffer goes. */
   view(id: number, start: number, end: number): Uint8Array | null {
     const runs = this.#streams.get(id)?.runs;
     const run = runs?.[lastStartingBy(runs, start)];
@@ -134,11 +133,6 @@ export class SegmentCache {
     return reach;
   }
 
-  /** A stream is gone. */
-  drop(id: number): void {
-    for (const run of [...this.#streams.get(id)?.runs ?? []]) this.#remove(run);
-  }
-
   clear(): void {
     for (let run = this.#used.oldest; run !== null; run = this.#used.oldest) this.#remove(run);
   }
@@ -146,11 +140,11 @@ export class SegmentCache {
   #grow(run: Run, bytes: Uint8Array): void {
     const length = run.length + bytes.length;
     if (length > run.buffer.length) {
-      const buffer = new Uint8Array(Math.min(Math.max(length * 2, SMALLEST_RUN), LARGEST_RUN));
+      const buffer = new Uint8Array(Math.min(Math.max(length * 2, MIN_RUN_BYTES), MAX_RUN_BYTES));
       buffer.set(run.buffer.subarray(0, run.length));
       this.#size += buffer.length - run.buffer.length;
-      this.#keeping?.hold(buffer);
-      this.#keeping?.release(run.buffer);
+      this.#references?.retain(buffer);
+      this.#references?.release(run.buffer);
       run.buffer = buffer;
     }
     run.buffer.set(bytes, run.length);
@@ -158,15 +152,15 @@ export class SegmentCache {
     this.#used.use(run);
   }
 
-  #insert(stream: StreamRuns, at: number, start: number, buffer: Uint8Array): void {
+  #beginRun(stream: StreamRuns, at: number, start: number, buffer: Uint8Array): void {
     const run: Run = { stream, start, length: buffer.length, buffer, older: null, newer: null };
     stream.runs.splice(at, 0, run);
     this.#used.use(run);
     this.#size += run.buffer.length;
-    this.#keeping?.hold(buffer);
+    this.#references?.retain(buffer);
   }
 
-  #forget(): void {
+  #evict(): void {
     while (this.#size > this.#capacity) this.#remove(this.#used.oldest!);
   }
 
@@ -176,7 +170,7 @@ export class SegmentCache {
     if (runs.length === 0) this.#streams.delete(id);
     this.#used.remove(run);
     this.#size -= run.buffer.length;
-    this.#keeping?.release(run.buffer);
+    this.#references?.release(run.buffer);
   }
 }
 

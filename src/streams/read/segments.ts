@@ -4,7 +4,7 @@ import type { Database } from "../../storage/database.ts";
 import { concatenate } from "../../lib/bytes.ts";
 
 /** Tiny segments are many: a load ends here too. */
-const MOST_SEGMENTS = 8192;
+const MAX_SEGMENTS = 8192;
 
 /** The length of bytes that are stored apart is known without reading them. */
 const SCAN = `select s.position, s.data from penstock.segments s
@@ -12,7 +12,7 @@ const SCAN = `select s.position, s.data from penstock.segments s
     (select max(f.position) from penstock.segments f
       where f.stream_id = $1 and f.position <= $2), $2)
     and (s.position <= $2 or s.position + length(s.data) <= $3)
-  order by s.position limit ${MOST_SEGMENTS}`;
+  order by s.position limit ${MAX_SEGMENTS}`;
 
 /** Whole segments, one after another: from the one that holds the range's start. */
 export interface StoredRange {
@@ -22,7 +22,7 @@ export interface StoredRange {
 
 /**
  * The bytes from `start` on, to `stop` or a little further; fewer where segments are tiny.
- * @throws Refused `not_found` when they are being swept away: someone has seen that they exist
+ * @throws Refused `not_found` when they are being reaped: the stream's state says that they exist
  */
 export async function readSegments(
   database: Database,
@@ -32,10 +32,10 @@ export async function readSegments(
 ): Promise<StoredRange> {
   const [row] = await database.hedged<{ first: number; data: Uint8Array; whole: boolean }>(
     "select first, data, whole from penstock.read_segments($1, $2, $3, $4)",
-    [id, start, stop, MOST_SEGMENTS],
+    [id, start, stop, MAX_SEGMENTS],
   );
   if (row === undefined || !row.whole) throw new Refused({ kind: "not_found" });
-  return holding(start, { first: row.first, bytes: row.data });
+  return ensureHolds(start, { first: row.first, bytes: row.data });
 }
 
 /**
@@ -55,11 +55,11 @@ export async function scanSegments(
     if (position !== reach) throw new Refused({ kind: "not_found" });
     reach += data.length;
   }
-  return holding(start, { first, bytes: joined(rows.map(({ data }) => data)) });
+  return ensureHolds(start, { first, bytes: join(rows.map(({ data }) => data)) });
 }
 
-/** Without a copy where they lie one after another in one buffer. */
-function joined(parts: readonly Uint8Array[]): Uint8Array {
+/** Joins parts, without a copy where they lie one after another in one buffer. */
+function join(parts: readonly Uint8Array[]): Uint8Array {
   const [first] = parts;
   if (first === undefined) return new Uint8Array(0);
   let length = 0;
@@ -71,7 +71,7 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
   return new Uint8Array(first.buffer, first.byteOffset, length);
 }
 
-function holding(start: number, range: StoredRange): StoredRange {
+function ensureHolds(start: number, range: StoredRange): StoredRange {
   if (range.first <= start && start < range.first + range.bytes.length) return range;
   throw new Refused({ kind: "not_found" });
 }

@@ -52,7 +52,7 @@ export const CONNECTION_ABUSES: readonly Abuse[] = [
     weight: 5,
     async run(context) {
       return await withWire(context, async (wire) => {
-        await write(wire, `GET ${LARGE}?offset=-1 HTTP/1.1\r\nHost: x\r\n\r\n`);
+        await write(wire, `GET ${LARGE}?offset=-1 HTTP/1.1\r\nHost: localhost\r\n\r\n`);
         const reply = await wire.read({ headOnly: true });
         if (reply.kind !== "answer") throw new Fault(`${reply.kind} in place of a page`);
         check(reply.answer, "GET", true);
@@ -67,7 +67,7 @@ export const CONNECTION_ABUSES: readonly Abuse[] = [
     async run(context) {
       return await withWire(context, async (wire) => {
         wire.pause();
-        await write(wire, `GET ${LARGE}?offset=-1 HTTP/1.1\r\nHost: x\r\n\r\n`);
+        await write(wire, `GET ${LARGE}?offset=-1 HTTP/1.1\r\nHost: localhost\r\n\r\n`);
         for (let sips = context.random.below(10); sips > 0; sips--) {
           await new Promise((resolve) => setTimeout(resolve, context.random.below(20)));
           wire.resume();
@@ -87,7 +87,10 @@ export const CONNECTION_ABUSES: readonly Abuse[] = [
     async run(context) {
       const live = context.random.pick(["sse", "long-poll"]);
       return await withWire(context, async (wire) => {
-        await write(wire, `GET ${UNTOUCHED}?offset=now&live=${live} HTTP/1.1\r\nHost: x\r\n\r\n`);
+        await write(
+          wire,
+          `GET ${UNTOUCHED}?offset=now&live=${live} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+        );
         if (live === "sse") {
           const reply = await wire.read({ headOnly: true });
           if (reply.kind !== "answer") throw new Fault(`${reply.kind} in place of events`);
@@ -142,7 +145,10 @@ export const CONNECTION_ABUSES: readonly Abuse[] = [
     async run(context) {
       const count = 1 + context.random.below(20);
       return await withWire(context, async (wire) => {
-        await write(wire, `GET ${LARGE}?offset=-1 HTTP/1.1\r\nHost: x\r\n\r\n`.repeat(count));
+        await write(
+          wire,
+          `GET ${LARGE}?offset=-1 HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(count),
+        );
         if (context.random.chance(0.5)) wire.reset();
         return count;
       });

@@ -13,7 +13,7 @@ import {
   write,
 } from "../abuse.ts";
 
-const INNER = `PUT ${SMUGGLED} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n`;
+const INNER = `PUT ${SMUGGLED} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n`;
 
 const BROKEN_CHUNKS = [
   "zz\r\nhello\r\n0\r\n\r\n",

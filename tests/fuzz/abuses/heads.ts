@@ -13,19 +13,19 @@ const GARBAGE = [
   "GET \r\n\r\n",
   " GET / HTTP/1.1\r\n\r\n",
   "GET  /health  HTTP/1.1\r\n\r\n",
-  "GET /health HTTP/9.9\r\nHost: x\r\n\r\n",
+  "GET /health HTTP/9.9\r\nHost: localhost\r\n\r\n",
   "GET /health HTTP/1.1\nHost: x\n\n",
   "GET /health HTTP/0.9\r\n\r\n",
   "GET /health\r\n",
-  "GET /he\0alth HTTP/1.1\r\nHost: x\r\n\r\n",
-  "GET /he\x7falth HTTP/1.1\r\nHost: x\r\n\r\n",
-  "GET /v1/stream/\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
-  "GET /v1/stream/caf\xc3\xa9 HTTP/1.1\r\nHost: x\r\n\r\n",
-  "GET http://[::1 HTTP/1.1\r\nHost: x\r\n\r\n",
-  "GET http://localhost/health HTTP/1.1\r\nHost: x\r\n\r\n",
-  "GET //evil.example/v1/stream/x HTTP/1.1\r\nHost: x\r\n\r\n",
-  "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
-  "CONNECT localhost:80 HTTP/1.1\r\nHost: x\r\n\r\n",
+  "GET /he\0alth HTTP/1.1\r\nHost: localhost\r\n\r\n",
+  "GET /he\x7falth HTTP/1.1\r\nHost: localhost\r\n\r\n",
+  "GET /v1/stream/\xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n",
+  "GET /v1/stream/caf\xc3\xa9 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+  "GET http://[::1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+  "GET http://localhost/health HTTP/1.1\r\nHost: localhost\r\n\r\n",
+  "GET //evil.example/v1/stream/x HTTP/1.1\r\nHost: localhost\r\n\r\n",
+  "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n",
+  "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
   "GET /health HTTP/1.1\r\n\r\n",
   "GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
   "GET /health HTTP/1.1\r\nHost: \xff\r\n\r\n",
@@ -33,7 +33,7 @@ const GARBAGE = [
   "GET /health HTTP/1.1\r\nHost: \r\n\r\n",
   "GET /health HTTP/1.1\r\nHost: x:99999\r\n\r\n",
   "PUT /v1/stream/t0 HTTP/1.1\r\nHost: [::1\r\nContent-Length: 0\r\n\r\n",
-  "GET /health HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n",
+  "GET /health HTTP/1.1\r\nHost: localhost\r\n folded\r\n\r\n",
   "GET /health HTTP/1.1\r\n: x\r\n\r\n",
   "GET /health HTTP/1.1\r\nHost x\r\n\r\n",
   "GET /health HTTP/1.1\r\nH\0st: x\r\n\r\n",
@@ -85,7 +85,7 @@ export const HEAD_ABUSES: readonly Abuse[] = [
       const count = random.pick([50, 99, 101, 500, 5000]);
       const name = random.pick(["X", "Cookie", "Content-Type", "Producer-Id", "Host"]);
       const flood = Array.from({ length: count }, (_, at) => `${name}: ${at}\r\n`).join("");
-      await sayAndFinish(context, `GET ${UNTOUCHED} HTTP/1.1\r\nHost: x\r\n${flood}\r\n`);
+      await sayAndFinish(context, `GET ${UNTOUCHED} HTTP/1.1\r\nHost: localhost\r\n${flood}\r\n`);
       return 1;
     },
   },
@@ -106,7 +106,7 @@ export const HEAD_ABUSES: readonly Abuse[] = [
       const size = context.random.pick([9000, 70_000, 1_000_000]);
       const place = context.random.pick(["", "?offset=", "%2F"]);
       const line = `GET ${UNTOUCHED}${place}${"0".repeat(size)} HTTP/1.1\r\n`;
-      await sayAndFinish(context, `${line}Host: x\r\n\r\n`);
+      await sayAndFinish(context, `${line}Host: localhost\r\n\r\n`);
       return 1;
     },
   },
@@ -147,7 +147,7 @@ export const HEAD_ABUSES: readonly Abuse[] = [
       const connection = "Connection: Upgrade, HTTP2-Settings\r\n";
       await sayAndFinish(
         context,
-        `GET ${UNTOUCHED} HTTP/1.1\r\nHost: x\r\n${connection}${upgrade}\r\n`,
+        `GET ${UNTOUCHED} HTTP/1.1\r\nHost: localhost\r\n${connection}${upgrade}\r\n`,
       );
       return 1;
     },

@@ -110,7 +110,7 @@ Deno.test("a transaction of drizzle keeps all other statements out, and rolls ba
   await withDatabase("transaction", async (database) => {
     const entered = Promise.withResolvers<void>();
     const leave = Promise.withResolvers<void>();
-    const transaction = database.drizzle.transaction(async (inner) => {
+    const transaction = database.transaction(async (inner) => {
       await inner.execute(sql`insert into notes values (${1}, ${new Uint8Array([7])})`);
       entered.resolve();
       await leave.promise;
@@ -127,7 +127,7 @@ Deno.test("a transaction of drizzle keeps all other statements out, and rolls ba
 Deno.test("a statement gives up waiting for its turn in time", async () => {
   const database = await openPglite({ dataDir: await dataDirOf("turn"), timeoutMs: 20 });
   const waited = Promise.withResolvers<void>();
-  const transaction = database.drizzle.transaction(() => waited.promise);
+  const transaction = database.transaction(() => waited.promise);
   await assert.rejects(database.query("select 1"), DatabaseUnavailable);
   waited.resolve();
   await transaction;

@@ -233,7 +233,10 @@ Deno.test("what a role lacks is named, until it lacks nothing", async () => {
     assert.match(await refusal(url), new RegExp(`GRANT USAGE ON SCHEMA penstock TO ${role}`));
     await asAdmin(admin, (sql) => sql.unsafe(`grant usage on schema penstock to ${role}`));
     assert.match(await refusal(url), /which has to be migrated: run penstock migrate/);
-    await asAdmin(admin, (sql) => sql.unsafe(`grant select on penstock.migrations to ${role}`));
+    await asAdmin(
+      admin,
+      (sql) => sql.unsafe(`grant select on penstock.migrations, penstock.functions to ${role}`),
+    );
     assert.match(await refusal(url), /lacks .*INSERT on penstock\.segments/);
     await asAdmin(admin, (sql) =>
       sql.unsafe(

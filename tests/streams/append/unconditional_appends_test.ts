@@ -1,10 +1,10 @@
-/** Two nodes that write one stream: what fits any tail is moved to the one there is. */
+/** Two nodes that write one stream: unconditional appends are rebased onto the tail there is. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { openPostgres } from "../../../src/storage/postgres/postgres.ts";
 import { migrate } from "../../../src/storage/migrate.ts";
 import type { AppendRequest } from "../../../src/streams/append/decide.ts";
-import type { AppendOutcome } from "../../../src/streams/append/stream_queue.ts";
+import type { AppendOutcome } from "../../../src/streams/append/waiting_append.ts";
 import { Streams } from "../../../src/streams/streams.ts";
 import { counted, type Counts } from "../../support/counted_database.ts";
 import { freshDatabase } from "../../support/postgres.ts";
@@ -111,7 +111,7 @@ Deno.test("appends of two nodes", async (t) => {
       await appended(other, "0", by(0), "p");
       await appended(one, "1", by(1), "p");
       await appended(one, "2", by(2), "p");
-      // Moved behind them: what was known of the producer here is no longer so.
+      // Rebased behind them: what this node knew of the producer is not so any longer.
       await appended(other, "x", {}, "p");
       const again = await append(other, "1", by(1), "p");
       assert(again.kind === "appended" && again.duplicate);

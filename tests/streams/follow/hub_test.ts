@@ -1,10 +1,10 @@
-/** Followers of a node: who is woken, when, and that what was seen never goes back. */
+/** Followers of a node: which are woken, when, and that what was observed never goes back. */
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers";
 import fc from "fast-check";
-import { Hub, type Sighting, Watch } from "../../../src/streams/follow/hub.ts";
+import { Hub, type Snapshot, Watch } from "../../../src/streams/follow/hub.ts";
 
-const at = (tail: number, parts: Partial<Sighting> = {}): Sighting => ({
+const at = (tail: number, parts: Partial<Snapshot> = {}): Snapshot => ({
   tail,
   closed: false,
   ended: false,
@@ -17,9 +17,9 @@ function countWakes(watch: Watch): () => number {
   return () => count;
 }
 
-Deno.test("see wakes for a higher tail, a close and an end, and for nothing old", () => {
+Deno.test("observe wakes for a higher tail, a close and an end, and for nothing old", () => {
   for (
-    const [seen, wakes] of [
+    const [snapshot, wakes] of [
       [at(11), 1],
       [at(10, { closed: true }), 1],
       [at(10, { ended: true }), 1],
@@ -30,46 +30,46 @@ Deno.test("see wakes for a higher tail, a close and an end, and for nothing old"
   ) {
     const watch = new Watch(1, at(10));
     const count = countWakes(watch);
-    watch.see(seen);
-    assert.equal(count(), wakes, JSON.stringify(seen));
+    watch.observe(snapshot);
+    assert.equal(count(), wakes, JSON.stringify(snapshot));
     assert.ok(watch.tail >= 10);
   }
 });
 
-Deno.test("a late sighting of the stream when it was open does not open it", () => {
+Deno.test("a late snapshot of the stream when it was open does not open it", () => {
   const watch = new Watch(1, at(10, { closed: true, ended: true }));
   const count = countWakes(watch);
-  watch.see(at(5));
+  watch.observe(at(5));
   assert.deepEqual([watch.tail, watch.closed, watch.ended, count()], [10, true, true, 0]);
 });
 
 Deno.test("tail, closed and ended only ever rise, and each rise wakes", () => {
-  const sighting = fc.record({
+  const snapshot = fc.record({
     tail: fc.integer({ min: 0, max: 20 }),
     closed: fc.boolean(),
     ended: fc.boolean(),
   });
-  fc.assert(fc.property(fc.array(sighting), (sightings) => {
+  fc.assert(fc.property(fc.array(snapshot), (snapshots) => {
     const watch = new Watch(1, at(3));
     let [tail, closed, ended] = [3, false, false];
-    for (const seen of sightings) {
+    for (const next of snapshots) {
       const count = countWakes(watch);
-      const news = seen.tail > tail || (seen.closed && !closed) || (seen.ended && !ended);
-      tail = Math.max(tail, seen.tail);
-      closed ||= seen.closed;
-      ended ||= seen.ended;
-      watch.see(seen);
+      const changed = next.tail > tail || (next.closed && !closed) || (next.ended && !ended);
+      tail = Math.max(tail, next.tail);
+      closed ||= next.closed;
+      ended ||= next.ended;
+      watch.observe(next);
       assert.deepEqual([watch.tail, watch.closed, watch.ended], [tail, closed, ended]);
-      assert.equal(count(), news ? 1 : 0);
+      assert.equal(count(), changed ? 1 : 0);
     }
   }));
 });
 
-Deno.test("what was seen is there before who waits for it is called", () => {
+Deno.test("what was observed is there before a waiter is called", () => {
   const watch = new Watch(1, at(0));
   let seen = -1;
   watch.wait(() => seen = watch.tail);
-  watch.see(at(5));
+  watch.observe(at(5));
   assert.equal(seen, 5);
 });
 
@@ -79,13 +79,13 @@ Deno.test("wait calls back once, and not at all when stopped", () => {
   let stopped = 0;
   const stop = watch.wait(() => stopped++);
   stop();
-  watch.see(at(1));
-  watch.see(at(2));
+  watch.observe(at(1));
+  watch.observe(at(2));
   assert.equal(kept(), 1);
   assert.equal(stopped, 0);
 });
 
-Deno.test("who waits again while being called waits for the next change", () => {
+Deno.test("a waiter that waits again while it is called waits for the next change", () => {
   const watch = new Watch(1, at(0));
   const tails: number[] = [];
   const again = () => {
@@ -93,12 +93,12 @@ Deno.test("who waits again while being called waits for the next change", () => 
     watch.wait(again);
   };
   watch.wait(again);
-  watch.see(at(1));
-  watch.see(at(4));
+  watch.observe(at(1));
+  watch.observe(at(4));
   assert.deepEqual(tails, [1, 4]);
 });
 
-Deno.test("followers of one stream share a watch until the last has left", () => {
+Deno.test("followers of one stream share a watch until the last has unsubscribed", () => {
   const hub = new Hub();
   const one = hub.follow(7, at(1));
   const two = hub.follow(7, at(1));
@@ -107,17 +107,17 @@ Deno.test("followers of one stream share a watch until the last has left", () =>
   assert.notEqual(one, other);
   assert.equal(hub.followers, 3);
   assert.deepEqual(hub.followed(), [7, 8]);
-  hub.leave(one);
+  hub.unsubscribe(one);
   assert.ok(hub.watch(7) !== undefined);
-  hub.leave(two);
+  hub.unsubscribe(two);
   assert.ok(hub.watch(7) === undefined);
   assert.ok(hub.watch(8) !== undefined);
   assert.equal(hub.followers, 1);
-  // Whoever comes now is told what is so now, not what was.
+  // A new follower begins with its own snapshot, not with an old one.
   assert.notEqual(hub.follow(7, at(0)), one);
 });
 
-Deno.test("a follower that has seen more than the others wakes them", () => {
+Deno.test("a follower whose snapshot is newer than the others' wakes them", () => {
   const hub = new Hub();
   const watch = hub.follow(7, at(1));
   const count = countWakes(watch);
@@ -140,7 +140,7 @@ Deno.test("publish reaches the followers of that stream alone", () => {
   assert.ok(hub.watch(9) === undefined);
 });
 
-Deno.test("drain wakes everybody, without news, and stays", () => {
+Deno.test("drain wakes every follower, without a change, and stays", () => {
   const hub = new Hub();
   assert.equal(hub.draining, false);
   const watches = [hub.follow(7, at(1)), hub.follow(8, at(1))];
@@ -163,7 +163,7 @@ Deno.test("listeners hear of several changes once, after the turn that brought t
   const hub = new Hub();
   const watch = hub.follow(1, at(0));
   let heard = 0;
-  const listener = { told: () => void heard++ };
+  const listener = { onChange: () => void heard++ };
   watch.listen(listener);
   hub.publish(1, at(5));
   hub.publish(1, at(9));
@@ -180,18 +180,18 @@ Deno.test("listeners hear of several changes once, after the turn that brought t
   assert.equal(heard, 2);
 });
 
-Deno.test("thousands of listeners are told in several turns, each of them once", async () => {
+Deno.test("thousands of listeners are notified in several turns, each of them once", async () => {
   const hub = new Hub();
   const watch = hub.follow(1, at(0));
   const heard = new Array<number>(1200).fill(0);
-  heard.forEach((_, index) => watch.listen({ told: () => void heard[index]!++ }));
+  heard.forEach((_, index) => watch.listen({ onChange: () => void heard[index]!++ }));
   hub.publish(1, at(1));
-  const told = () => heard.reduce((sum, count) => sum + count, 0);
+  const notified = () => heard.reduce((sum, count) => sum + count, 0);
   await turn();
-  assert.equal(told(), 100);
-  // News for all while some still wait: those are told once, the others again.
+  assert.equal(notified(), 100);
+  // A change while some are still pending: those are notified once, the others again.
   hub.publish(1, at(2));
   for (let turns = 0; turns < 30; turns++) await turn();
   assert.deepEqual([Math.min(...heard), Math.max(...heard)], [1, 2]);
-  assert.equal(told(), 1300);
+  assert.equal(notified(), 1300);
 });

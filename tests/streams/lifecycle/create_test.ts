@@ -1,7 +1,17 @@
 /** PUT: which streams are as asked for (section 5.1), and how long a fork lives (section 4.2). */
 import assert from "node:assert/strict";
-import { type CreateRequest, differs, initialBody } from "../../../src/streams/lifecycle/create.ts";
-import { lifetimeOf } from "../../../src/streams/lifecycle/fork.ts";
+import { Overloaded } from "../../../src/errors.ts";
+import type { Database } from "../../../src/storage/database.ts";
+import {
+  type CreateRequest,
+  Creator,
+  differs,
+  initialBody,
+  type PreparedCreate,
+  selectBatch,
+} from "../../../src/streams/lifecycle/create.ts";
+import { CreationAdmission } from "../../../src/streams/lifecycle/creation_admission.ts";
+import { createFork, type ForkParts, lifetimeOf } from "../../../src/streams/lifecycle/fork.ts";
 import type { StreamState } from "../../../src/streams/stream_state.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
@@ -148,4 +158,72 @@ Deno.test("initialBody takes no body as no bytes, and an empty array as no messa
   assert.deepEqual(initialBody("application/json", bytesOf("[1]")), bytesOf("1\x1e"));
   assert.deepEqual(initialBody("text/plain", bytesOf("[1]")), bytesOf("[1]"));
   assert.ok(!(initialBody("application/json", bytesOf("{")) instanceof Uint8Array));
+});
+
+const prepared = (path: string, length = 0): PreparedCreate => ({
+  request: requestOf({ path }),
+  contentType: "text/plain",
+  bytes: new Uint8Array(length),
+});
+
+Deno.test("selectBatch takes each path once, those first that have waited longest", () => {
+  const waiting = ["b", "a", "b", "c", "a"].map((path) => prepared(path));
+  assert.deepEqual(selectBatch(waiting), [waiting[0], waiting[1], waiting[3]]);
+});
+
+Deno.test("selectBatch takes as many bodies as one statement should carry, and one at least", () => {
+  const MIB = 1 << 20;
+  const taken = (...lengths: number[]) =>
+    selectBatch(lengths.map((length, at) => prepared(`${at}`, length))).length;
+  assert.equal(taken(5 * MIB, 2 * MIB, 2 * MIB, 2 * MIB), 3);
+  assert.equal(taken(100 * MIB, 1), 1);
+  assert.equal(taken(...new Array(2500).fill(0)), 1000);
+});
+
+/** A database whose statements end when the test says so. */
+function pendingDatabase() {
+  const ends: (() => void)[] = [];
+  const query = () => new Promise((_, reject) => ends.push(() => reject(new Error("away"))));
+  const database = { concurrency: 1, query, hedged: query } as unknown as Database;
+  return { database, ends };
+}
+
+Deno.test("CreationAdmission bounds the creations in progress, and gives back what has ended", async () => {
+  const admission = new CreationAdmission({ maxCreations: 2, maxBytes: 1000 });
+  let end = () => {};
+  const pending = () => admission.run(1, () => new Promise<void>((resolve) => end = resolve));
+  const running = [pending(), pending()];
+  await assert.rejects(pending(), Overloaded);
+  end();
+  await running[1];
+  await admission.run(999, () => Promise.resolve());
+  await assert.rejects(admission.run(1, () => Promise.reject(new Error("broken"))), /broken/);
+  await admission.run(999, () => Promise.resolve());
+});
+
+Deno.test("bodies of creations and of forks are counted together", async () => {
+  const { database, ends } = pendingDatabase();
+  const admission = new CreationAdmission({ maxCreations: 10, maxBytes: 100 });
+  const creator = new Creator(database, admission);
+  let loads = 0;
+  const stateLoader = {
+    load: () => new Promise((_, reject) => (loads++, ends.push(() => reject(new Error("away"))))),
+  };
+  const parts = { database, admission, stateLoader } as unknown as ForkParts;
+  const fork = (length: number) =>
+    createFork(parts, { ...requestOf({ body: new Uint8Array(length) }), ...forkOf(0) });
+  const create = (length: number) => creator.create(requestOf({ body: new Uint8Array(length) }));
+
+  const forking = fork(60);
+  assert.equal(loads, 1);
+  await assert.rejects(fork(60), Overloaded);
+  await assert.rejects(create(60), Overloaded);
+  assert.equal(loads, 1, "nothing is loaded for a fork that is turned away");
+  ends[0]!();
+  await assert.rejects(forking, /away/);
+
+  const again = fork(60);
+  assert.equal(loads, 2);
+  ends[1]!();
+  await assert.rejects(again, /away/);
 });

@@ -1,33 +1,33 @@
-/** `cut`: every byte of a fork comes from the ancestor that wrote it. */
+/** `split`: every byte of a fork comes from the ancestor that wrote it. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { cut } from "../../../src/streams/read/fork_chain.ts";
+import { split } from "../../../src/streams/read/fork_chain.ts";
 
-Deno.test("cut takes a fork's first bytes from its source", () => {
+Deno.test("split takes a fork's first bytes from its source", () => {
   const chain = [{ id: 2, from: 10 }, { id: 1, from: 0 }];
-  assert.deepEqual(cut(chain, 0, 20), [
+  assert.deepEqual(split(chain, 0, 20), [
     { id: 1, start: 0, stop: 10 },
     { id: 2, start: 10, stop: 20 },
   ]);
-  assert.deepEqual(cut(chain, 3, 10), [{ id: 1, start: 3, stop: 10 }]);
-  assert.deepEqual(cut(chain, 10, 11), [{ id: 2, start: 10, stop: 11 }]);
-  assert.deepEqual(cut(chain, 9, 11), [
+  assert.deepEqual(split(chain, 3, 10), [{ id: 1, start: 3, stop: 10 }]);
+  assert.deepEqual(split(chain, 10, 11), [{ id: 2, start: 10, stop: 11 }]);
+  assert.deepEqual(split(chain, 9, 11), [
     { id: 1, start: 9, stop: 10 },
     { id: 2, start: 10, stop: 11 },
   ]);
-  assert.deepEqual(cut(chain, 5, 5), []);
+  assert.deepEqual(split(chain, 5, 5), []);
 });
 
-Deno.test("cut passes over a source whose own bytes begin behind the fork", () => {
+Deno.test("split passes over a source whose own bytes begin behind the fork", () => {
   // 3 forked 2 at 5, inside of what 2 itself has from 1.
   const chain = [{ id: 3, from: 5 }, { id: 2, from: 8 }, { id: 1, from: 0 }];
-  assert.deepEqual(cut(chain, 0, 10), [
+  assert.deepEqual(split(chain, 0, 10), [
     { id: 1, start: 0, stop: 5 },
     { id: 3, start: 5, stop: 10 },
   ]);
 });
 
-Deno.test("cut covers the range with pieces, each byte from the nearest ancestor that has it", () => {
+Deno.test("split covers the range, with each byte from the nearest ancestor that has it", () => {
   const position = fc.integer({ min: 0, max: 40 });
   const chain = fc.array(position, { maxLength: 6 }).map((froms) =>
     [...froms, 0].map((from, at) => ({ id: 100 - at, from }))
@@ -36,15 +36,15 @@ Deno.test("cut covers the range with pieces, each byte from the nearest ancestor
     fc.property(chain, position, position, (ancestors, one, other) => {
       const start = Math.min(one, other);
       const stop = Math.max(one, other);
-      const pieces = cut(ancestors, start, stop);
+      const segments = split(ancestors, start, stop);
       let reach = start;
-      for (const piece of pieces) {
-        assert.equal(piece.start, reach);
-        assert.ok(piece.stop > piece.start, "a piece holds something");
-        for (let at = piece.start; at < piece.stop; at++) {
-          assert.equal(piece.id, ancestors.find(({ from }) => from <= at)!.id, `byte ${at}`);
+      for (const segment of segments) {
+        assert.equal(segment.start, reach);
+        assert.ok(segment.stop > segment.start, "no segment is empty");
+        for (let at = segment.start; at < segment.stop; at++) {
+          assert.equal(segment.id, ancestors.find(({ from }) => from <= at)!.id, `byte ${at}`);
         }
-        reach = piece.stop;
+        reach = segment.stop;
       }
       assert.equal(reach, stop);
     }),

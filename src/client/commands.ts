@@ -1,0 +1,23 @@
+/** Every client command there is; each is a file. */
+import type { Command } from "./command.ts";
+import { append } from "./commands/append.ts";
+import { close } from "./commands/close.ts";
+import { completions } from "./commands/completions.ts";
+import { create } from "./commands/create.ts";
+import { fork } from "./commands/fork.ts";
+import { read } from "./commands/read.ts";
+import { rm } from "./commands/rm.ts";
+import { stat } from "./commands/stat.ts";
+import { tail } from "./commands/tail.ts";
+
+export const COMMANDS: readonly Command[] = [
+  create,
+  append,
+  read,
+  tail,
+  stat,
+  close,
+  fork,
+  rm,
+  completions,
+];

@@ -1,0 +1,79 @@
+/**
+ * Which hosts a node answers for, and which web pages may use it. Without access control, whoever
+ * opens a page in a browser would lend that page the run of a server on their own machine: by a
+ * request across origins, or by a name that is made to point to this machine (DNS rebinding).
+ */
+import { isIP } from "node:net";
+import type { Refusal } from "../errors.ts";
+
+export interface OriginPolicyOptions {
+  /** The address listened on. */
+  readonly listenHost: string;
+  /** Host names, without ports, that the operator adds; `*` admits every one. */
+  readonly allowedHosts: readonly string[];
+  /** `https://host`, or null. */
+  readonly publicUrl: string | null;
+  /** Origins, `https://app.example.com`; `*` admits every one. */
+  readonly corsOrigins: readonly string[];
+}
+
+export class OriginPolicy {
+  readonly #options: OriginPolicyOptions;
+  readonly #hosts: ReadonlySet<string>;
+  readonly #origins: ReadonlySet<string>;
+  /** Hosts that were admitted, with their ports: nearly all requests name one of a few. */
+  readonly #admitted = new Set<string>();
+
+  constructor(options: OriginPolicyOptions) {
+    this.#options = options;
+    const own = options.publicUrl === null ? [] : [new URL(options.publicUrl).hostname];
+    this.#hosts = new Set([...options.allowedHosts.map((host) => host.toLowerCase()), ...own]);
+    this.#origins = new Set(options.corsOrigins);
+  }
+
+  /** Whether pages of every origin may use the server. */
+  get allowsAny(): boolean {
+    return this.#origins.has("*");
+  }
+
+  /** Why a request for this host is not answered, or null. A request without Host is no browser's. */
+  refuseHost(host: string | null): Refusal | null {
+    if (host === null || this.#admitted.has(host)) return null;
+    if (!this.#admits(nameOf(host))) return { kind: "misdirected", host };
+    // A client may make up as many ports as it likes.
+    if (this.#admitted.size < 1000) this.#admitted.add(host);
+    return null;
+  }
+
+  /**
+   * Whether a page of this origin may use the server, reached by this host: pages of the same host
+   * may, whatever their port, and those that the operator names.
+   * @param origin the Origin header
+   */
+  allowsOrigin(origin: string, host: string | null): boolean {
+    if (this.allowsAny || this.#origins.has(origin)) return true;
+    if (host === null || !URL.canParse(origin)) return false;
+    const page = new URL(origin).hostname;
+    const own = nameOf(host);
+    return page === own || (isLoopbackName(page) && isLoopbackName(own));
+  }
+
+  #admits(name: string): boolean {
+    const { listenHost } = this.#options;
+    if (this.#hosts.has("*") || this.#hosts.has(name) || isLoopbackName(name)) return true;
+    if (name === listenHost.toLowerCase() || name === `[${listenHost}]`) return true;
+    // An address is no name that could be made to point elsewhere.
+    const everywhere = listenHost === "0.0.0.0" || listenHost === "::";
+    return everywhere && isIP(name.replace(/^\[|\]$/g, "")) !== 0;
+  }
+}
+
+/** The host without its port, in lower case. */
+function nameOf(host: string): string {
+  return host.replace(/:\d*$/, "").toLowerCase();
+}
+
+function isLoopbackName(name: string): boolean {
+  return name === "localhost" || name.endsWith(".localhost") || name === "[::1]" ||
+    (name.startsWith("127.") && isIP(name) === 4);
+}

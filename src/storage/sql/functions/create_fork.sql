@@ -1,0 +1,48 @@
+-- Creates one fork, if its source is active and reaches the fork position.
+-- outcome: 'created', 'exists' (with the stream that has the path), or 'source' (with the source as
+-- it is; no row when it is gone altogether).
+create or replace function penstock.create_fork(
+  fork_path text, fork_content_type text, ttl bigint, expiry_ms bigint, inherited boolean,
+  closes boolean, fork_source bigint, fork_source_path text, fork_at bigint, anchor bigint,
+  sub_offset bigint, new_tail bigint,
+  segment_positions bigint[], segment_starts integer[], segment_lengths integer[], bytes bytea
+) returns table (outcome text, stream penstock.stream_states)
+language plpgsql
+set search_path = pg_catalog, penstock, pg_temp
+as $$
+declare
+  new_id bigint;
+begin
+  perform penstock.lock_streams(array[fork_source]);
+
+  if not exists (
+    select from penstock.stream_states s
+    where s.id = fork_source and s.state = 'active' and not s.expired and s.tail >= fork_at
+  ) then
+    return query select 'source', s from penstock.stream_states s where s.id = fork_source;
+    return;
+  end if;
+
+  insert into penstock.streams (path, content_type, ttl_seconds, expires_at, expiry_inherited,
+    closed, tail, source_id, source_path, fork_position, fork_anchor, fork_sub_offset)
+  values (fork_path, fork_content_type, ttl, to_timestamp(expiry_ms / 1000.0), inherited,
+    closes, new_tail, fork_source, fork_source_path, fork_at, anchor, sub_offset)
+  on conflict (path) where state <> 'deleted' do nothing
+  returning id into new_id;
+
+  if new_id is null then
+    return query
+      select 'exists', s from penstock.stream_states s
+      where s.path = fork_path and s.state <> 'deleted';
+    return;
+  end if;
+
+  update penstock.streams set fork_count = fork_count + 1 where id = fork_source;
+
+  insert into penstock.segments (stream_id, position, data)
+  select new_id, r.position, substring(bytes from r.start + 1 for r.length)
+  from unnest(segment_positions, segment_starts, segment_lengths) as r(position, start, length);
+
+  return query select 'created', s from penstock.stream_states s where s.id = new_id;
+end
+$$;

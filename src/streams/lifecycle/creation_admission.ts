@@ -1,0 +1,40 @@
+/** Bounds the creations in progress on this node, forks among them, and the bodies they hold. */
+import { Overloaded } from "../../errors.ts";
+import { ByteBudget } from "../../lib/byte_budget.ts";
+
+export interface CreationLimits {
+  /** Creations that are not answered yet. */
+  readonly maxCreations: number;
+  /** Bytes of their bodies. */
+  readonly maxBytes: number;
+}
+
+const DEFAULTS: CreationLimits = { maxCreations: 20_000, maxBytes: 64 << 20 };
+
+export class CreationAdmission {
+  readonly #limits: CreationLimits;
+  readonly #budget: ByteBudget;
+  #creations = 0;
+
+  constructor(limits: CreationLimits = DEFAULTS) {
+    this.#limits = limits;
+    this.#budget = new ByteBudget(limits.maxBytes);
+  }
+
+  /**
+   * Creates, with a body of so many bytes, unless too much is in progress already.
+   * @throws Overloaded before anything is done, or what `create` throws
+   */
+  async run<T>(bytes: number, create: () => Promise<T>): Promise<T> {
+    if (this.#creations >= this.#limits.maxCreations || !this.#budget.take(bytes)) {
+      throw new Overloaded("too many creations wait for the database");
+    }
+    this.#creations++;
+    try {
+      return await create();
+    } finally {
+      this.#creations--;
+      this.#budget.give(bytes);
+    }
+  }
+}

@@ -1,0 +1,92 @@
+/** Loads ranges of segments from the database: one load in flight per range, and not too many. */
+import { yieldToEventLoop } from "../../lib/event_loop.ts";
+import type { ReferenceCounts } from "../../lib/reference_counts.ts";
+import { Semaphore } from "../../lib/semaphore.ts";
+import { Overloaded } from "../../errors.ts";
+import type { Database } from "../../storage/database.ts";
+import type { CatchUpCache } from "./catch_up_cache.ts";
+import { LARGE_LOAD_BYTES } from "./page_plan.ts";
+import type { SegmentCache } from "./segment_cache.ts";
+import { readSegments, scanSegments } from "./segments.ts";
+
+/** Loads that wait for the database, at most. */
+const MAX_WAITING = 10_000;
+
+export interface SegmentLoaderParts {
+  readonly database: Database;
+  /** Where small loads go. */
+  readonly segmentCache: SegmentCache;
+  /** Where large loads go. */
+  readonly catchUpCache: CatchUpCache;
+  readonly buffers: ReferenceCounts;
+}
+
+/** One load in flight; each waiter takes a reference to its bytes. */
+interface Load {
+  waiters: number;
+  readonly bytes: Promise<Uint8Array>;
+}
+
+export class SegmentLoader {
+  readonly #parts: SegmentLoaderParts;
+  /** Half of the connections: a thousand catch-up readers must not keep appends from theirs. */
+  readonly #semaphore: Semaphore;
+  readonly #loads = new Map<string, Load>();
+
+  constructor(parts: SegmentLoaderParts) {
+    this.#parts = parts;
+    this.#semaphore = new Semaphore({
+      concurrency: Math.max(1, parts.database.concurrency >> 1),
+      maxWaiting: MAX_WAITING,
+      onFull: () => new Overloaded("too many reads wait for the database"),
+    });
+  }
+
+  /** Loads that are in flight or wait to be. */
+  get inFlight(): number {
+    return this.#loads.size;
+  }
+
+  /**
+   * The bytes of stream `id` from `start` on, to `stop` or less: a load ends where a segment does.
+   * The caller has a reference to them, and has to release it.
+   * @throws Refused `not_found` when they are being reaped, Overloaded, DatabaseUnavailable
+   */
+  load(id: number, start: number, stop: number): Promise<Uint8Array> {
+    const key = `${id} ${start} ${stop}`;
+    const inFlight = this.#loads.get(key);
+    if (inFlight !== undefined) {
+      inFlight.waiters++;
+      return inFlight.bytes;
+    }
+    // A reader that comes after this finds the bytes cached.
+    const end = (): number => {
+      if (this.#loads.get(key) === load) this.#loads.delete(key);
+      return load.waiters;
+    };
+    const bytes = this.#semaphore.run(() => this.#query(id, start, stop, end));
+    const load: Load = { waiters: 1, bytes };
+    this.#loads.set(key, load);
+    bytes.catch(end);
+    return bytes;
+  }
+
+  /** @param end takes the load out of those in flight, and returns how many wait for it */
+  async #query(id: number, start: number, stop: number, end: () => number): Promise<Uint8Array> {
+    const { database, segmentCache, catchUpCache, buffers } = this.#parts;
+    // Where this thread is the database, other requests that have arrived get their turn first.
+    await yieldToEventLoop();
+    const large = stop - start > LARGE_LOAD_BYTES;
+    const { first, bytes } = large
+      ? await scanSegments(database, id, start, stop)
+      : await readSegments(database, id, start, stop);
+    const waiters = end();
+    if (large) {
+      buffers.retain(bytes, waiters);
+      catchUpCache.insert(id, first, bytes);
+    } else {
+      segmentCache.insert(id, first, bytes);
+    }
+    return bytes.subarray(start - first, stop - first);
+  }
+}
