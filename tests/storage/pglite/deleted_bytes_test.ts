@@ -31,11 +31,11 @@ Deno.test("few deleted rows of many bytes are vacuumed, and their disk comes bac
   try {
     for (let round = 0; round < ROUNDS; round++) {
       for (let number = 0; number < ROUND_BYTES / MIB; number++) {
-        engine.run("insert into notes values ($1, $2)", [number, bytes], { keep: true });
+        engine.run("insert into public.notes values ($1, $2)", [number, bytes], { keep: true });
         maintenance.afterStatement(engine);
         await yieldToEventLoop();
       }
-      engine.script("delete from notes");
+      engine.script("delete from public.notes");
       await maintenance.vacuum();
     }
     const kept = tables() - before;

@@ -36,8 +36,8 @@ function serverOf(engine: Engine): PGlite {
 
 Deno.test("a statement has run to its end when the call returns", () =>
   withEngine("engine-synchronous", (engine) => {
-    engine.run("insert into notes values ($1, $2)", [1, null], { keep: true });
-    const { reply } = engine.run("select number from notes", [], { keep: true });
+    engine.run("insert into public.notes values ($1, $2)", [1, null], { keep: true });
+    const { reply } = engine.run("select number from public.notes", [], { keep: true });
     assert.deepEqual(reply.rows, [[1]]);
   }));
 
@@ -76,7 +76,8 @@ Deno.test("a PANIC ends the server, and every later statement says so", () =>
       throw Object.assign(new Error("the disk is gone"), { code: "EIO" });
     };
     try {
-      const insert = () => engine.run("insert into notes values (1, null)", [], { keep: false });
+      const insert = () =>
+        engine.run("insert into public.notes values (1, null)", [], { keep: false });
       assert.throws(insert, DatabaseUnavailable);
     } finally {
       fs.fsyncSync = real;

@@ -8,7 +8,8 @@ import { eventually, withDatabase } from "./support.ts";
 /** How long the database may need after the last fault. Milliseconds. */
 const RECOVERY_MS = 8000;
 /** Enough rows for the table to want a map of its free space, in a file of its own. */
-const FILL = "insert into notes select g, decode(repeat('00', 500), 'hex') from generate_series";
+const FILL =
+  "insert into public.notes select g, decode(repeat('00', 500), 'hex') from generate_series";
 
 type Operation = "writeFileSync" | "openSync";
 
@@ -34,7 +35,7 @@ async function recover(database: Database): Promise<void> {
   const began = performance.now();
   await eventually(() => database.execute(`${FILL}(1, 2000) g`));
   assert.ok(performance.now() - began < RECOVERY_MS);
-  assert.deepEqual(await database.query("select count(*) from notes"), [{ count: 2000 }]);
+  assert.deepEqual(await database.query("select count(*) from public.notes"), [{ count: 2000 }]);
 }
 
 const FAULTS = [
@@ -64,12 +65,12 @@ Deno.test("a table whose file could not be created leaves nothing in the way of 
     const fault = failing("openSync", "EMFILE", /\/base\/\d+\/\d+$/);
     try {
       await assert.rejects(
-        database.execute("create table more (number bigint)"),
+        database.execute("create table public.more (number bigint)"),
         DatabaseUnavailable,
       );
     } finally {
       assert.ok(fault.restore() > 0);
     }
-    await eventually(() => database.execute("create table more (number bigint)"));
-    assert.deepEqual(await database.query("select * from more"), []);
+    await eventually(() => database.execute("create table public.more (number bigint)"));
+    assert.deepEqual(await database.query("select * from public.more"), []);
   }));

@@ -27,7 +27,7 @@ Deno.test("the server runs with fsync, full_page_writes and synchronous_commit o
     const [method] = engine.run("show wal_sync_method", [], { keep: false }).reply.rows;
     assert.deepEqual(method, ["fsync"]);
     const before = fsyncCount();
-    engine.run("insert into notes values (1, null)", [], { keep: false });
+    engine.run("insert into public.notes values (1, null)", [], { keep: false });
     assert.ok(fsyncCount() > before);
   } finally {
     await engine.close();
@@ -40,13 +40,13 @@ Deno.test({
   async fn() {
     const cluster = join(await dataDirOf("files-abandon"), "postgres");
     const engine = await Engine.open(cluster);
-    engine.run("insert into notes values (1, null)", [], { keep: false });
+    engine.run("insert into public.notes values (1, null)", [], { keep: false });
     assert.ok(descriptorsIn(cluster) > 0);
     engine.files.abandon();
     assert.equal(descriptorsIn(cluster), 0);
     const next = await Engine.open(cluster);
     assert.deepEqual(
-      next.run("select number from notes", [], { keep: false }).reply.rows,
+      next.run("select number from public.notes", [], { keep: false }).reply.rows,
       [[1]],
     );
     await next.close();

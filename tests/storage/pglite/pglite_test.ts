@@ -20,7 +20,7 @@ import { Maintenance } from "../../../src/storage/pglite/maintenance.ts";
 import { migrate } from "../../../src/storage/migrate.ts";
 import { dataDirOf, eventually, root, withDatabase } from "./support.ts";
 
-const INSERT = "insert into notes values ($1, $2)";
+const INSERT = "insert into public.notes values ($1, $2)";
 
 // This file is also the process that is killed: it commits, and says so, until then.
 if (process.argv[2] === "commit-until-killed") await commitUntilKilled(process.argv[3]!);
@@ -81,9 +81,9 @@ Deno.test("query takes arrays as text, cast or as a function's arguments", async
       ),
       [{ a: 1, b: "x", c: true }, { a: 2, b: 'a"\\,{}', c: false }, { a: null, b: null, c: null }],
     );
-    await database.execute(`create function total(given bigint[], extra bytea) returns bigint
+    await database.execute(`create function public.total(given bigint[], extra bytea) returns bigint
       language sql as 'select sum(v)::bigint + length(extra) from unnest(given) v'`);
-    const total = "select total($1, $2) as total";
+    const total = "select public.total($1, $2) as total";
     for (const expected of [13, 13]) {
       assert.deepEqual(
         await database.query(total, [numberArray([4, 6]), new Uint8Array(3)]),
@@ -102,7 +102,7 @@ Deno.test("query rejects with the SQLSTATE, and the next one works", async () =>
     });
     await assert.rejects(database.query("selec 1"), { code: "42601" });
     await assert.rejects(database.query("select $1::text", ["\0"]), { code: "22021" });
-    assert.deepEqual(await database.query("select count(*) from notes"), [{ count: 1 }]);
+    assert.deepEqual(await database.query("select count(*) from public.notes"), [{ count: 1 }]);
   });
 });
 
@@ -111,13 +111,13 @@ Deno.test("a transaction of drizzle keeps all other statements out, and rolls ba
     const entered = Promise.withResolvers<void>();
     const leave = Promise.withResolvers<void>();
     const transaction = database.transaction(async (inner) => {
-      await inner.execute(sql`insert into notes values (${1}, ${new Uint8Array([7])})`);
+      await inner.execute(sql`insert into public.notes values (${1}, ${new Uint8Array([7])})`);
       entered.resolve();
       await leave.promise;
       throw new Error("no");
     });
     await entered.promise;
-    const outside = database.query("select count(*) from notes");
+    const outside = database.query("select count(*) from public.notes");
     leave.resolve();
     await assert.rejects(transaction, /no/);
     assert.deepEqual(await outside, [{ count: 0 }]);
@@ -143,7 +143,7 @@ Deno.test("what was committed is there after a reopening", async () => {
   await first.query(INSERT, [1, bytes]);
   await first.close();
   const second = await openPglite({ dataDir });
-  assert.deepEqual(await second.query("select * from notes"), [{ number: 1, bytes }]);
+  assert.deepEqual(await second.query("select * from public.notes"), [{ number: 1, bytes }]);
   await second.close();
 });
 
@@ -171,7 +171,7 @@ Deno.test("a commit that could not be forced to the disk is never acknowledged",
     } finally {
       fs.fsyncSync = real;
     }
-    const revived = await eventually(() => database.query("select number from notes"));
+    const revived = await eventually(() => database.query("select number from public.notes"));
     assert.deepEqual(revived[0], { number: 1 });
   }, ({ event }) => events.push(event));
   // It says so, once, however often it tries in vain.
@@ -192,8 +192,8 @@ Deno.test("maintenance vacuums the tables that want it, and only those", async (
   };
   try {
     assert.deepEqual(await vacuumed(), []);
-    engine.script(`insert into notes select g from generate_series(1, 3000) g;
-      delete from notes where number > 10`);
+    engine.script(`insert into public.notes select g from generate_series(1, 3000) g;
+      delete from public.notes where number > 10`);
     assert.deepEqual(await vacuumed(), [["notes"]]);
   } finally {
     await maintenance.stop();
@@ -241,7 +241,7 @@ Deno.test("a second process is refused, and a killed one leaves all it acknowled
   }
   const database = await openPglite({ dataDir });
   const [row] = await database.query<{ count: number; last: number }>(
-    "select count(*) as count, max(number) as last from notes",
+    "select count(*) as count, max(number) as last from public.notes",
   );
   assert(row!.last >= acknowledged, `${acknowledged} acknowledged, ${row!.last} there`);
   assert.equal(row!.count, row!.last);

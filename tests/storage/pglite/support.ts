@@ -7,6 +7,7 @@ import { type Database, DatabaseUnavailable } from "../../../src/storage/databas
 import { migrate } from "../../../src/storage/migrate.ts";
 import { openPglite } from "../../../src/storage/pglite/pglite.ts";
 import type { TelemetryEvent } from "../../../src/telemetry/events.ts";
+import { elapse } from "../../support/waits.ts";
 
 export const root = fs.mkdtempSync(join(tmpdir(), "penstock-embedded-"));
 globalThis.addEventListener("unload", () => fs.rmSync(root, { recursive: true, force: true }));
@@ -20,7 +21,7 @@ export async function dataDirOf(test: string): Promise<string> {
     const database = await openPglite({ dataDir });
     const { applied } = await migrate(database);
     assert(applied.length > 0);
-    await database.execute("create table notes (number bigint primary key, bytes bytea)");
+    await database.execute("create table public.notes (number bigint primary key, bytes bytea)");
     await database.close();
     return dataDir;
   })();
@@ -50,7 +51,7 @@ export async function eventually<T>(work: () => Promise<T>): Promise<T> {
       return await work();
     } catch (error) {
       if (!(error instanceof DatabaseUnavailable)) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await elapse(50, "between two attempts");
     }
   }
 }
