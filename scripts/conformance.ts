@@ -124,8 +124,10 @@ if (import.meta.main) {
     process.exit(2);
   }
   const chosen = names.length > 0 ? names as Combination[] : COMBINATIONS;
-  const postgres = chosen.some((name) => name.endsWith("postgres")) ? await startPostgres() : null;
-  if (postgres !== null) process.env.PENSTOCK_TEST_DATABASE_URL ??= postgres.url;
+  const given = process.env.PENSTOCK_TEST_DATABASE_URL;
+  const needed = given === undefined && chosen.some((name) => name.endsWith("postgres"));
+  const postgres = needed ? await startPostgres() : null;
+  if (postgres !== null) process.env.PENSTOCK_TEST_DATABASE_URL = postgres.url;
   let failed = 0;
   try {
     for (const combination of chosen) {

@@ -3,63 +3,90 @@
  *
  * `deno task test offset` runs only the test files whose path contains "offset".
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
-import { checks, deno, running, sources, step } from "./check.ts";
-import { type Combination, conform, type Count } from "./conformance.ts";
+import { checks, sources } from "./check.ts";
+import type { Combination } from "./conformance.ts";
+import { denoJob, interruptAll, type Job, runDeno } from "./test/job.ts";
+import { type Counts, runJobs } from "./test/run.ts";
+import { testFile } from "./test/test_file.ts";
 import { startPostgres } from "../tests/support/postgres.ts";
+import { bunExecutable } from "../tests/support/server.ts";
 
 const CONFORMANCE: readonly Combination[] = ["deno+postgres", "binary+embedded"];
+const COMPILE = "compile";
 
-/** Counts from the report rather than from the output, which is for people. */
-async function unitTests(files: readonly string[]): Promise<Count> {
-  const folder = mkdtempSync(join(tmpdir(), "penstock-tests-"));
-  const report = join(folder, "junit.xml");
-  const remove = () => rmSync(folder, { recursive: true, force: true });
-  process.once("exit", remove); // on Ctrl-C nothing below is reached
-  try {
-    const succeeded = await deno(["test", "-A", `--junit-path=${report}`, ...files]);
-    const xml = existsSync(report) ? readFileSync(report, "utf8") : "";
-    const count = (pattern: RegExp) => (xml.match(pattern) ?? []).length;
-    const failed = count(/<(failure|error)\b/g);
-    const passed = count(/<testcase\b/g) - failed - count(/<skipped\b/g);
-    // A file that does not load, or a leak, fails the run without failing a test.
-    return { passed, failed: succeeded || failed > 0 ? failed : 1 };
-  } finally {
-    remove();
-  }
+function conformance(combination: Combination): Job {
+  return {
+    name: `conformance ${combination}`,
+    company: "any",
+    ...combination.startsWith("binary") ? { after: COMPILE } : {},
+    async run() {
+      const { succeeded, output } = await runDeno([
+        "run",
+        "-A",
+        "scripts/conformance.ts",
+        combination,
+      ]);
+      const count = /(\d+) passed, (\d+) failed/.exec(output);
+      const failed = Number(count?.[2] ?? 0);
+      return {
+        passed: Number(count?.[1] ?? 0),
+        failed: succeeded || failed > 0 ? failed : 1,
+        skipped: 0,
+        output,
+      };
+    },
+  };
 }
 
-async function main(filter: string | undefined): Promise<Count[]> {
-  const testFiles = sources("tests").filter((name) =>
-    name.endsWith("_test.ts") && name.includes(filter ?? "")
-  );
-  const counts: Count[] = [];
-  if (filter === undefined) {
-    // Before the tests, some of which run the binary.
-    counts.push(...await checks(), await step(["task", "compile"]));
-  }
-  if (testFiles.length > 0) counts.push(await unitTests(testFiles));
-  if (filter === undefined) {
-    console.log(`\nconformance: ${CONFORMANCE.join(", ")}`);
-    counts.push(...await Promise.all(CONFORMANCE.map(conform)));
-  }
-  return counts;
+function everything(testFiles: readonly string[]): Job[] {
+  return [
+    ...checks(),
+    denoJob(COMPILE, ["task", "compile"]),
+    ...testFiles.map((path) => testFile(path, COMPILE)),
+    ...CONFORMANCE.map(conformance),
+  ];
 }
 
-const postgres = await startPostgres();
-process.env.PENSTOCK_TEST_DATABASE_URL = postgres.url;
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  // Not once(): a Ctrl-C arrives twice, from the terminal and passed on by `deno task`.
-  process.on(signal, () => {
-    for (const child of running) child.kill(signal);
-    void postgres.stop().finally(() => process.exit(130));
-  });
+function some(testFiles: readonly string[]): Job[] {
+  return [
+    denoJob("types of these files", ["check", "--quiet", ...testFiles]),
+    ...testFiles.map((path) => testFile(path, undefined)),
+  ];
 }
-const counts = await main(process.argv[2]).finally(() => postgres.stop());
-const passed = counts.reduce((sum, count) => sum + count.passed, 0);
-const failed = counts.reduce((sum, count) => sum + count.failed, 0);
-console.log(`\n${passed} passed, ${failed} failed`);
+
+/** Finds Bun once for all tests: else each would ask npx, and two that install disturb each other. */
+async function provideBun(): Promise<void> {
+  const bun = await bunExecutable().catch(() => undefined); // those that need it will say so
+  if (bun !== undefined) process.env.PENSTOCK_TEST_BUN = bun;
+}
+
+/** Runs the jobs beside a PostgreSQL that all of them share. */
+async function runWithPostgres(jobs: readonly Job[]): Promise<Counts> {
+  const bun = provideBun();
+  const postgres = await startPostgres();
+  process.env.PENSTOCK_TEST_DATABASE_URL = postgres.url;
+  await bun;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    // Not once(): a Ctrl-C arrives twice, from the terminal and passed on by `deno task`.
+    process.on(signal, () => {
+      void interruptAll().then(() => postgres.stop()).finally(() => process.exit(130));
+    });
+  }
+  return await runJobs(jobs).finally(() => postgres.stop());
+}
+
+const filter = process.argv[2];
+const testFiles = sources("tests").filter((name) =>
+  name.endsWith("_test.ts") && name.includes(filter ?? "")
+);
+if (testFiles.length === 0) {
+  console.log(`no test file's path contains "${filter}"\n\n0 passed, 0 failed`);
+  process.exit(1);
+}
+const counts = await runWithPostgres(
+  filter === undefined ? everything(testFiles) : some(testFiles),
+);
+const { passed, failed, skipped } = counts;
+console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
 process.exit(failed > 0 || passed === 0 ? 1 : 0);

@@ -1,4 +1,5 @@
 /** A short campaign of the fuzzer; `deno task fuzz --long` is the real one. */
+// Runs alone: it measures the memory of a process and sends as fast as it can.
 import assert from "node:assert/strict";
 import process from "node:process";
 import { assertNothingLeaked, runCampaign } from "./campaign.ts";

@@ -1,6 +1,6 @@
 /** What a process holds: resident memory, sockets and open files, as Linux's /proc tells. */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { pause } from "../system/support.ts";
+import { elapse } from "../support/waits.ts";
 
 export interface Resources {
   /** MiB. */
@@ -39,7 +39,7 @@ export async function settledResources(pid: number, ms = 10_000): Promise<Resour
   let least = resourcesOf(pid);
   let fallen = Date.now();
   for (const deadline = Date.now() + ms; Date.now() < deadline && Date.now() < fallen + 2000;) {
-    await pause(100);
+    await elapse(100, "between two samples");
     const now = resourcesOf(pid);
     if (now.memory < least.memory || now.sockets < least.sockets) fallen = Date.now();
     least = {

@@ -1,3 +1,4 @@
+// Runs quietly: it measures the time of a computation.
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type LruLinks, LruList } from "../../src/lib/lru_list.ts";

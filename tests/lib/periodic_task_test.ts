@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { PeriodicTask } from "../../src/lib/periodic_task.ts";
+import { elapse } from "../support/waits.ts";
 
 /** A task whose runs end when the test says so. */
 function controlled(options: { pauseMs: number; firstMs?: number; errorPauseMs?: number }) {
@@ -47,7 +48,7 @@ Deno.test("stop waits for the run in progress, and no run follows", async () => 
   assert(!stopped);
   first.end();
   await stop;
-  await new Promise<void>((resolve) => setTimeout(resolve, 5));
+  await elapse(5, "in which a run that may not come would begin");
   assert.equal(runs.length, 1);
 });
 
@@ -66,7 +67,7 @@ Deno.test("runIn brings the next run forward, also while one is in progress", as
 Deno.test("a task whose pause is Infinity runs only when it is asked to", async () => {
   const { task, run, runs } = controlled({ pauseMs: Infinity });
   await task.start();
-  await new Promise<void>((resolve) => setTimeout(resolve, 5));
+  await elapse(5, "in which a run that may not come would begin");
   assert.equal(runs.length, 0);
   task.runIn(0);
   (await run(1)).end();
@@ -82,7 +83,7 @@ Deno.test("runIn does not shorten the pause after a failed run", async () => {
   first.fail(new Error("away"));
   await new Promise<void>((resolve) => setImmediate(resolve));
   task.runIn(0);
-  await new Promise<void>((resolve) => setTimeout(resolve, 5));
+  await elapse(5, "in which a run that may not come would begin");
   assert.equal(runs.length, 1);
   await task.stop();
 });
@@ -93,6 +94,6 @@ Deno.test("runIn of a task that is not running does nothing", async () => {
   await task.start();
   await task.stop();
   task.runIn(0);
-  await new Promise<void>((resolve) => setTimeout(resolve, 5));
+  await elapse(5, "in which a run that may not come would begin");
   assert.equal(runs.length, 0);
 });

@@ -2,6 +2,7 @@
  * What things cost, in counts that a slow machine cannot move: statements, WAL, fsyncs and rows. A
  * timing tells that something got slower one day; these tell what.
  */
+// Runs alone: it counts the WAL that the whole PostgreSQL server writes.
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import { tmpdir } from "node:os";

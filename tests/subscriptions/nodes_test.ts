@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import postgres from "postgres";
 import { freshDatabase, type TestDatabase } from "../support/postgres.ts";
 import { type RunningServer, startServer } from "../support/server.ts";
-import { eventually, within } from "../system/support.ts";
+import { elapse, eventually, within } from "../system/support.ts";
 import {
   accept,
   appendTo,
@@ -237,7 +237,7 @@ Deno.test("a lease that expires while its callback waits in the database: fenced
       const callback = await sql.begin(async (transaction) => {
         await transaction`select from penstock.subscriptions for update`;
         const sent = subscription.callback(wake);
-        await transaction`select pg_sleep(1.2)`;
+        await elapse(1200, "until the lease is over");
         return { sent };
       });
       assertRefused(await callback.sent, 409, "FENCED");

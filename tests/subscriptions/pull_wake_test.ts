@@ -1,6 +1,6 @@
 /** Pull-wake: wake events, claims, acks, releases, leases (sections 7.2 and 7.3). */
 import assert from "node:assert/strict";
-import { eventually, pause, serverForThisFile } from "../system/support.ts";
+import { elapse, eventually, serverForThisFile } from "../system/support.ts";
 import {
   appendTo,
   assertRefused,
@@ -71,7 +71,7 @@ Deno.test("acks without done are heartbeats; without them the lease ends and ano
     const beat = await subscription.ack(one, { acks: [], done: false });
     assert.deepEqual(beat.body, { ok: true, next_wake: false });
     assertRefused(await subscription.claim("two"), 409, "ALREADY_CLAIMED");
-    await pause(250);
+    await elapse(250, "between two heartbeats");
   }
   const event = await events.next();
   assert.equal(event.generation, one.generation + 1);

@@ -1,7 +1,7 @@
 /** Webhooks: delivery, callbacks, leases and retries (sections 6.2, 6.3, 7.1 and 7.3). */
 import assert from "node:assert/strict";
 import { createPublicKey, verify } from "node:crypto";
-import { eventually, pause, serverForThisFile, withServer } from "../system/support.ts";
+import { elapse, eventually, serverForThisFile, withServer } from "../system/support.ts";
 import {
   accept,
   acksOf,
@@ -73,7 +73,7 @@ Deno.test("an append wakes the webhook once, signed, with the cursors as they ar
       "the ack",
       async () => await subscription.acked(path) === offset || undefined,
     );
-    await pause(700); // longer than a poll: nothing else may come
+    await elapse(700, "longer than a poll, and nothing else may come");
     assert.equal(receiver.deliveries.length, 1);
   });
 });
@@ -111,7 +111,7 @@ Deno.test("a callback acks in part, extends the lease, ends the wake, and is fen
     while (performance.now() - began < 1600) {
       const beat = await subscription.callback(wake, { acks: [], done: false });
       assert.deepEqual([beat.status, beat.body], [200, { ok: true, next_wake: false }]);
-      await pause(250);
+      await elapse(250, "between two heartbeats");
     }
     const part = await subscription.callback(wake, {
       acks: [{ stream: path, offset: first }],
@@ -184,7 +184,7 @@ Deno.test("a receiver that failed only in its answer may still call back before 
     assert.deepEqual(called.body, { ok: true, next_wake: false });
     assert.equal(await subscription.acked(path), offset);
     assert.equal((await subscription.read()).status, "active");
-    await pause(1500);
+    await elapse(1500, "longer than until the retry, which may not come");
     assert.equal(receiver.deliveries.length, 1);
   });
 });
@@ -202,8 +202,7 @@ const drip: Reaction = ({ response, request }) => {
 };
 const broken: Reaction = ({ response, request }) => {
   response.writeHead(200, { "content-length": "100" });
-  response.write('{"done":true}');
-  setTimeout(() => request.socket.destroy(), 20);
+  response.write('{"done":true}', () => request.socket.destroy());
 };
 const garbage: Reaction = ({ request }) => void request.socket.end("garbage\r\n\r\n");
 

@@ -130,7 +130,7 @@ class Cluster {
     const settings = {
       listen_addresses: "127.0.0.1",
       unix_socket_directories: "",
-      max_connections: "200",
+      max_connections: "300",
     };
     const flags = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
     const server = spawn(

@@ -159,9 +159,14 @@ async function commandOf(
 
 let bun: Promise<string> | undefined;
 
-/** The Bun on the PATH, else the one npm has; its own path, so that signals reach it. */
+/**
+ * The Bun of PENSTOCK_TEST_BUN, which `deno task test` sets, else the one on the PATH, else the one
+ * npm has; its own path, so that signals reach it.
+ */
 export function bunExecutable(): Promise<string> {
   bun ??= (async () => {
+    const given = process.env.PENSTOCK_TEST_BUN;
+    if (given !== undefined && given !== "") return given;
     const run = promisify(execFile);
     const fromPath = await run("bun", ["-e", "console.log(process.execPath)"]).catch(() => null);
     if (fromPath !== null) return fromPath.stdout.trim();

@@ -1,6 +1,6 @@
 /** What an application makes of the official client: it tries again, and goes on where it was. */
 import { stream } from "@durable-streams/client";
-import { pause, within } from "./support.ts";
+import { elapse, within } from "../support/waits.ts";
 
 const QUICK = { initialDelay: 20, maxDelay: 200, multiplier: 1.5, maxRetries: 1000 };
 
@@ -43,7 +43,7 @@ export async function fetchUntilAnswered(...request: Parameters<typeof fetch>): 
     } catch {
       // The server is gone.
     }
-    await pause(20); // between two tries
+    await elapse(20, "between two attempts");
   }
   throw new Error("no answer");
 }

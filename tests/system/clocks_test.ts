@@ -6,7 +6,7 @@ import { append, createStream, readAll } from "../support/http.ts";
 import { freshDatabase, type TestDatabase } from "../support/postgres.ts";
 import { type RunningServer, startServer } from "../support/server.ts";
 import { Subscription } from "../subscriptions/support.ts";
-import { eventually, expectStatus, nextOffset, pause, within } from "./support.ts";
+import { elapse, eventually, expectStatus, nextOffset, within } from "./support.ts";
 
 const HOUR_MS = 3_600_000;
 const preload = join(import.meta.dirname!, "wrong_clock.ts");
@@ -72,7 +72,7 @@ Deno.test("what lives an hour lives on every node, also when created on a wrong 
       for (const reader of nodes) assert.equal((await readAll(at(reader, url))).text, "xyyy");
     }
   }
-  await pause(7000); // longer than from one sweep to the next, on every node
+  await elapse(7000, "longer than from one sweep to the next, on every node");
   const url = await createStream(ahead.url, undefined, { headers: { "stream-ttl": "3600" } });
   await expectStatus(await fetch(at(behind, url)), 200);
 });

@@ -1,4 +1,5 @@
 /** PostgreSQL in trouble of its own making: whatever asks for it gets 503 in time, and the truth. */
+// Runs quietly: it measures how long requests wait for a database that fails.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { chownSync, mkdtempSync, rmdirSync, statSync, writeFileSync } from "node:fs";
@@ -11,7 +12,7 @@ import { append, createStream, readAll } from "../support/http.ts";
 import { freshDatabase, startOwnPostgres } from "../support/postgres.ts";
 import { type RunningServer, startServer } from "../support/server.ts";
 import { Proxy } from "./proxy.ts";
-import { eventually, expectError, expectStatus, pause, produce, within } from "./support.ts";
+import { eventually, expectError, expectStatus, produce, within } from "./support.ts";
 
 const TIMEOUT = ["--database-timeout", "1s"];
 /** The timeout, the driver's half second, and time to say so on a busy machine. */
@@ -182,7 +183,7 @@ Deno.test("a table that is locked for long: statement timeouts, 503 for every re
 });
 
 Deno.test("who waits behind a commit that has its whole time is answered with it", async () => {
-  await withNode([], async ({ node, admin }) => {
+  await withNode([], async ({ node, admin, role }) => {
     const [held, free] = [await createStream(node.url), await createStream(node.url)];
     const locked = Promise.withResolvers<void>();
     const release = Promise.withResolvers<void>();
@@ -200,7 +201,11 @@ Deno.test("who waits behind a commit that has its whole time is answered with it
       return { status: response.status, at: performance.now() };
     };
     const first = answered(held);
-    await pause(500);
+    await eventually(ANSWER_MS, "the commit, waiting for the lock", async () => {
+      const [row] = await admin`select count(*)::int as n from pg_stat_activity
+        where usename = ${role} and wait_event_type = 'Lock'`;
+      return row!.n > 0 || undefined;
+    });
     const behind = [answered(held), answered(held)];
     assert.equal((await answered(free)).status, 204, "another stream's goes on");
     const { status, at } = await first;

@@ -4,11 +4,11 @@ import postgres from "postgres";
 import { append, createStream, readAll } from "../support/http.ts";
 import { startServer } from "../support/server.ts";
 import {
+  elapse,
   Events,
   eventually,
   expectError,
   expectStatus,
-  pause,
   produce,
   serverForThisFile,
   withStorage,
@@ -48,7 +48,7 @@ Deno.test("a stream lives as long as it is read, and a TTL of 0 is over at once"
   const until = Date.now() + 2000;
   while (Date.now() < until) {
     await expectStatus(await fetch(url), 200);
-    await pause(100); // the interval of a reader
+    await elapse(100, "the interval of a reader");
   }
   await ends(url);
   await ends(await withTtl(0), 1000);
@@ -81,9 +81,9 @@ Deno.test("every read and write begins the TTL anew, and HEAD does not", async (
   await Promise.all(uses.map(async ([what, slides, use]) => {
     const headers = { "stream-ttl": "3" };
     const url = await createStream(node.url, undefined, { headers, body: "b" });
-    await pause(1500);
+    await elapse(1500, "half of the TTL");
     await use(url);
-    await pause(2500);
+    await elapse(2500, "beyond the TTL as it was, within it as renewed");
     // Without a slide it is over after 3.3 s at most, with one not before 4.5 s.
     assert.equal(await isThere(url), slides, what);
     await ends(url);
@@ -94,7 +94,7 @@ Deno.test("a stream with a follower does not expire, and ends its followers when
   const followed = await withTtl(1);
   const events = await Events.open(followed, "-1");
   await events.control();
-  await pause(2000);
+  await elapse(2000, "twice the TTL");
   assert.ok(await isThere(followed));
   await append(followed, "still here");
   assert.equal(await events.data(), "still here");
@@ -198,12 +198,12 @@ Deno.test("a TTL that a read has moved is still moved after kill -9", async () =
     const url = await createStream(first.url, undefined, { headers, body: "b" });
     const idle = await createStream(first.url, undefined, { headers, body: "b" });
     const since = Date.now();
-    await pause(2500);
+    await elapse(2500, "more than half of the TTL");
     await expectStatus(await fetch(url), 200);
     await first.kill();
     const second = await startServer({ database });
     try {
-      await pause(Math.max(0, since + 5200 - Date.now()));
+      await elapse(Math.max(0, since + 5200 - Date.now()), "until the TTL of the idle one is over");
       const there = (old: string) => fetch(second.url + new URL(old).pathname);
       await expectStatus(await there(url), 200);
       await expectError(await there(idle), 404);

@@ -1,4 +1,5 @@
 /** One hot stream, and one crowd of cold readers, do not keep the others waiting. */
+// Runs alone: it floods a server and measures what others wait for.
 import assert from "node:assert/strict";
 import { append, createStream, readAll } from "../support/http.ts";
 import { expectOverloaded } from "./overload_support.ts";

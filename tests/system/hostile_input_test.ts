@@ -1,8 +1,9 @@
 /** Requests nobody sends by accident: each is refused cleanly, and none leaves a mark. */
 import assert from "node:assert/strict";
+import { resourcesOf } from "../fuzz/resources.ts";
 import { createStream, readAll } from "../support/http.ts";
 import { assertError, assertRefused, converse, RawConnection, request } from "./raw.ts";
-import { pause, serverForThisFile } from "./support.ts";
+import { eventually, serverForThisFile } from "./support.ts";
 
 const node = serverForThisFile();
 const plain = { "Content-Type": "text/plain" };
@@ -238,10 +239,15 @@ Deno.test("an upload that breaks off leaves nothing behind", async () => {
   }
   // And PUT: nothing is created.
   const path = `/v1/stream/broken-${crypto.randomUUID()}`;
+  const { sockets } = resourcesOf(node.server.process.pid!);
   const put = await RawConnection.open(node.port);
   await put.write(request("PUT", path, { headers: { ...plain, "Content-Length": "9" } }) + "half");
   put.destroy();
-  await pause(200); // time enough to do the wrong thing
+  await eventually(
+    10_000,
+    "the server's end of the connection",
+    () => resourcesOf(node.server.process.pid!).sockets <= sockets || undefined,
+  );
   assertError(await send(request("GET", path)), 404);
 });
 

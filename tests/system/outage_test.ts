@@ -1,16 +1,17 @@
 /** The database goes away, in every way a network knows, and comes back. */
+// Runs quietly: it measures how late a follower gets its data.
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import { append, createStream, readAll } from "../support/http.ts";
 import { type RunningServer, startServer } from "../support/server.ts";
 import { Proxy } from "./proxy.ts";
 import {
+  elapse,
   Events,
   eventually,
   expectError,
   expectStatus,
   nextOffset,
-  pause,
   produce,
   serverForThisFile,
   within,
@@ -198,11 +199,30 @@ async function listeners(): Promise<number> {
   return row!.count;
 }
 
+/** Statements on this database that wait for a lock. */
+async function lockWaiters(): Promise<number> {
+  const sql = postgres(a.databaseUrl, { max: 1 });
+  const [row] = await sql`select count(*)::int as count from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'`;
+  await sql.end();
+  return row!.count;
+}
+
+/** Resolves once no more statements come to wait for a lock. */
+async function lockQueueSettles(): Promise<void> {
+  const counts: number[] = [];
+  await eventually(3000, "statements that wait for a lock, and no more of them", async () => {
+    counts.push(await lockWaiters());
+    const last = counts.slice(-5);
+    return last.length === 5 && last.every((count) => count > 0 && count === last[0]) || undefined;
+  });
+}
+
 /** How long appends at A take to reach this follower on B, half of them at most. */
 async function medianDelay(url: string, events: Events): Promise<number> {
   const took: number[] = [];
   for (let at = 0; at < 11; at++) {
-    await new Promise((resolve) => setTimeout(resolve, (at * 83) % 210)); // out of step
+    await elapse((at * 83) % 210, "out of step with the polls");
     const end = await append(url, `${at};`);
     const acked = performance.now();
     await events.textUntil(end);
@@ -333,9 +353,9 @@ Deno.test("who waits behind a statement that takes its whole time waits for no s
     await sql.begin(async (transaction) => {
       await transaction`lock table penstock.streams in access exclusive mode`;
       const before = wave();
-      await pause(250);
+      await lockQueueSettles();
       before.push(...wave()); // now all lanes of looks are taken
-      await pause(450);
+      await lockQueueSettles();
       const took = await Promise.all(
         wave().map(async (answer) => {
           const began = performance.now();

@@ -1,4 +1,5 @@
 /** Too many uploads, uploads that crawl, and uploads that stop: the others are served all the same. */
+// Runs alone: it measures the memory of a process.
 import assert from "node:assert/strict";
 import { append, createStream, readAll } from "../support/http.ts";
 import {

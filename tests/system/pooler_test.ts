@@ -1,4 +1,5 @@
 /** The database URL leads to a connection pooler in transaction mode: everything works all the same. */
+// Runs quietly: it measures how late a follower gets its data.
 import assert from "node:assert/strict";
 import { append, createStream, readAll } from "../support/http.ts";
 import { freshDatabase, startOwnPostgres, type TestDatabase } from "../support/postgres.ts";
@@ -7,7 +8,7 @@ import { HAS_PGBOUNCER, startPgBouncer } from "./pgbouncer.ts";
 import { promptly } from "./promptness.ts";
 import { Proxy } from "./proxy.ts";
 import { penstock } from "./processes.ts";
-import { Events, eventually, expectStatus, pause, produce, within } from "./support.ts";
+import { elapse, Events, eventually, expectStatus, produce, within } from "./support.ts";
 import { TransactionPooler } from "./transaction_pooler.ts";
 
 /** A wake-up that came by NOTIFY is much faster, half of the time, than a look twice a second. */
@@ -50,7 +51,7 @@ async function delays(from: RunningServer, to: RunningServer, count: number): Pr
   const events = await Events.open(to.url + new URL(url).pathname, "-1");
   await events.control();
   const took = await promptly(to, count, async (at) => {
-    await pause((at * 83) % 310); // out of step with the looks
+    await elapse((at * 83) % 310, "out of step with the polls");
     const end = await append(url, `${at};`);
     const acked = performance.now();
     await events.textUntil(end);

@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import postgres from "postgres";
 import { append, createStream, readAll } from "../support/http.ts";
 import {
+  elapse,
   expectError,
   expectStatus,
   KINDS,
   nextOffset,
-  pause,
   produce,
   type Produced,
   serverForThisFile,
@@ -45,7 +45,7 @@ for (const kind of KINDS) {
       const answers: Promise<number>[] = [];
       for (const seq of seqs) {
         answers.push(statusOf(produce(url, { id: "p", epoch: 0, seq }, `${seq},`)));
-        await pause(8); // or they would be one batch, which is sorted without any waiting
+        await elapse(8, "so that they are not one batch, which is sorted without any waiting");
       }
       const statuses = await Promise.all(answers);
       if (statuses.every((status) => status === 200)) wholeRounds++;

@@ -1,6 +1,6 @@
 /** How long things take, where the machine lets it be said: it may have other work. */
 import type { RunningServer } from "../support/server.ts";
-import { pause } from "./support.ts";
+import { elapse } from "../support/waits.ts";
 
 const PING_MS = 25;
 /** An empty request that takes longer tells of the machine and not of Penstock. Milliseconds. */
@@ -27,7 +27,7 @@ export async function promptly(
         const began = performance.now();
         await (await fetch(`${server.url}/live`)).body?.cancel();
         slowest = Math.max(slowest, performance.now() - began);
-        await pause(PING_MS);
+        await elapse(PING_MS, "between two pings");
       }
     })();
     const took = await measure(attempt).finally(() => over = true);

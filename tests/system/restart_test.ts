@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
 import { createStream, readAll } from "../support/http.ts";
 import { type RunningServer, startServer } from "../support/server.ts";
-import { concatenate, freePort, KINDS, noise, pause, within, withStorage } from "./support.ts";
+import { concatenate, elapse, freePort, KINDS, noise, within, withStorage } from "./support.ts";
 
 const KILLS = 3;
 const ACKS_BETWEEN_KILLS = 120;
@@ -137,7 +137,7 @@ class Storm {
       assert.ok(response.status === 409 || response.status === 503, `${response.status} ${text}`);
     } catch (error) {
       if (error instanceof assert.AssertionError) throw error;
-      await pause(10); // between two tries at a server that is gone
+      await elapse(10, "between two attempts at a server that is gone");
     }
     return false;
   }

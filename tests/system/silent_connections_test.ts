@@ -2,6 +2,7 @@
  * Connections to the database that died without a word, as behind a firewall that forgot them: a
  * follower waits no longer for its data than when a NOTIFY is lost.
  */
+// Runs quietly: it measures how late a follower gets its data.
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import { openPostgres } from "../../src/storage/postgres/postgres.ts";
@@ -10,10 +11,10 @@ import type { RunningServer } from "../support/server.ts";
 import { promptly } from "./promptness.ts";
 import { Proxy } from "./proxy.ts";
 import {
+  elapse,
   Events,
   eventually,
   expectStatus,
-  pause,
   serverForThisFile,
   withServer,
 } from "./support.ts";
@@ -73,7 +74,7 @@ async function delay({ url, events }: Behind, body: string, expected = body): Pr
 Deno.test("all connections die without a word, LISTEN too: a follower waits a second at most", async () => {
   const took = await promptly(a.server, 5, (round) =>
     withNode(async (behind) => {
-      await pause((round * 170) % 500); // out of step with the looks
+      await elapse((round * 170) % 500, "out of step with the polls");
       behind.proxy.stall();
       return await delay(behind, "x");
     }));
@@ -132,7 +133,7 @@ Deno.test("a statement whose time is up takes no other along", async () => {
     const both = [database.query("select 2"), database.query("select 3")]
       .map((query) => query.then(() => "answered", (error: Error) => error.name));
     assert.equal(await Promise.any(both), "answered");
-    await pause(1300);
+    await elapse(1300, "more than half of the time limit of the one that waits");
     // Under way when the time of the other is up.
     const slow = database.query<{ slept: string }>("select 'yes' as slept from pg_sleep(1.7)");
     assert.deepEqual((await Promise.all(both)).sort(), ["StatementTimeout", "answered"]);
@@ -151,7 +152,7 @@ Deno.test("a database that is slow is not taken for one that is dead", async () 
     const sql = postgres(a.databaseUrl, { max: 1 });
     await sql.begin(async (transaction) => {
       await transaction`lock table penstock.streams in access exclusive mode`;
-      await pause(2500);
+      await elapse(2500, "longer than a node waits before it asks on another connection");
     });
     await sql.end();
     await delay(behind, "x");
@@ -167,7 +168,7 @@ Deno.test("a database that says nothing is not flooded with connections", async 
     const { proxy } = behind;
     const opened = proxy.opened;
     proxy.set("silent");
-    await pause(11_500); // twice the time limit
+    await elapse(11_500, "twice the time limit");
     const more = proxy.opened - opened;
     assert.ok(more > 0 && more < 12, `${more} connections were opened`);
     proxy.set("open");

@@ -1,11 +1,12 @@
 /** Readers and followers that take nothing: they cost a bounded amount, and the others nothing. */
+// Runs alone: it measures the memory of a process.
 import assert from "node:assert/strict";
 import { append, createStream, readAll } from "../support/http.ts";
 import { closeAll, memory, pathOf, portOf, stalledReader } from "./overload_support.ts";
 import { write } from "../fuzz/abuse.ts";
 import { resourcesOf } from "../fuzz/resources.ts";
 import { Wire } from "../fuzz/wire.ts";
-import { eventually, noise, pause, serverForThisFile, within } from "./support.ts";
+import { elapse, eventually, noise, serverForThisFile, within } from "./support.ts";
 
 const MIB = 1 << 20;
 
@@ -31,7 +32,7 @@ for (const runtime of ["deno", "bun"] as const) {
       for (let turn = 0; turn < 100; turn++) {
         readers.push(await stalledReader(node.server, `${pathOf(large)}?offset=-1`));
       }
-      await pause(1500); // they are given a second
+      await elapse(1500, "the second that a reader is given to take something");
       // Everybody else gets everything all the same, in the place of who takes nothing.
       const { bytes: read } = await within(20_000, "a whole read", readAll(url));
       assert.equal(Buffer.compare(read, bytes), 0);

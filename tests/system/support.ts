@@ -7,6 +7,9 @@ import { join } from "node:path";
 import { freshDatabase } from "../support/postgres.ts";
 import { type ServerSentEvent, serverSentEvents } from "../support/http.ts";
 import { type RunningServer, type ServerOptions, startServer } from "../support/server.ts";
+import { elapse, eventually, within } from "../support/waits.ts";
+
+export { elapse, eventually, within };
 
 /** The two ways to store: both kinds of test databases have a `database` for `startServer`. */
 export const KINDS = ["postgres", "embedded"] as const;
@@ -84,39 +87,6 @@ export function freePort(): Promise<number> {
       server.close(() => resolve(typeof address === "object" ? address!.port : 0));
     });
   });
-}
-
-/** The result of `work`, or an error that says what took longer than `ms`. */
-export async function within<T>(ms: number, what: string, work: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what}: not within ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** Asks again until the answer is not undefined: for what is allowed to come about later. */
-export async function eventually<T>(
-  ms: number,
-  what: string,
-  ask: () => Promise<T | undefined> | T | undefined,
-): Promise<T> {
-  const deadline = Date.now() + ms;
-  while (true) {
-    const answer = await ask();
-    if (answer !== undefined) return answer;
-    if (Date.now() > deadline) throw new Error(`${what}: not within ${ms} ms`);
-    await pause(40);
-  }
-}
-
-/** Between two looks, or where what is tested is that nothing happens; never instead of an event. */
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 interface HeaderReader {

@@ -1,9 +1,11 @@
 /** Two nodes on one database: what one acked, the other reads, follows and builds on. */
+// Runs quietly: it measures how late a follower gets its data.
 import assert from "node:assert/strict";
 import { append, createStream, readAll } from "../support/http.ts";
 import { type RunningServer, startServer } from "../support/server.ts";
 import { promptly } from "./promptness.ts";
 import {
+  elapse,
   Events,
   eventually,
   expectError,
@@ -32,7 +34,7 @@ Deno.test("a follower on B gets what is appended at A within a second, mostly at
   await events.control();
   const took = await promptly(b, 15, async (at) => {
     // At odd times, lest every append fall just before B's own look at the rows.
-    await new Promise((resolve) => setTimeout(resolve, (at * 67) % 190));
+    await elapse((at * 67) % 190, "out of step with the polls");
     await append(url, `${at};`);
     const acked = performance.now();
     assert.equal(await events.data(2000), `${at};`);

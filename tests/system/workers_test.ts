@@ -1,4 +1,5 @@
 /** `--workers`: several processes, one port, and somebody who looks after them. */
+// Runs after compile: it runs the binary, too.
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { once } from "node:events";

@@ -1,10 +1,10 @@
 /** Notifications between nodes, over a real LISTEN, and when there are none. */
 import assert from "node:assert/strict";
-import { delay } from "../../../src/lib/timeout.ts";
 import { openPostgres } from "../../../src/storage/postgres/postgres.ts";
 import { NodeNotifier } from "../../../src/streams/follow/node_notifier.ts";
 import { counted } from "../../support/counted_database.ts";
 import { freshDatabase } from "../../support/postgres.ts";
+import { elapse } from "../../support/waits.ts";
 
 const SILENCE_MS = 500;
 
@@ -51,7 +51,7 @@ Deno.test("notifications are sent while a peer listens, and not while there is n
   const { url, drop } = await freshDatabase();
   stack.defer(drop);
   const one = await node(url, stack);
-  await delay(SILENCE_MS + 10);
+  await elapse(SILENCE_MS + 10, "after which a node that was not heard is none");
   one.notifier.notify(1);
 
   // A peer that joins is heard within milliseconds, and notified from then on.
