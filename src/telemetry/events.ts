@@ -33,6 +33,8 @@ export type TelemetryEvent =
   }
   /** Something about the database makes a promise of ours hollow, or will. */
   | { readonly event: "database_warning"; readonly setting: string; readonly message: string }
+  /** The embedded database is made: the folder holds none. */
+  | { readonly event: "database_creating"; readonly dataDir: string }
   /** The embedded database gave up: a full disk, a failed fsync. Nothing is acked until restarted. */
   | { readonly event: "embedded_stopped"; readonly error: unknown }
   | { readonly event: "embedded_restarted" }
@@ -170,6 +172,8 @@ export function sentenceOf(event: TelemetryEvent): string {
         : `Wake-ups by polling twice a second: ${event.reason}`;
     case "database_warning":
       return event.message;
+    case "database_creating":
+      return `Creating a database in ${event.dataDir}`;
     case "embedded_stopped":
       return "The embedded database has stopped, and nothing is acked until it is started again: " +
         messageOf(event.error);

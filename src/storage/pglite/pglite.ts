@@ -14,6 +14,7 @@ import {
 import { Engine } from "./engine.ts";
 import { prepareCluster } from "./cluster.ts";
 import { Maintenance } from "./maintenance.ts";
+import { unpackCluster } from "./prepared_cluster.ts";
 import { StatementError } from "./replies.ts";
 import type { Column } from "./wire_types.ts";
 import type { FileLock } from "./file_lock.ts";
@@ -39,7 +40,7 @@ const RESTART_PAUSE_MS = 1_000;
 const UNAVAILABLE = /^(53|57P|58)/;
 
 /**
- * Opens the database in a folder, making it on the first run (some seconds), and replaying what a
+ * Opens the database in a folder, making it on the first run, and replaying what a
  * crash left.
  *
  * @throws DataDirBusy when another process has the folder.
@@ -48,27 +49,18 @@ export async function openPglite(options: PgliteOptions): Promise<Database> {
   const dataDir = resolve(options.dataDir);
   const lock = await lockDataDir(dataDir);
   try {
-    const cluster = await prepareCluster(dataDir, makeCluster);
+    const report = options.report ?? (() => {});
+    const cluster = await prepareCluster(dataDir, (folder) => {
+      report({ event: "database_creating", dataDir });
+      return unpackCluster(folder);
+    });
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const engine = await Engine.open(cluster);
-    const report = options.report ?? (() => {});
     return new EmbeddedDatabase(engine, { dataDir, cluster, lock, timeoutMs, report });
   } catch (error) {
     lock.release();
     throw error;
   }
-}
-
-/**
- * Makes a cluster of one database. The templates go: nothing is ever created from them, and as a
- * vacuum cannot reach them, theirs would stay the oldest transaction id, and hold the clean-up of
- * all commit records.
- */
-async function makeCluster(folder: string): Promise<void> {
-  const engine = await Engine.open(folder);
-  engine.script("update pg_database set datistemplate = false");
-  for (const template of ["template0", "template1"]) engine.script(`drop database ${template}`);
-  await engine.close();
 }
 
 interface Place {
