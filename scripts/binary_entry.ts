@@ -35,5 +35,5 @@ providePgliteAssets(async () => ({
   fsBundle: new Blob([await readFile(data.default)]),
 }));
 
-const { run } = await import("../main.ts");
+const { run } = await import("../src/cli/run.ts");
 await run(process.argv.slice(2));

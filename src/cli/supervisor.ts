@@ -3,9 +3,10 @@
  * nothing: it starts them, starts another for one that dies, and sends them all away in the end.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import process from "node:process";
 import type { Config } from "./config.ts";
+import { claimPort } from "./listening_port.ts";
 import { selfCommand } from "../platform.ts";
 import type { Telemetry } from "../telemetry/events.ts";
 
@@ -185,19 +186,4 @@ export class Supervisor {
       if (!this.#stopping) setTimeout(() => this.#awaitUp(), LOOK_MS);
     });
   }
-}
-
-/** The port, or a free one for 0, when nobody listens there. */
-function claimPort(host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", (error) => {
-      reject(new Error(`cannot listen on ${host} port ${port}: ${error.message}`));
-    });
-    server.listen(port, host, () => {
-      const address = server.address();
-      const free = address !== null && typeof address === "object" ? address.port : port;
-      server.close(() => resolve(free));
-    });
-  });
 }

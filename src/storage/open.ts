@@ -1,10 +1,13 @@
 /** Which database: PostgreSQL when one is named, else the embedded one in a folder. */
+import { resolve } from "node:path";
 import process from "node:process";
 import type { TelemetryEvent } from "../telemetry/events.ts";
 import type { Database } from "./database.ts";
+import { holdsCluster } from "./pglite/cluster.ts";
 import { defaultDataDir } from "./pglite/default_data_dir.ts";
 import { openPglite } from "./pglite/pglite.ts";
 import { openPostgres } from "./postgres/postgres.ts";
+import { parsePostgresUrl } from "./postgres/url.ts";
 
 export interface OpenOptions {
   readonly databaseUrl: string | null;
@@ -15,6 +18,29 @@ export interface OpenOptions {
   readonly wakeups: "auto" | "listen" | "poll";
   /** Null: the user's own data folder. */
   readonly dataDir: string | null;
+}
+
+/** Where the database is, as far as the options say. */
+export interface DatabasePlace {
+  readonly kind: "postgres" | "embedded";
+  /** `host:port/name` without user and password, or a folder. */
+  readonly place: string;
+  /** False where a database would be made first. */
+  readonly exists: boolean;
+}
+
+/**
+ * Looks at the disk only: a PostgreSQL is there until it is asked.
+ * @throws NoDataDir
+ */
+export function findDatabase(
+  { databaseUrl, dataDir }: Pick<OpenOptions, "databaseUrl" | "dataDir">,
+): DatabasePlace {
+  if (databaseUrl !== null) {
+    return { kind: "postgres", place: parsePostgresUrl(databaseUrl).place, exists: true };
+  }
+  const folder = resolve(dataDir ?? defaultDataDir(process.env, process.platform));
+  return { kind: "embedded", place: folder, exists: holdsCluster(folder) };
 }
 
 /**

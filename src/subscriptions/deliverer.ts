@@ -7,7 +7,8 @@ import { BaseService } from "../lib/service.ts";
 import { settlesWithin } from "../lib/timeout.ts";
 import { encodeOffset } from "../protocol/offset.ts";
 import type { Streams } from "../streams/streams.ts";
-import { messageOf, type Telemetry } from "../telemetry/events.ts";
+import type { Telemetry } from "../telemetry/events.ts";
+import { messageOf } from "../telemetry/redact.ts";
 import { streamUrlPath } from "../protocol/stream_path.ts";
 import type { KeyRing } from "./key_ring.ts";
 import type {

@@ -6,6 +6,14 @@ import fs from "node:fs";
 import { join } from "node:path";
 import { syncFolder } from "./files.ts";
 
+/** The cluster's folder within a data directory. */
+const FOLDER = "postgres";
+
+/** Whether the data directory holds a cluster that was made to the end. */
+export function holdsCluster(dataDir: string): boolean {
+  return fs.existsSync(join(dataDir, FOLDER, "PG_VERSION"));
+}
+
 /**
  * The cluster's folder within a data directory, made by `create` if there is none. It is made
  * under another name and gets its own only when all of it is on the disk: a power cut in between
@@ -15,9 +23,9 @@ export async function prepareCluster(
   dataDir: string,
   create: (folder: string) => Promise<void>,
 ): Promise<string> {
-  const cluster = join(dataDir, "postgres");
-  if (fs.existsSync(join(cluster, "PG_VERSION"))) return cluster;
-  const unfinished = join(dataDir, "postgres.new");
+  const cluster = join(dataDir, FOLDER);
+  if (holdsCluster(dataDir)) return cluster;
+  const unfinished = join(dataDir, `${FOLDER}.new`);
   fs.rmSync(unfinished, { recursive: true, force: true });
   fs.mkdirSync(unfinished, { mode: 0o700 });
   await create(unfinished);

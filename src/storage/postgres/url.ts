@@ -11,6 +11,8 @@ export interface PostgresUrl {
   readonly hosts: readonly PostgresHost[];
   /** The same with its first host alone, and without what is not the driver's to decide. */
   readonly driverUrl: string;
+  /** For people, without user and password: `h1:5432,h2:5432/db`. */
+  readonly place: string;
 }
 
 const SHAPE = /^(postgres(?:ql)?:\/\/)(?:([^/?#]*)@)?([^/?#@]*)(\/[^?#]*)?(?:\?([^#]*))?$/;
@@ -39,7 +41,8 @@ export function parsePostgresUrl(text: string): PostgresUrl {
   const rest = query.size === 0 ? "" : `?${query}`;
   const driverUrl = `${start}${user === undefined ? "" : `${user}@`}${named[0]}${path}${rest}`;
   if (!URL.canParse(driverUrl)) throw new Error(`not a URL; ${EXPECTED}`);
-  return { hosts, driverUrl };
+  const place = hosts.map(({ host, port }) => `${host}:${port}`).join(",") + path;
+  return { hosts, driverUrl, place };
 }
 
 function parseHost(text: string): PostgresHost {
