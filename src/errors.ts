@@ -58,6 +58,8 @@ export type ServerRefusal =
   /** More is in progress than this node takes on. Nothing has been done. */
   | { readonly kind: "overloaded"; readonly message: string }
   | { readonly kind: "database_unavailable" }
+  /** The database answers, and is out of memory or locks. */
+  | { readonly kind: "database_exhausted" }
   /** The node has been told to stop. */
   | { readonly kind: "draining" };
 

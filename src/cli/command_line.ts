@@ -13,7 +13,7 @@ export type Command =
   | { readonly name: "help" }
   | { readonly name: "version" };
 
-/** There is no such command. Said to whoever typed it, and not to a log. */
+/** There is no such command. Printed for the person that typed it, never to a log. */
 export class UnknownCommand extends ConfigError {
   override name = "UnknownCommand";
 }

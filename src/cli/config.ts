@@ -76,21 +76,7 @@ export function parseConfig(
   environment: Environment,
 ): Config {
   const problems: string[] = [];
-  const read = <T>(name: OptionName, parse: (text: string) => T): T => {
-    const option: Option = OPTIONS[name];
-    const flag = flags.get(option.flag);
-    // An empty variable is an unset one: that is how unit files and containers leave them.
-    const text = flag !== undefined
-      ? String(flag)
-      : environment[option.environment] || option.fallback;
-    try {
-      return parse(text);
-    } catch (error) {
-      const from = flag !== undefined ? `--${option.flag}` : option.environment;
-      problems.push(`${from}: ${(error as Error).message}`);
-      return undefined as T;
-    }
-  };
+  const read = readerOf(flags, environment, problems);
   const host = read("host", parseHost);
   const publicUrl = read("publicUrl", parsePublicUrl);
   // A server that is known by https is no developer's, though it may listen behind a proxy.
@@ -123,20 +109,49 @@ export function parseConfig(
       (text) => oneOf(text, ["debug", "info", "warning", "error", "silent"]),
     ),
   };
+  const anonymous = read("allowAnonymous", (text) => oneOf(text, ["true", "false"]) === "true");
+  checkCombinations(config, anonymous, problems);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}
+
+type Reader = <T>(name: OptionName, parse: (text: string) => T) => T;
+
+/** Reads settings one by one, and adds what is wrong with each to `problems`. */
+function readerOf(
+  flags: ReadonlyMap<string, string | true>,
+  environment: Environment,
+  problems: string[],
+): Reader {
+  return <T>(name: OptionName, parse: (text: string) => T): T => {
+    const option: Option = OPTIONS[name];
+    const flag = flags.get(option.flag);
+    // An empty variable is an unset one: that is how unit files and containers leave them.
+    const text = flag !== undefined
+      ? String(flag)
+      : environment[option.environment] || option.fallback;
+    try {
+      return parse(text);
+    } catch (error) {
+      const from = flag !== undefined ? `--${option.flag}` : option.environment;
+      problems.push(`${from}: ${(error as Error).message}`);
+      return undefined as T;
+    }
+  };
+}
+
+function checkCombinations(config: Config, anonymous: boolean, problems: string[]): void {
   if (config.workers > 1 && config.databaseUrl === null) {
     problems.push(
       "--workers: the embedded database serves one process only; several need --database-url",
     );
   }
-  const anonymous = read("allowAnonymous", (text) => oneOf(text, ["true", "false"]) === "true");
   if (problems.length === 0 && !isLoopback(config.host) && !anonymous) {
     problems.push(
       `--host ${config.host} is reachable from other machines, and there is no access control ` +
         "yet: put a proxy in front and listen on 127.0.0.1, or say --allow-anonymous",
     );
   }
-  if (problems.length > 0) throw new ConfigError(problems);
-  return config;
 }
 
 /**
@@ -146,7 +161,7 @@ export function parseConfig(
 function chooseDatabase(
   flags: ReadonlyMap<string, string | true>,
   environment: Environment,
-  read: <T>(name: OptionName, parse: (text: string) => T) => T,
+  read: Reader,
 ): Pick<Config, "databaseUrl" | "dataDir" | "databaseSource" | "databaseIgnored"> {
   const sourceOf = ({ flag, environment: variable }: Option): string | null => {
     if (flags.has(flag)) return flags.get(flag) === "" ? null : `--${flag}`;

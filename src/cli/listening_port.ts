@@ -2,8 +2,8 @@
 import { createServer } from "node:net";
 
 /**
- * The port, or a free one for 0, when nobody listens there. Whoever listens later can still lose it
- * to another program.
+ * The port, or a free one for 0, when nobody listens there. Another program can
+ * still take it before this one listens.
  * @throws Error that names the address
  */
 export function claimPort(host: string, port: number): Promise<number> {

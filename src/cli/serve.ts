@@ -27,7 +27,7 @@ export async function serve(config: Config, args: readonly string[]): Promise<vo
   let stopping = false;
   const stop = (reason: string) => {
     if (stopping) {
-      // A worker hears from its supervisor and whoever else signals all processes: one is enough.
+      // A worker is signalled by its supervisor, and by a terminal or systemd too: one is enough.
       if (worker !== null) return;
       telemetry.report({ event: "stop_forced", reason: `second ${reason}` });
       process.exit(130);

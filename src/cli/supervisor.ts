@@ -20,7 +20,7 @@ const MOST_BACKOFF_MS = 10_000;
 const WELL_MS = 10_000;
 /** A little more than a node takes to go by itself. */
 const STOP_MS = 35_000;
-const LOOK_MS = 50;
+const PROBE_MS = 50;
 
 interface Worker {
   readonly number: number;
@@ -51,7 +51,7 @@ export class Supervisor {
   readonly #telemetry: Telemetry;
   readonly #workers: Worker[];
   #port = 0;
-  /** A worker has listened: deaths from now on are mended, not fatal. */
+  /** A worker has listened: a worker that dies from now on is replaced. */
   #up = false;
   #stopping = false;
   #exit: (code: number) => void = () => {};
@@ -183,7 +183,7 @@ export class Supervisor {
       socket.destroy();
     });
     socket.once("error", () => {
-      if (!this.#stopping) setTimeout(() => this.#awaitUp(), LOOK_MS);
+      if (!this.#stopping) setTimeout(() => this.#awaitUp(), PROBE_MS);
     });
   }
 }

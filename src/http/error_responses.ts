@@ -8,7 +8,7 @@ import {
   PRODUCER_EXPECTED_SEQ,
   PRODUCER_RECEIVED_SEQ,
 } from "../protocol/headers.ts";
-import { DatabaseUnavailable } from "../storage/database.ts";
+import { DatabaseExhausted, DatabaseUnavailable } from "../storage/database.ts";
 import { type HeaderList, NO_STORE, respond } from "./respond.ts";
 
 /** An error as HTTP says it. */
@@ -158,12 +158,19 @@ const ANSWERS: Table = {
     message: "the database does not answer; try again",
     headers: RETRY_AFTER,
   }),
+  database_exhausted: () => ({
+    status: 503,
+    code: "DATABASE_EXHAUSTED",
+    message: "the database is out of memory or locks; try again",
+    headers: RETRY_AFTER,
+  }),
   draining: () => ({ status: 503, code: "DRAINING", message: "this node is going away" }),
 };
 
 /** What an error refuses, or null for one that nobody foresaw. */
 export function refusalOf(error: unknown): Refusal | null {
   if (error instanceof Refused) return error.refusal;
+  if (error instanceof DatabaseExhausted) return { kind: "database_exhausted" };
   return error instanceof DatabaseUnavailable ? { kind: "database_unavailable" } : null;
 }
 

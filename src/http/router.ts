@@ -8,7 +8,7 @@ import type { ReadParts, RouterParts } from "./parts.ts";
 import { PageStreams } from "./page_stream.ts";
 import { get, head } from "./read_routes.ts";
 import { refusalOf, respondInternal, respondRefusal } from "./error_responses.ts";
-import { FailureReports } from "./failure_reports.ts";
+import { FailureReports, isReported } from "./failure_reports.ts";
 import { RequestBodies } from "./request_body.ts";
 import { OriginPolicy, type OriginPolicyOptions } from "./origin_policy.ts";
 import { parseTarget, type RequestTarget } from "./request_target.ts";
@@ -138,6 +138,6 @@ function answerError(
     return respondInternal();
   }
   const { kind } = refusal;
-  if (kind === "overloaded" || kind === "database_unavailable") failures.serverRefused(kind, error);
+  if (isReported(kind)) failures.serverRefused(kind, error);
   return respondRefusal(refusal);
 }

@@ -104,6 +104,17 @@ export class StatementTimeout extends DatabaseUnavailable {
   override name = "StatementTimeout";
 }
 
+/**
+ * The database answers that it is out of memory or of locks (SQLSTATE 53200), which others free again.
+ * HTTP: 503 with Retry-After, and a code of its own.
+ */
+export class DatabaseExhausted extends DatabaseUnavailable {
+  override name = "DatabaseExhausted";
+}
+
+/** SQLSTATE: out of memory, that for locks included. */
+export const OUT_OF_MEMORY = "53200";
+
 /** Postgres's array input syntax for numbers, bigints and booleans: `{1,2}`. */
 export function numberArray(values: readonly (number | bigint | boolean | null)[]): string {
   return "{" + values.map((value) => value === null ? "NULL" : String(value)).join(",") + "}";

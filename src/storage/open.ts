@@ -30,7 +30,7 @@ export interface DatabasePlace {
 }
 
 /**
- * Looks at the disk only: a PostgreSQL is there until it is asked.
+ * Asks the disk only: a PostgreSQL counts as existing.
  * @throws NoDataDir
  */
 export function findDatabase(

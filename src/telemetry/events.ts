@@ -80,6 +80,8 @@ export type TelemetryEvent =
   | { readonly event: "swept"; readonly expired: number; readonly reaped: number }
   | { readonly event: "sweep_failed"; readonly error: unknown }
   | { readonly event: "database_unavailable"; readonly error: unknown; readonly suppressed: number }
+  /** The database answers that it is out of memory or locks. */
+  | { readonly event: "database_exhausted"; readonly error: unknown; readonly suppressed: number }
   /** More was asked for than this node takes on at once. */
   | { readonly event: "overloaded"; readonly error: unknown; readonly suppressed: number }
   | {
@@ -124,7 +126,7 @@ export type TelemetryEvent =
     readonly holder: string | null;
   }
   | { readonly event: "request_fenced"; readonly subscription: string; readonly operation: string }
-  /** Looking for wakes, or delivering one, met an error; it is done again. */
+  /** Issuing or delivering wakes met an error; it is done again. */
   | { readonly event: "subscriptions_failed"; readonly error: unknown }
   | { readonly event: "keys_rotated"; readonly kids: readonly string[] }
   | {

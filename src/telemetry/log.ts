@@ -58,9 +58,9 @@ export function formatterOf({ format, worker }: LineOptions): Formatter {
 function textLine(event: TelemetryEvent, time: Date, worker: number | null): string {
   const level = levelOf(event);
   const shown = level === "info" ? "" : ` ${level.toUpperCase()}`;
-  const who = worker === null ? "" : ` [${worker}]`;
+  const number = worker === null ? "" : ` [${worker}]`;
   const sentence = escapeControls(redact(sentenceOf(event)));
-  return `${time.toISOString().slice(11, 23)}${who}${shown} ${sentence}\n`;
+  return `${time.toISOString().slice(11, 23)}${number}${shown} ${sentence}\n`;
 }
 
 function jsonLine(event: TelemetryEvent, time: Date, worker: number | null): string {

@@ -6,8 +6,10 @@ import { drizzleOver, type Run, unwrapped } from "../drizzle.ts";
 import { lockDataDir } from "./data_dir_lock.ts";
 import {
   type Database,
+  DatabaseExhausted,
   DatabaseUnavailable,
   type Drizzle,
+  OUT_OF_MEMORY,
   type Parameter,
   type ScannedRow,
 } from "../database.ts";
@@ -242,7 +244,8 @@ class EmbeddedDatabase implements Database {
       return result;
     } catch (error) {
       if (error instanceof StatementError && UNAVAILABLE.test(error.code)) {
-        throw new DatabaseUnavailable(`${error.code}: ${error.message}`, { cause: error });
+        const Unavailable = error.code === OUT_OF_MEMORY ? DatabaseExhausted : DatabaseUnavailable;
+        throw new Unavailable(`${error.code}: ${error.message}`, { cause: error });
       }
       throw error;
     }

@@ -1,5 +1,10 @@
 /** Errors of postgres.js and PostgreSQL, and what they mean to the rest of Penstock. */
-import { DatabaseUnavailable, StatementTimeout } from "../database.ts";
+import {
+  DatabaseExhausted,
+  DatabaseUnavailable,
+  OUT_OF_MEMORY,
+  StatementTimeout,
+} from "../database.ts";
 
 /** Too many connections: the statement was never sent, so it can be sent again. */
 export const NO_CONNECTION_LEFT = "53300";
@@ -20,9 +25,11 @@ export function unavailableOr(error: unknown): unknown {
   if (code === undefined) return error;
   const { message } = error as Error;
   if (code === STATEMENT_TIMEOUT) return new StatementTimeout(message, { cause: error });
-  return CONNECTION.test(code) || UNAVAILABLE.test(code)
-    ? new DatabaseUnavailable(`${code}: ${message}`, { cause: error })
-    : error;
+  // What the system and the driver call it says less than the message.
+  if (CONNECTION.test(code)) return new DatabaseUnavailable(message, { cause: error });
+  if (!UNAVAILABLE.test(code)) return error;
+  const Unavailable = code === OUT_OF_MEMORY ? DatabaseExhausted : DatabaseUnavailable;
+  return new Unavailable(`${code}: ${message}`, { cause: error });
 }
 
 /** A SQLSTATE, or a code of postgres.js or the system. */

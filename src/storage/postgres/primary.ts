@@ -119,7 +119,9 @@ export class PrimaryFinder {
         // Too many connections is the one reason that passes, so the caller may wait for it.
         const full = others.find(({ error }) => (error as { code?: string })?.code === "53300");
         if (full !== undefined) return reject(full.error);
-        const reasons = others.map(({ host, reason }) => `${host.host}:${host.port}: ${reason}`);
+        const reasons = others.map(({ host: { host, port }, reason }) =>
+          reason.startsWith("PostgreSQL at ") ? reason : `${host}:${port}: ${reason}`
+        );
         reject(new NoPrimary(reasons.join("; "), others.some(({ standby }) => standby)));
       };
       for (const host of hosts) {

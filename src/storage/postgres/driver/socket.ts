@@ -41,11 +41,11 @@ export function openSocket(host: PostgresHost, options: SocketOptions): Promise<
       if (error === undefined) return resolve(socket);
       socket.on("error", () => {});
       socket.destroy();
-      reject(error);
+      reject(explained(error, host));
     };
     const abort = () => end(failure("CONNECTION_ENDED", "no longer wanted"));
     const timer = setTimeout(
-      () => end(failure("CONNECT_TIMEOUT", `${host.host}:${host.port} does not answer`)),
+      () => end(failure("CONNECT_TIMEOUT", `${nameOf(host)} does not answer`)),
       options.timeoutMs,
     );
     socket.once("error", end);
@@ -96,5 +96,32 @@ export function failedSocket(error: unknown): Socket {
 }
 
 function failure(code: string, message: string): Error {
-  return Object.assign(new Error(`${code}: ${message}`), { code });
+  return Object.assign(new Error(message), { code });
+}
+
+/** The system's error, with a message that names the server. Its code stays. */
+function explained(error: Error, host: PostgresHost): Error {
+  const { code } = error as { code?: string };
+  switch (code) {
+    case "ECONNREFUSED":
+      return failure(code, `${nameOf(host)} refuses connections`);
+    case "ENOENT":
+      return failure(code, `${nameOf(host)} is not there`);
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return failure(code, `${nameOf(host)} is not found: its name has no address`);
+    case "ETIMEDOUT":
+      return failure(code, `${nameOf(host)} does not answer`);
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+      return failure(code, `${nameOf(host)} cannot be reached from here`);
+    default:
+      return error;
+  }
+}
+
+function nameOf({ host, port }: PostgresHost): string {
+  return host.startsWith("/")
+    ? `PostgreSQL at the socket ${host}/.s.PGSQL.${port}`
+    : `PostgreSQL at ${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
