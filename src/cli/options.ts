@@ -44,7 +44,7 @@ export const OPTIONS = {
     value: "url",
     fallback: "",
     help:
-      "The PostgreSQL (14 or newer) that stores the streams. Without it, Penstock runs a PostgreSQL inside its own process. If set, --data-dir is ignored.",
+      "The PostgreSQL (14 or newer) that stores the streams. Without it, Penstock runs a PostgreSQL inside its own process. A --data-dir that is given as a flag wins over the variable.",
   },
   databaseConnections: {
     flag: "database-connections",
@@ -82,7 +82,7 @@ export const OPTIONS = {
     value: "folder",
     fallback: "",
     help:
-      "The folder of the embedded database. By default it is a folder in the data directory of the user.",
+      "The folder of the embedded database. By default it is a folder in the data directory of the user. The flag wins over DATABASE_URL; with --database-url it is ignored.",
   },
   longPollTimeout: {
     flag: "long-poll-timeout",
