@@ -26,4 +26,5 @@ export const SERVER_COMMANDS: readonly CommandDescription[] = [
     operandSuggestions: ["rotate"],
     flags: FLAGS,
   },
+  { name: "version", summary: "Print the version", operands: [], flags: [] },
 ];
