@@ -17,6 +17,7 @@ import { CreationAdmission } from "./lifecycle/creation_admission.ts";
 import type { AppendRequest } from "./append/decide.ts";
 import { StreamMonitor } from "./follow/stream_monitor.ts";
 import { Follower } from "./follow/follower.ts";
+import { deleteStream } from "./lifecycle/delete.ts";
 import { createFork } from "./lifecycle/fork.ts";
 import { StateLoader } from "./state_loader.ts";
 import { type Page, PageReader } from "./read/page_reader.ts";
@@ -169,17 +170,12 @@ export class Streams extends BaseService {
   }
 
   /** DELETE: null when the stream is gone now, soft-deleted where forks read it. */
-  async delete(path: string): Promise<Refusal | null> {
-    const stream = await this.#stateLoader.load(path);
-    const refusal = unusable(stream);
-    if (refusal !== null) return refusal;
-    const [row] = await this.#database.query<{ outcome: string; ended: string }>(
-      "select outcome, array_to_string(terminated, ',') as ended from penstock.terminate_stream($1, false)",
-      [stream!.id],
-    );
-    this.#ended(row?.ended ? row.ended.split(",").map(Number) : []);
-    if (row?.outcome === "deleted" || row?.outcome === "soft_deleted") return null;
-    return { kind: row?.outcome === "already_soft_deleted" ? "gone" : "not_found" };
+  delete(path: string): Promise<Refusal | null> {
+    return deleteStream({
+      database: this.#database,
+      stateLoader: this.#stateLoader,
+      onEnded: (ids) => this.#ended(ids),
+    }, path);
   }
 
   /**

@@ -104,6 +104,9 @@ async function fork(
     numberArray(segments.map((segment) => segment.length)),
     bytes,
   ]);
+  if (row?.outcome === "too_deep") {
+    return invalid("FORK_CHAIN_TOO_LONG", "the source is the last of a chain of 100 streams");
+  }
   // Otherwise the target was created or the source deleted since their states were loaded.
   return row?.outcome === "created" ? { kind: "created", stream: stateOf(row) } : "again";
 }

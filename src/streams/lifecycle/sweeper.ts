@@ -16,13 +16,17 @@ export class Sweeper extends PeriodicTask {
     telemetry: Telemetry,
     onEnded: (ids: readonly number[]) => void,
   ) {
+    let lastId = 0;
     super({
       firstMs: IDLE_MS * Math.random(),
       // Spread, so that nodes do not sweep in step.
       pauseMs: () => IDLE_MS * (0.75 + Math.random() / 2),
       onError: (error) => telemetry.report({ event: "sweep_failed", error }),
       run: async () => {
-        const { ended, reapedStreams, more } = await sweep(database);
+        const { ended, failures, reapedStreams, more, ...at } = await sweep(database, lastId);
+        ({ lastId } = at);
+        // What fails one fails others alike: one line says so.
+        if (failures.length > 0) telemetry.report({ event: "sweep_failed", error: failures[0] });
         if (ended.length > 0) onEnded(ended);
         if (ended.length > 0 || reapedStreams > 0) {
           telemetry.report({ event: "swept", expired: ended.length, reaped: reapedStreams });
