@@ -13,15 +13,15 @@ const EXPIRED_BATCH = 100;
 const REAP_BATCH = 1000;
 const DELETED_BATCH = 100;
 
-/** What one step of the sweep did. `ended` are streams that it terminated, for they had expired. */
+/** What one step of the sweep did. `ended` are the expired streams that it terminated. */
 export interface SweepReport {
   readonly ended: readonly number[];
   /** Why expired streams could not be terminated. */
   readonly failures: readonly unknown[];
   readonly reapedStreams: number;
-  /** There is more to do at once. */
+  /** Whether there is more to do at once. */
   readonly more: boolean;
-  /** The id to go on after: one stream that cannot be terminated must not hold up all others. */
+  /** The id to continue after: one stream that cannot be terminated must not block all others. */
   readonly lastId: number;
 }
 
@@ -43,12 +43,13 @@ async function terminateExpired(
   database: Database,
   afterId: number,
 ): Promise<Pick<SweepReport, "ended" | "failures" | "lastId">> {
-  // Found by index; `terminate_stream` judges each again under its lock.
+  // `terminate_stream` checks each of them again, under the lock of its row.
   const { id, state, expired, ttlSeconds, expiresAtMs } = streamStates;
   const candidates = await database.typedQuery((drizzle) =>
     drizzle.select({ id }).from(streamStates)
       .where(and(
-        // As text of the statement: an index that has it for a condition is found by it.
+        // This is part of the statement's text, and not a parameter, so that PostgreSQL uses the
+        // partial index with this condition.
         sql`${state} = 'active'`,
         expired,
         or(isNotNull(ttlSeconds), isNotNull(expiresAtMs)),
@@ -84,7 +85,8 @@ async function reap(database: Database): Promise<Reaped> {
       .where(eq(streams.state, "deleted")).orderBy(asc(streams.id)).limit(DELETED_BATCH))
       .map((row) => row.id);
     if (deleted.length === 0) return NOTHING;
-    // Bytes first: a crash in between leaves a tombstone that the next sweep finishes.
+    // The bytes go before the stream's row: the row stays as the tombstone by which the next sweep
+    // finds what is left.
     if (await deleteSome(transaction, segments, deleted) > 0) return { ...NOTHING, more: true };
     if (await deleteSome(transaction, producers, deleted) > 0) return { ...NOTHING, more: true };
     await transaction.delete(streams).where(inArray(streams.id, deleted));
@@ -92,7 +94,7 @@ async function reap(database: Database): Promise<Reaped> {
   });
 }
 
-/** Deletes up to a batch of rows that belong to these streams. Returns how many went. */
+/** Deletes up to one batch of rows that belong to these streams. Returns how many it deleted. */
 async function deleteSome(
   transaction: Drizzle,
   table: typeof segments | typeof producers,

@@ -1,4 +1,4 @@
-/** When to sweep: every few seconds, at once while there is more, and never two at a time. */
+/** Runs the sweep every few seconds, and without a long pause while there is more to remove. */
 import { PeriodicTask } from "../../lib/periodic_task.ts";
 import type { Database } from "../../storage/database.ts";
 import type { Telemetry } from "../../telemetry/events.ts";
@@ -6,11 +6,11 @@ import { sweep } from "./sweep.ts";
 
 /** Milliseconds between sweeps. */
 const IDLE_MS = 5000;
-/** A pause between steps leaves the database to requests that wait for an answer. */
+/** Milliseconds between steps while there is more, which leave the database to requests. */
 const BUSY_MS = 20;
 
 export class Sweeper extends PeriodicTask {
-  /** @param onEnded told the ids of streams that expired */
+  /** @param onEnded called with the ids of streams that have expired */
   constructor(
     database: Database,
     telemetry: Telemetry,
@@ -19,7 +19,7 @@ export class Sweeper extends PeriodicTask {
     let lastId = 0;
     super({
       firstMs: IDLE_MS * Math.random(),
-      // Spread, so that nodes do not sweep in step.
+      // The pause is random, so that the nodes do not all sweep at the same time.
       pauseMs: () => IDLE_MS * (0.75 + Math.random() / 2),
       onError: (error) => telemetry.report({ event: "sweep_failed", error }),
       run: async () => {
