@@ -23,8 +23,8 @@ export interface StoredRange {
 }
 
 /**
- * The bytes from `start` on, to the end of the segment that holds `stop`; fewer where segments are
- * tiny.
+ * The bytes of the segments that lie in `start` to `stop`, the first and the last in full; fewer of
+ * them where segments are tiny.
  * @throws Refused `not_found` when they are being reaped: the stream's state says that they exist
  */
 export async function readSegments(
