@@ -110,7 +110,7 @@ function listenOnDeno({ hostname, port, handler, sharedPort }: ListenOptions): L
  */
 function listenOnBun({ hostname, port, handler, sharedPort }: ListenOptions): Listener {
   const serve = (request: Bun.BunRequest, server: Bun.Server<undefined>) => {
-    // A follower's connection carries no bytes while its stream gets none: Bun would close it.
+    // A follower's connection is idle while its stream is, and Bun would close it.
     if (request.url.includes("live=")) server.timeout(request, 0);
     return handler(request, isRewritten(request.params) ? "rewritten" : "as_sent");
   };

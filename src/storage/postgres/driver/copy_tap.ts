@@ -21,7 +21,7 @@ const FATAL = "\0VFATAL\0";
 const AFTER_ANNOUNCEMENT = new Set([COPY_DATA, 0x63, ERROR]);
 /** The size of the buffer for everything that is not received directly into a sink. */
 const SCRATCH_BYTES = 64 << 10;
-/** A sink with less room than this does not receive directly: the extra read costs more. */
+/** A sink with less room than this is not worth a read of its own. */
 const SMALLEST_ROOM = 16 << 10;
 
 export interface CopySink {
