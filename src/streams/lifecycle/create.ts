@@ -70,7 +70,8 @@ export class Creator {
       concurrency: 1,
       select: selectBatch,
       run: (batch) => createAll(database, batch),
-      // What waits behind a statement that timed out has waited as long, and must not wait twice.
+      // Creations that wait behind a statement that timed out have waited as long: they fail with
+      // it, so that none waits for two time limits.
       failsWaiting: (error) => error instanceof StatementTimeout,
     });
   }
