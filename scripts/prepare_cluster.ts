@@ -18,9 +18,9 @@ import { PREPARED_CLUSTER } from "../src/storage/pglite/prepared_cluster.ts";
 const NOBODY = { uid: 0, gid: 0, uname: "", gname: "", mtime: new Date(0) };
 
 /**
- * Makes a cluster of one database by initdb. The templates go: nothing is ever created from them, and
- * as a vacuum cannot reach them, theirs would stay the oldest transaction id, and hold the clean-up of
- * all commit records.
+ * Makes a cluster of one database by initdb. The template databases are dropped: no database is ever
+ * created from them, and a vacuum cannot reach them, so their transaction ids would remain the oldest
+ * ones and keep PostgreSQL from removing old commit records.
  */
 export async function makeCluster(folder: string): Promise<void> {
   const engine = await Engine.open(folder);

@@ -164,7 +164,7 @@ const ANSWERS: Table = {
     message: "the database is out of memory or locks; try again",
     headers: RETRY_AFTER,
   }),
-  draining: () => ({ status: 503, code: "DRAINING", message: "this node is going away" }),
+  draining: () => ({ status: 503, code: "DRAINING", message: "this node is draining" }),
 };
 
 /** What an error refuses, or null for one that nobody foresaw. */

@@ -1,7 +1,4 @@
-/**
- * The cluster's folder on the disk. A half-made cluster is never opened: it is made under another
- * name, and gets its own when all of it is on the disk.
- */
+/** The folder of the cluster: a cluster that was only partly made is never opened. */
 import fs from "node:fs";
 import { join } from "node:path";
 import { syncFolder } from "./files.ts";
@@ -15,9 +12,9 @@ export function holdsCluster(dataDir: string): boolean {
 }
 
 /**
- * The cluster's folder within a data directory, made by `create` if there is none. It is made
- * under another name and gets its own only when all of it is on the disk: a power cut in between
- * leaves something to throw away, not something to open.
+ * The cluster's folder within a data directory, made by `create` if there is none. `create` works
+ * under another name, and the folder is renamed only when all of it is on the disk: what a power
+ * cut leaves in between is thrown away at the next start.
  */
 export async function prepareCluster(
   dataDir: string,
