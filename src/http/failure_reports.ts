@@ -1,5 +1,5 @@
 /** Reports of requests that failed: what fails one fails others like it, and one line a second says so. */
-import type { Telemetry, TelemetryEvent } from "../telemetry/events.ts";
+import type { Telemetry } from "../telemetry/events.ts";
 
 /** Milliseconds between two events that say the same of many requests. */
 const QUIET_MS = 1000;
