@@ -42,10 +42,12 @@ export class RequestBodies {
 
   /**
    * @param limit bytes, where it is not the general one
-   * @throws Refused `body_too_large` and `overloaded` as soon as that is known, `body_broken`,
-   * `body_too_slow`
+   * @throws Refused `coded_body`, `body_too_large` and `overloaded` as soon as that is known,
+   * `body_broken`, `body_too_slow`
    */
   read(request: Request, limit = this.#options.limit): Promise<Uint8Array> {
+    const coding = request.headers.get("content-encoding");
+    if (coding !== null && !/^(?:identity)?$/i.test(coding)) return Promise.reject(coded(coding));
     const declared = request.headers.get("content-length");
     if (declared === "0") return Promise.resolve(NOTHING);
     // A length said twice ("5, 5") is the runtime's to judge: what it lets through is counted.
@@ -164,6 +166,10 @@ export class RequestBodies {
 }
 
 const TOO_MUCH = "too many request bodies are on their way in";
+
+function coded(coding: string): Refused {
+  return new Refused({ kind: "coded_body", coding: coding.slice(0, 100) });
+}
 
 function tooLarge(limit: number): Refused {
   return new Refused({ kind: "body_too_large", limit });
