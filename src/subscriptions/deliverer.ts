@@ -167,19 +167,13 @@ export class Deliverer extends BaseService {
       generation,
       ts: await keys.clock.now(),
     });
-    const append = (contentType: string, text: string) =>
-      streams.append(subscription.wake_stream!, {
-        contentType,
-        body: new TextEncoder().encode(text),
-        closes: false,
-        streamSeq: null,
-        producer: { id: `penstock-subscription-${id}`, epoch: generation, seq: 0 },
-      });
-    let outcome = await append("application/json", event);
-    // A wake stream of another type gets a line an event.
-    if (outcome.kind === "content_type_mismatch") {
-      outcome = await append(outcome.expected, event + "\n");
-    }
+    const outcome = await streams.append(subscription.wake_stream!, {
+      contentType: "application/json",
+      body: new TextEncoder().encode(event),
+      closes: false,
+      streamSeq: null,
+      producer: { id: `penstock-subscription-${id}`, epoch: generation, seq: 0 },
+    });
     if (outcome.kind === "appended" || outcome.kind === "stale_epoch") {
       telemetry.report({ event: "wake_written", subscription: name, generation });
       await store.delivered(id, generation);

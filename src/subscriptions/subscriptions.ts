@@ -1,6 +1,7 @@
 /** The subscriptions of one database, as one node serves them (sections 6 and 7). */
-import { invalidRequest, Refused } from "../errors.ts";
+import { invalid, invalidRequest, type Refusal, Refused } from "../errors.ts";
 import { BaseService, startAll, stopAll } from "../lib/service.ts";
+import { isJsonMode } from "../protocol/content_type.ts";
 import { encodeOffset } from "../protocol/offset.ts";
 import type { Database } from "../storage/database.ts";
 import type { Streams } from "../streams/streams.ts";
@@ -108,6 +109,11 @@ export class Subscriptions extends BaseService {
       checkWebhookUrl(delivery.url, this.#parts.allowLocalWebhooks);
     }
     const hash = hashOf(configuration);
+    const refusal = delivery.type === "webhook"
+      ? null
+      : await this.#refuseWakeStream(delivery.wakeStream);
+    // What exists is confirmed, whatever has become of its wake stream since.
+    if (refusal !== null && await this.#store.find(name) === null) throw new Refused(refusal);
     this.#onCreated();
     const result = await this.#store.create(name, configuration, hash);
     if (result.hash !== hash) {
@@ -122,6 +128,24 @@ export class Subscriptions extends BaseService {
       this.#issued(await this.#store.refresh(result.id));
     }
     return { created: result.created, subscription: await this.read(name) };
+  }
+
+  /** Why wake events could not be appended to this stream, or null (section 7.2). */
+  async #refuseWakeStream(path: string): Promise<Refusal | null> {
+    let stream;
+    try {
+      stream = await this.#parts.streams.inspect(path);
+    } catch (error) {
+      const kind = error instanceof Refused ? error.refusal.kind : null;
+      if (kind !== "not_found" && kind !== "gone") throw error;
+      return invalid("WAKE_STREAM_NOT_FOUND", "there is no stream at wake_stream: create it first");
+    }
+    if (stream.closed) return invalid("WAKE_STREAM_CLOSED", "the wake_stream is closed");
+    if (isJsonMode(stream.contentType)) return null;
+    return invalid(
+      "WAKE_STREAM_NOT_JSON",
+      `wake events are JSON, and the wake_stream's content type is ${stream.contentType}`,
+    );
   }
 
   /** GET (section 6.3). @throws Refused */
@@ -234,8 +258,19 @@ export class Subscriptions extends BaseService {
         throw this.#fenced(row, type === "webhook" ? "callback" : "ack");
       case "ok":
         if (!done) this.#dispatcher.pollIn(row.lease_ttl_ms + 5);
-        return { ok: true, next_wake: result.next_generation !== null };
+        return { ok: true, next_wake: done && await this.#hasNext(row, result.next_generation) };
     }
+  }
+
+  /**
+   * Whether a wake follows the one that has just ended: one that its end issued, or one for streams
+   * that were created a moment ago, whether they are matched here or were by another node meanwhile.
+   */
+  async #hasNext({ name, generation }: SubscriptionRow, issued: number | null): Promise<boolean> {
+    if (issued !== null) return true;
+    await this.#matchNewStreams();
+    const row = await this.#store.find(name);
+    return row !== null && row.generation > generation;
   }
 
   /** Section 7.2. @throws Refused */
