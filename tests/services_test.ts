@@ -32,7 +32,7 @@ const SERVICES: Readonly<Record<string, ServiceMaker>> = {
   Subscriptions: (database) =>
     new Subscriptions({
       ...{ database, telemetry, streams: new Streams(database, telemetry) },
-      ...{ allowLocalWebhooks: true, publicUrl: () => "http://127.0.0.1" },
+      ...{ webhookAllow: [], publicUrl: () => "http://127.0.0.1" },
     }),
 };
 

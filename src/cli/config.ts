@@ -5,6 +5,7 @@ import { COMMANDS } from "../client/commands.ts";
 import { nearest } from "../client/nearest.ts";
 import { type Option, type OptionName, OPTIONS } from "./options.ts";
 import { parsePostgresUrl } from "../storage/postgres/url.ts";
+import { type NetworkTarget, parseNetworkTarget } from "../lib/network_targets.ts";
 import { type Level, redact } from "../telemetry/events.ts";
 
 export interface Config {
@@ -35,8 +36,8 @@ export interface Config {
   readonly allowedHosts: readonly string[];
   /** `https://host`, or `*`. */
   readonly corsOrigins: readonly string[];
-  /** Webhooks may go to `http://localhost`: for development. */
-  readonly allowHttpWebhooks: boolean;
+  /** What webhooks may reach beyond https to the internet. */
+  readonly webhookAllow: readonly NetworkTarget[];
   readonly logFormat: "auto" | "text" | "json";
   readonly logLevel: Level | "silent";
 }
@@ -115,8 +116,6 @@ function parseConfig(
   };
   const host = read("host", parseHost);
   const publicUrl = read("publicUrl", parsePublicUrl);
-  // A server that is known by https is no developer's, though it may listen behind a proxy.
-  const development = host !== undefined && isLoopback(host) && !publicUrl?.startsWith("https:");
   const config: Config = {
     host,
     port: read("port", (text) => parseInteger(text, 0, 65535)),
@@ -136,10 +135,7 @@ function parseConfig(
     publicUrl,
     allowedHosts: read("allowedHosts", (text) => listOf(text).map(parseAllowedHost)),
     corsOrigins: read("corsOrigins", (text) => listOf(text).map(parseOrigin)),
-    allowHttpWebhooks: read(
-      "allowHttpWebhooks",
-      (text) => text === "" ? development : oneOf(text, ["true", "false"]) === "true",
-    ),
+    webhookAllow: read("webhookAllow", (text) => listOf(text).flatMap(parseNetworkTarget)),
     logFormat: read("logFormat", (text) => oneOf(text, ["auto", "text", "json"])),
     logLevel: read(
       "logLevel",

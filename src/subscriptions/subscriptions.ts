@@ -5,7 +5,7 @@ import { isJsonMode } from "../protocol/content_type.ts";
 import { encodeOffset } from "../protocol/offset.ts";
 import type { Database } from "../storage/database.ts";
 import type { Streams } from "../streams/streams.ts";
-import type { Telemetry } from "../telemetry/events.ts";
+import { messageOf, type Telemetry } from "../telemetry/events.ts";
 import { Reconciler } from "./reconciler.ts";
 import { type Configuration, hashOf } from "./configuration.ts";
 import { Deliverer, shownInWake } from "./deliverer.ts";
@@ -13,10 +13,12 @@ import { Dispatcher } from "./dispatcher.ts";
 import { KeyRing, type PublishedKey } from "./key_ring.ts";
 import { type Ack, type IssuedWake, type SubscriptionRow, SubscriptionStore } from "./store.ts";
 import { Tokens } from "./tokens.ts";
-import { checkWebhookUrl } from "./webhook_url.ts";
+import { WebhookPolicy } from "./webhook_policy.ts";
+import type { NetworkTarget } from "../lib/network_targets.ts";
 
 export interface SubscriptionsOptions {
-  readonly allowLocalWebhooks: boolean;
+  /** What webhooks may reach beyond https to the internet. */
+  readonly webhookAllow: readonly NetworkTarget[];
   /** `https://host`, without a slash at the end. Asked for late: a port may be picked at start. */
   readonly publicUrl: () => string;
 }
@@ -47,6 +49,7 @@ export class Subscriptions extends BaseService {
   readonly #deliverer: Deliverer;
   readonly #dispatcher: Dispatcher;
   readonly #reconciler: Reconciler;
+  readonly #webhookPolicy: WebhookPolicy;
 
   constructor(parts: SubscriptionsParts) {
     super();
@@ -55,13 +58,14 @@ export class Subscriptions extends BaseService {
     this.#store = new SubscriptionStore(database);
     this.#keys = new KeyRing(database);
     this.#tokens = new Tokens(this.#keys);
+    this.#webhookPolicy = new WebhookPolicy(parts.webhookAllow);
     this.#deliverer = new Deliverer({
       store: this.#store,
       streams,
       keys: this.#keys,
       tokens: this.#tokens,
       telemetry,
-      allowLocalWebhooks: parts.allowLocalWebhooks,
+      webhookPolicy: this.#webhookPolicy,
       publicUrl: parts.publicUrl,
       onAcked: (list) => this.#dispatcher.cursorsMoved(list),
       onDueIn: (ms) => this.#dispatcher.pollIn(ms),
@@ -105,9 +109,7 @@ export class Subscriptions extends BaseService {
   /** PUT (section 6.2). @throws Refused */
   async create(name: string, configuration: Configuration) {
     const { delivery } = configuration;
-    if (delivery.type === "webhook") {
-      checkWebhookUrl(delivery.url, this.#parts.allowLocalWebhooks);
-    }
+    if (delivery.type === "webhook") this.#checkWebhook(name, delivery.url);
     const hash = hashOf(configuration);
     const refusal = delivery.type === "webhook"
       ? null
@@ -128,6 +130,17 @@ export class Subscriptions extends BaseService {
       this.#issued(await this.#store.refresh(result.id));
     }
     return { created: result.created, subscription: await this.read(name) };
+  }
+
+  /** As loud in the log as a delivery that fails: it is the operator who can allow it. */
+  #checkWebhook(name: string, url: string): void {
+    try {
+      this.#webhookPolicy.check(url);
+    } catch (error) {
+      const reason = messageOf(error);
+      this.#parts.telemetry.report({ event: "webhook_refused", subscription: name, reason });
+      throw error;
+    }
   }
 
   /** Why wake events could not be appended to this stream, or null (section 7.2). */

@@ -66,6 +66,12 @@ export type TelemetryEvent =
   }
   | { readonly event: "subscription_deleted"; readonly subscription: string }
   | {
+    /** A subscription was not created, because of its webhook's URL; `reason` holds no path of it. */
+    readonly event: "webhook_refused";
+    readonly subscription: string;
+    readonly reason: string;
+  }
+  | {
     /** A webhook was answered with 2xx. `done`: and its wake is over. */
     readonly event: "wake_delivered";
     readonly subscription: string;
@@ -133,6 +139,7 @@ export function levelOf(event: TelemetryEvent): Level {
     case "database_connections_replaced":
     case "database_waiting":
     case "sweep_failed":
+    case "webhook_refused":
     case "delivery_failed":
     case "subscriptions_failed":
     case "database_unavailable":
@@ -207,6 +214,8 @@ export function sentenceOf(event: TelemetryEvent): string {
       return `Subscription ${event.subscription} created (${event.type})`;
     case "subscription_deleted":
       return `Subscription ${event.subscription} deleted`;
+    case "webhook_refused":
+      return `Subscription ${event.subscription} not created: ${event.reason}`;
     case "wake_delivered":
       return `Wake ${event.generation} of ${event.subscription} delivered in ${event.ms} ms: ` +
         `${event.status}${event.done ? ", done" : ""}`;

@@ -27,7 +27,9 @@ async function withNodes(
   const database = await freshDatabase();
   const nodes: RunningServer[] = [];
   try {
-    for (let at = 0; at < count; at++) nodes.push(await startServer({ database }));
+    for (let at = 0; at < count; at++) {
+      nodes.push(await startServer({ database, args: ["--webhook-allow", "localhost"] }));
+    }
     await use(nodes, database);
   } finally {
     await Promise.all(nodes.map((node) => node.kill()));
@@ -211,7 +213,7 @@ Deno.test("a retry keeps its schedule across a restart", async () => {
       assert.ok(retryMs > 3000 && retryMs < 5000, `${retryMs}`);
       const count = receiver.deliveries.length;
       assert.equal(await a!.stop(), 0);
-      const b = await startServer({ database });
+      const b = await startServer({ database, args: ["--webhook-allow", "localhost"] });
       try {
         assert.equal((await subscription.at(b.url).read()).status, "failed");
         const fourth = await b.logged((line) => line.event === "delivery_failed");
