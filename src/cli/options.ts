@@ -104,7 +104,7 @@ export const OPTIONS = {
     value: "time",
     fallback: "30s",
     help:
-      "How long a request body may take to arrive, plus one second for every 64KiB. Then the request gets 408.",
+      "How long a request body may take to arrive, plus one second for every 64KiB that has arrived, and how long it may pause. Then the request gets 408.",
   },
   maxBufferedBytes: {
     flag: "max-buffered-bytes",
