@@ -45,8 +45,10 @@ const COMBINATIONS = `
   \`--listen-url\`, the node polls.
 - **\`--drain-delay\`** belongs with a proxy that asks \`/ready\`: make it a few of the proxy's intervals,
   and give systemd's \`TimeoutStopSec\` as much more.
-- **\`--allow-http-webhooks\`** is on by default only while \`--host\` is a loopback address and
-  \`--public-url\` does not begin with \`https:\`.
+- **\`--webhook-allow\`** names every target that is not https on the internet, also those of a private
+  network behind the same firewall. A host allows what it resolves to; a network also allows names that
+  resolve into it. \`localhost\` stands for all loopback names and addresses. A refusal is logged as
+  \`webhook_refused\` or \`delivery_failed\`, with the address.
 
 \`penstock migrate\` and \`penstock keys rotate\` take the same settings and use those of the database.
 They make no database: for a folder that holds none they end with exit code 1.

@@ -46,6 +46,8 @@ export type RequestRefusal =
   | { readonly kind: "misdirected"; readonly host: string }
   /** A web page of this origin may not do that here. */
   | { readonly kind: "foreign_origin"; readonly origin: string }
+  /** The body is coded, by the Content-Encoding that is named. */
+  | { readonly kind: "coded_body"; readonly coding: string }
   /** `limit` in bytes. */
   | { readonly kind: "body_too_large"; readonly limit: number }
   /** The client went away, or broke off, before its body was complete. Nothing of it counts. */

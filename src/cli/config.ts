@@ -16,6 +16,7 @@ import {
 } from "./setting_values.ts";
 import type { Level } from "../telemetry/describe.ts";
 import { redact } from "../telemetry/redact.ts";
+import { type NetworkTarget, parseNetworkTarget } from "../lib/network_targets.ts";
 
 export interface Config {
   readonly host: string;
@@ -49,8 +50,8 @@ export interface Config {
   readonly allowedHosts: readonly string[];
   /** `https://host`, or `*`. */
   readonly corsOrigins: readonly string[];
-  /** Webhooks may go to `http://localhost`: for development. */
-  readonly allowHttpWebhooks: boolean;
+  /** What webhooks may reach beyond https to the internet. */
+  readonly webhookAllow: readonly NetworkTarget[];
   readonly logFormat: "auto" | "text" | "json";
   readonly logLevel: Level | "silent";
 }
@@ -79,8 +80,6 @@ export function parseConfig(
   const read = readerOf(flags, environment, problems);
   const host = read("host", parseHost);
   const publicUrl = read("publicUrl", parsePublicUrl);
-  // A server that is known by https is no developer's, though it may listen behind a proxy.
-  const development = host !== undefined && isLoopback(host) && !publicUrl?.startsWith("https:");
   const config: Config = {
     host,
     port: read("port", (text) => parseInteger(text, 0, 65535)),
@@ -99,10 +98,7 @@ export function parseConfig(
     publicUrl,
     allowedHosts: read("allowedHosts", (text) => listOf(text).map(parseAllowedHost)),
     corsOrigins: read("corsOrigins", (text) => listOf(text).map(parseOrigin)),
-    allowHttpWebhooks: read(
-      "allowHttpWebhooks",
-      (text) => text === "" ? development : oneOf(text, ["true", "false"]) === "true",
-    ),
+    webhookAllow: read("webhookAllow", (text) => listOf(text).flatMap(parseNetworkTarget)),
     logFormat: read("logFormat", (text) => oneOf(text, ["auto", "text", "json"])),
     logLevel: read(
       "logLevel",

@@ -41,7 +41,7 @@ export class OriginPolicy {
    */
   refuseHost(host: string | null): Refusal | null {
     if (host === null || this.#admitted.has(host)) return null;
-    if (!this.#admits(nameOf(host))) return { kind: "misdirected", host };
+    if (!this.#hosts.has("*") && !this.#admits(nameOf(host))) return { kind: "misdirected", host };
     // A client may make up as many ports as it likes.
     if (this.#admitted.size < 1000) this.#admitted.add(host);
     return null;
@@ -60,9 +60,20 @@ export class OriginPolicy {
     return page === own || (isLoopbackName(page) && isLoopbackName(own));
   }
 
+  /**
+   * Whether a URL with this host is one of this server's, for a client that reached it by
+   * `requestHost`: the same host, another of its names with the same port, or the public URL's.
+   */
+  isOwnHost(host: string, requestHost: string | null): boolean {
+    const { publicUrl } = this.#options;
+    if (publicUrl !== null && withoutDefaultPort(host) === new URL(publicUrl).host) return true;
+    if (requestHost === null || portOf(host) !== portOf(requestHost)) return false;
+    return nameOf(host) === nameOf(requestHost) || this.#admits(nameOf(host));
+  }
+
   #admits(name: string): boolean {
     const { listenHost } = this.#options;
-    if (this.#hosts.has("*") || this.#hosts.has(name) || isLoopbackName(name)) return true;
+    if (this.#hosts.has(name) || isLoopbackName(name)) return true;
     if (name === listenHost.toLowerCase() || name === `[${listenHost}]`) return true;
     // An address is no name that could be made to point elsewhere.
     const everywhere = listenHost === "0.0.0.0" || listenHost === "::";
@@ -73,6 +84,15 @@ export class OriginPolicy {
 /** The host without its port, in lower case. */
 function nameOf(host: string): string {
   return host.replace(/:\d*$/, "").toLowerCase();
+}
+
+/** As digits; "" for the one that http or https implies. */
+function portOf(host: string): string {
+  return /:(\d+)$/.exec(withoutDefaultPort(host))?.[1] ?? "";
+}
+
+function withoutDefaultPort(host: string): string {
+  return host.toLowerCase().replace(/:(?:80|443)?$/, "");
 }
 
 function isLoopbackName(name: string): boolean {

@@ -38,8 +38,8 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
     maxPageBytes: parts.streams.maxPageBytes,
   });
   const responses = new ResponseCache();
-  const whole = { ...parts, ...options, bodies, pages, responses };
   const policy = new OriginPolicy(options.origins);
+  const whole = { ...parts, ...options, bodies, pages, responses, policy };
   return (request, state) => {
     const parsed = parseTarget(request.url, request.headers.get("host"));
     if ("refusal" in parsed) return Promise.resolve(respondRefusal(parsed.refusal));
@@ -98,9 +98,12 @@ function printable(origin: string): string {
 
 /** Hands the route's own promise on: one promise less a request than by `async`. */
 function route(
-  parts: RouterParts & ReadParts & { readonly bodies: RequestBodies },
+  parts: RouterParts & ReadParts & {
+    readonly bodies: RequestBodies;
+    readonly policy: OriginPolicy;
+  },
   request: Request,
-  { path, query }: RequestTarget,
+  { path, query, host }: RequestTarget,
 ): Promise<Response> {
   if (!path.startsWith(STREAM_PREFIX)) return health(parts, request, path);
   const { method } = request;
@@ -117,7 +120,11 @@ function route(
     case "HEAD":
       return head(streams, stream.value);
     case "PUT":
-      return put(streams, stream.value, request, bodies);
+      return put(
+        { ...parts, isOwnHost: (other) => parts.policy.isOwnHost(other, host) },
+        stream.value,
+        request,
+      );
     case "DELETE":
       return remove(streams, stream.value);
     default:

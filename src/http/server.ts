@@ -54,6 +54,21 @@ export interface ListenOptions {
 const AGAIN_MS = 100;
 
 /**
+ * The body of a response to HEAD of which no length is said: what GET would send depends on where its
+ * page ends. Both runtimes say `Content-Length: 0` of no body, unless it is a stream (Deno), or is
+ * said to come in chunks (Bun).
+ */
+export function bodyOfUnknownLength(
+  headers: [string, string][],
+): ReadableStream<Uint8Array> | null {
+  if (typeof Deno !== "undefined") {
+    return new ReadableStream({ start: (controller) => controller.close() });
+  }
+  headers.push(["Transfer-Encoding", "chunked"]);
+  return null;
+}
+
+/**
  * Seconds without a byte in either direction after which Bun closes a connection; Deno does not.
  */
 const IDLE_S = 120;

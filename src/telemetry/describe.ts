@@ -21,6 +21,7 @@ export function levelOf(event: TelemetryEvent): Level {
     case "database_connections_replaced":
     case "database_waiting":
     case "sweep_failed":
+    case "webhook_refused":
     case "delivery_failed":
     case "subscriptions_failed":
     case "database_unavailable":
@@ -97,6 +98,7 @@ const SENTENCES: Sentences = {
     `Requests turned away: ${messageOf(event.error)}` + moreOf(event.suppressed),
   subscription_created: (event) => `Subscription ${event.subscription} created (${event.type})`,
   subscription_deleted: (event) => `Subscription ${event.subscription} deleted`,
+  webhook_refused: (event) => `Subscription ${event.subscription} not created: ${event.reason}`,
   wake_delivered: (event) =>
     `Wake ${event.generation} of ${event.subscription} delivered in ${event.ms} ms: ` +
     `${event.status}${event.done ? ", done" : ""}`,

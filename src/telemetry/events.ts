@@ -91,6 +91,12 @@ export type TelemetryEvent =
   }
   | { readonly event: "subscription_deleted"; readonly subscription: string }
   | {
+    /** A subscription was not created, because of its webhook's URL; `reason` holds no path of it. */
+    readonly event: "webhook_refused";
+    readonly subscription: string;
+    readonly reason: string;
+  }
+  | {
     /** A webhook was answered with 2xx. `done`: and its wake is over. */
     readonly event: "wake_delivered";
     readonly subscription: string;

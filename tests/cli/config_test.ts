@@ -31,7 +31,7 @@ Deno.test("without flags and environment the defaults hold", () => {
       port: 4437,
       workers: 1,
       publicUrl: null,
-      allowHttpWebhooks: true,
+      webhookAllow: [],
       allowedHosts: [],
       corsOrigins: [],
       databaseUrl: null,
@@ -79,6 +79,9 @@ Deno.test("flags win over the environment, and that over the defaults", () => {
     ["corsOrigins", "corsOrigins", "*", ["*"], "https://a/,http://b:1", [
       "https://a",
       "http://b:1",
+    ]],
+    ["webhookAllow", "webhookAllow", "a:1", [{ host: "a", port: 1 }], "b", [
+      { host: "b", port: null },
     ]],
     ["logFormat", "logFormat", "text", "text", "json", "json"],
     ["logLevel", "logLevel", "debug", "debug", "silent", "silent"],
@@ -265,25 +268,16 @@ Deno.test("the public URL is an origin, and nothing that streams are not under",
   }
 });
 
-Deno.test("webhooks go to http://localhost on a developer's machine, or when told to", () => {
-  const others = ["--host=0.0.0.0", "--allow-anonymous"];
-  const rows: [string[], string, boolean][] = [
-    [[], "", true],
-    [["--public-url=http://localhost:4437"], "", true],
-    // Behind a proxy it listens on loopback too, and is no developer's.
-    [["--public-url=https://streams.example"], "", false],
-    [others, "", false],
-    [[...others, "--allow-http-webhooks"], "", true],
-    [["--public-url=https://streams.example"], "true", true],
-    [[], "false", false],
-  ];
-  for (const [args, variable, expected] of rows) {
-    const { allowHttpWebhooks } = configOf(args, { PENSTOCK_ALLOW_HTTP_WEBHOOKS: variable });
-    assert.equal(allowHttpWebhooks, expected, `${args.join(" ")} ${variable}`);
+Deno.test("webhooks reach nothing but the internet unless the operator names it", () => {
+  for (const args of [[], ["--public-url=http://localhost:4437"]]) {
+    assert.deepEqual(configOf(args, { PENSTOCK_WEBHOOK_ALLOW: "" }).webhookAllow, []);
   }
-  assert.equal(
-    problemOf([], { PENSTOCK_ALLOW_HTTP_WEBHOOKS: "yes" }),
-    'PENSTOCK_ALLOW_HTTP_WEBHOOKS: "yes" is none of true, false',
+  const { webhookAllow } = configOf(["--webhook-allow", "a.internal:4700, 10.0.0.0/8"], {});
+  assert.deepEqual(webhookAllow.map(({ port }) => port), [4700, null]);
+  assert.equal(configOf([], { PENSTOCK_WEBHOOK_ALLOW: "b" }).webhookAllow.length, 1);
+  assert.match(
+    problemOf(["--webhook-allow", "a/8"], {}),
+    /^--webhook-allow: "a\/8" is no host, address or network/,
   );
 });
 

@@ -175,7 +175,7 @@ export async function existing(
     const difference = differs(stream, request);
     return difference === null ? { kind: "exists", stream } : {
       kind: "conflict",
-      message: `a stream with another ${difference} exists here`,
+      message: `Stream already exists with different configuration: another ${difference}`,
     };
   }
   return {
