@@ -1,0 +1,66 @@
+/** Probe of `@durable-streams/state`: a StreamDB in each live mode, and the state it ends with. */
+import assert from "node:assert/strict";
+import process from "node:process";
+import { DurableStream, stream } from "@durable-streams/client";
+import { createStateSchema, MaterializedState } from "@durable-streams/state";
+import { createStreamDB } from "@durable-streams/state/db";
+import { base, killServer, report } from "./steps.mts";
+
+interface User {
+  readonly id: string;
+  readonly name: string;
+}
+
+const url = `${base}/state-probe`;
+const contentType = "application/json";
+const user = {
+  "~standard": { version: 1, vendor: "probe", validate: (value: unknown) => ({ value }) },
+} as const;
+const schema = createStateSchema({
+  users: { schema: user as never, type: "user", primaryKey: "id" },
+});
+
+const handle = await DurableStream.create({ url, contentType });
+report("create");
+
+/** Appends a change, and waits until every database has seen its transaction. */
+async function change(operation: "insert" | "update", value: User): Promise<string> {
+  const txid = crypto.randomUUID();
+  await handle.append(JSON.stringify(schema.users[operation]({ value, headers: { txid } })));
+  return txid;
+}
+
+await change("insert", { id: "1", name: "Ada" });
+await change("insert", { id: "2", name: "Grace" });
+await handle.append(JSON.stringify(schema.users.delete({ key: "2" })));
+report("append");
+
+const state = new MaterializedState();
+const events = await (await stream({ url, offset: "-1", live: false })).json();
+for (const event of events) state.apply(event as never);
+assert.deepEqual([...state.getType("user").values()], [{ id: "1", name: "Ada" }]);
+report("read");
+
+async function openDatabase(live: "long-poll" | "sse") {
+  const database = createStreamDB({ streamOptions: { url, contentType }, live, state: schema });
+  await database.preload();
+  assert.deepEqual(database.collections.users.get("1")?.name, "Ada");
+  return { live, database };
+}
+const databases = [await openDatabase("long-poll"), await openDatabase("sse")];
+
+async function seen(value: User, suffix: string): Promise<void> {
+  const txid = await change("update", value);
+  if (suffix !== "") report("append-after-restart");
+  for (const { live, database } of databases) {
+    await database.utils.awaitTxId(txid, 15_000);
+    assert.equal(database.collections.users.get(value.id)?.name, value.name);
+    assert.equal(database.collections.users.size, 1);
+    report(`${live}${suffix}`);
+  }
+}
+
+await seen({ id: "1", name: "Ada Lovelace" }, "");
+await killServer();
+await seen({ id: "1", name: "Countess of Lovelace" }, "-resumed");
+process.exit(0);
