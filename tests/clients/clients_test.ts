@@ -60,7 +60,7 @@ const CLIENTS: readonly Client[] = [
     probe: npmProbe("state.mts"),
     steps: [
       ...["create", "append", "read", "long-poll", "sse"],
-      ...["kill-me", "append-after-restart", "long-poll-resumed", "sse-resumed"],
+      ...["kill-me", "append-after-restart", "long-poll-resumed", "sse-reopened"],
     ],
   },
   {

@@ -32,6 +32,10 @@ async function collect(stream: ReadableStream<UIMessageChunk>, into: Arrivals<UI
   for await (const chunk of stream) into.add([chunk]);
 }
 
+// Version 0.0.7 leaves the rejection of a cut connection to nobody; that it does is seen below.
+const unhandled: unknown[] = [];
+process.on("unhandledRejection", (reason) => void unhandled.push(reason));
+
 const transport = createDurableChatTransport({
   api: "http://application.invalid/chat",
   fetchClient: application as typeof fetch,
@@ -66,4 +70,5 @@ const later = new Arrivals<UIMessageChunk>();
 await collect((await transport.reconnectToStream({ chatId: "chat" }))!, later);
 assert.deepEqual(later.items, afterRestart.items);
 report("read");
+assert(unhandled.length <= 1, String(unhandled));
 process.exit(0);

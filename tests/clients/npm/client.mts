@@ -13,11 +13,21 @@ const read = async () => await (await stream<number>({ url, offset: "-1", live: 
 async function follow(live: "long-poll" | "sse", arrivals: Arrivals<number>, offset: string) {
   for (;;) {
     const response = await stream<number>({ url, offset, live });
-    response.subscribeJson(async (batch) => {
+    response.subscribeJson((batch) => {
       arrivals.add(batch.items);
       offset = batch.offset;
     });
     await response.closed.catch(() => {});
+  }
+}
+
+/** The producer sends each batch once: sending it again until there is an answer is left to us. */
+async function fetchUntilAnswered(...request: Parameters<typeof fetch>): Promise<Response> {
+  for (;;) {
+    const response = await fetch(...request).catch(() => undefined);
+    if (response !== undefined && response.status !== 503) return response;
+    await response?.body?.cancel();
+    await new Promise((resolve) => setTimeout(resolve, 20)); // between two attempts
   }
 }
 
@@ -48,7 +58,10 @@ report("long-poll");
 await events.become([10]);
 report("sse");
 
-const producer = new IdempotentProducer(handle, "through", { maxInFlight: 1, maxBatchBytes: 1 });
+const producer = new IdempotentProducer(handle, "through", {
+  maxBatchBytes: 1,
+  fetch: fetchUntilAnswered,
+});
 producer.append("11");
 await producer.flush();
 const killed = killServer();

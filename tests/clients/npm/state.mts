@@ -23,7 +23,7 @@ const schema = createStateSchema({
 const handle = await DurableStream.create({ url, contentType });
 report("create");
 
-/** Appends a change, and waits until every database has seen its transaction. */
+/** Appends a change; the id of its transaction. */
 async function change(operation: "insert" | "update", value: User): Promise<string> {
   const txid = crypto.randomUUID();
   await handle.append(JSON.stringify(schema.users[operation]({ value, headers: { txid } })));
@@ -41,26 +41,36 @@ for (const event of events) state.apply(event as never);
 assert.deepEqual([...state.getType("user").values()], [{ id: "1", name: "Ada" }]);
 report("read");
 
-async function openDatabase(live: "long-poll" | "sse") {
+async function openDatabase(live: "long-poll" | "sse", name = "Ada") {
   const database = createStreamDB({ streamOptions: { url, contentType }, live, state: schema });
   await database.preload();
-  assert.deepEqual(database.collections.users.get("1")?.name, "Ada");
-  return { live, database };
+  assert.equal(database.collections.users.get("1")?.name, name);
+  return { live: live as string, database };
 }
-const databases = [await openDatabase("long-poll"), await openDatabase("sse")];
+const polled = await openDatabase("long-poll");
+const pushed = await openDatabase("sse");
 
-async function seen(value: User, suffix: string): Promise<void> {
-  const txid = await change("update", value);
-  if (suffix !== "") report("append-after-restart");
-  for (const { live, database } of databases) {
-    await database.utils.awaitTxId(txid, 15_000);
-    assert.equal(database.collections.users.get(value.id)?.name, value.name);
-    assert.equal(database.collections.users.size, 1);
-    report(`${live}${suffix}`);
-  }
+type Opened = typeof polled;
+
+async function seen({ live, database }: Opened, txid: string, value: User): Promise<void> {
+  await database.utils.awaitTxId(txid, 15_000);
+  assert.equal(database.collections.users.get(value.id)?.name, value.name);
+  assert.equal(database.collections.users.size, 1);
+  report(live);
 }
 
-await seen({ id: "1", name: "Ada Lovelace" }, "");
+const married = { id: "1", name: "Ada Lovelace" };
+let txid = await change("update", married);
+await seen(polled, txid, married);
+await seen(pushed, txid, married);
+
 await killServer();
-await seen({ id: "1", name: "Countess of Lovelace" }, "-resumed");
+const titled = { id: "1", name: "Countess of Lovelace" };
+// By SSE a StreamDB of version 0.3.1 ends with its connection: the application opens another.
+pushed.database.close();
+const reopened = await openDatabase("sse", married.name);
+txid = await change("update", titled);
+report("append-after-restart");
+await seen({ ...polled, live: "long-poll-resumed" }, txid, titled);
+await seen({ ...reopened, live: "sse-reopened" }, txid, titled);
 process.exit(0);
