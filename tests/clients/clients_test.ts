@@ -51,7 +51,8 @@ const CLIENTS: readonly Client[] = [
     steps: [
       ...["create", "append", "long-poll", "sse", "compacted", "read-after-compaction"],
       ...["compacted-again", "read-after-second-compaction"],
-      ...["kill-me", "read-after-restart", "append-after-restart", "sse-resumed"],
+      ...["kill-me", "read-after-restart", "append-after-restart"],
+      ...["long-poll-resumed", "sse-reconnected"],
     ],
   },
   {

@@ -1,5 +1,4 @@
 /** Probe of `@durable-streams/y-durable-streams`: its server and providers, through compaction. */
-import assert from "node:assert/strict";
 import process from "node:process";
 import { YjsProvider } from "@durable-streams/y-durable-streams";
 import { YjsServer } from "@durable-streams/y-durable-streams/server";
@@ -32,7 +31,7 @@ async function becomes(doc: Y.Doc, who: string): Promise<void> {
   while (text(doc).toString() !== expected) {
     await new Promise<void>((resolve, reject) => {
       doc.once("update", () => resolve());
-      limit.onabort = () => reject(new Error(`${who} has ${JSON.stringify(text(doc))}`));
+      limit.onabort = () => reject(new Error(`${who} has …${text(doc).toString().slice(-60)}`));
     });
   }
 }
@@ -86,7 +85,12 @@ await becomes(late.doc, "a reader after the restart");
 report("read-after-restart");
 await write(late, "restarted");
 report("append-after-restart");
-for (const { doc } of [events, polling, writer]) await becomes(doc, "a reader from before");
-report("sse-resumed");
-assert.equal(text(events.doc).toString(), expected);
+await becomes(polling.doc, "the long-poll reader from before the kill");
+report("long-poll-resumed");
+// Version 0.2.7 of YjsServer leaves a response open whose upstream has gone, so that a provider by
+// SSE waits for ever: the application has to connect it again.
+await events.provider.disconnect();
+await events.provider.connect();
+await becomes(events.doc, "the SSE reader from before the kill");
+report("sse-reconnected");
 process.exit(0);
