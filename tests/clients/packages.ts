@@ -96,6 +96,7 @@ async function execute(command: string, args: string[], cwd: string): Promise<vo
   } catch (error) {
     const { code, stderr } = error as { code?: string | number; stderr?: string };
     if (code === "ENOENT") throw new Error(`${command} is not installed`);
-    throw new Error(`${command} ${args[0]} failed: ${(stderr ?? "").trim().slice(-500)}`);
+    const [reason] = (stderr ?? "").trim().split("\n");
+    throw new Error(`${command} ${args.join(" ")}: ${reason}`);
   }
 }

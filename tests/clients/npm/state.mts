@@ -14,10 +14,14 @@ interface User {
 const url = `${base}/state-probe`;
 const contentType = "application/json";
 const user = {
-  "~standard": { version: 1, vendor: "probe", validate: (value: unknown) => ({ value }) },
-} as const;
+  "~standard": {
+    version: 1 as const,
+    vendor: "probe",
+    validate: (value: unknown) => ({ value: value as User }),
+  },
+};
 const schema = createStateSchema({
-  users: { schema: user as never, type: "user", primaryKey: "id" },
+  users: { schema: user, type: "user", primaryKey: "id" },
 });
 
 const handle = await DurableStream.create({ url, contentType });
