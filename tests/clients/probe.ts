@@ -36,6 +36,7 @@ export async function runProbe(probe: Probe, steps: readonly string[]): Promise<
   });
   const exited = once(child, "exit") as Promise<[number | null, string | null]>;
   exited.catch(() => {}); // a command that cannot be started: reported where it is awaited
+  child.stdin.on("error", () => {}); // it has ended before it was told: its exit code is reported
   const limit = setTimeout(() => child.kill("SIGKILL"), PROBE_LIMIT_MS);
   const taken: string[] = [];
   let output = "";
