@@ -1,6 +1,6 @@
 /** The one table from refusals to HTTP: status, code, message and headers of each. */
 import { type Refusal, Refused } from "../errors.ts";
-import { encodeOffset } from "../protocol/offset.ts";
+import { encodeOffset, type Offset } from "../protocol/offset.ts";
 import {
   CLOSED,
   NEXT_OFFSET,
@@ -42,11 +42,16 @@ const ANSWERS: Table = {
     code: "STREAM_GONE",
     message: "the stream was deleted; forks still read it",
   }),
-  closed: ({ tail }) => ({
+  closed: ({ end }) => ({
     status: 409,
     code: "STREAM_CLOSED",
     message: "the stream is closed",
-    headers: [[CLOSED, "true"], [NEXT_OFFSET, encodeOffset(tail)]],
+    headers: closedAt(end),
+  }),
+  offset_of_another_stream: () => ({
+    status: 410,
+    code: "OFFSET_OF_ANOTHER_STREAM",
+    message: "the offset is of a stream that was here before, or of another: begin again at -1",
   }),
   content_type_mismatch: ({ expected }) => ({
     status: 409,
@@ -58,20 +63,23 @@ const ANSWERS: Table = {
     code: "SEQUENCE_REGRESSION",
     message: "Stream-Seq is not greater than the last one accepted",
   }),
-  stale_epoch: ({ epoch }) => ({
+  stale_epoch: ({ epoch, end }) => ({
     status: 403,
     code: "STALE_EPOCH",
     message: "a newer epoch of this producer has written",
-    headers: [[PRODUCER_EPOCH, String(epoch)]],
+    headers: [[PRODUCER_EPOCH, String(epoch)], ...end === null ? [] : closedAt(end)],
   }),
-  sequence_gap: ({ expected, received }) => ({
+  sequence_gap: (sequence) => ({
     status: 409,
     code: "SEQUENCE_GAP",
-    message: `expected Producer-Seq ${expected}, received ${received}`,
-    headers: [
-      [PRODUCER_EXPECTED_SEQ, String(expected)],
-      [PRODUCER_RECEIVED_SEQ, String(received)],
-    ],
+    message: `expected Producer-Seq ${sequence.expected}, received ${sequence.received}`,
+    headers: sequenceHeaders(sequence),
+  }),
+  sequence_reused: (sequence) => ({
+    status: 409,
+    code: "SEQUENCE_REUSED",
+    message: `Producer-Seq ${sequence.received} was not a close: close with ${sequence.expected}`,
+    headers: sequenceHeaders(sequence),
   }),
   conflict: ({ message }) => ({ status: 409, code: "CONFLICT", message }),
 
@@ -160,6 +168,19 @@ const ANSWERS: Table = {
   }),
   draining: () => ({ status: 503, code: "DRAINING", message: "this node is going away" }),
 };
+
+function closedAt(end: Offset): HeaderList {
+  return [[CLOSED, "true"], [NEXT_OFFSET, encodeOffset(end)]];
+}
+
+function sequenceHeaders(
+  { expected, received }: { readonly expected: number; readonly received: number },
+): HeaderList {
+  return [
+    [PRODUCER_EXPECTED_SEQ, String(expected)],
+    [PRODUCER_RECEIVED_SEQ, String(received)],
+  ];
+}
 
 /** What an error refuses, or null for one that nobody foresaw. */
 export function refusalOf(error: unknown): Refusal | null {

@@ -3,6 +3,7 @@ import { encodeOffset } from "../protocol/offset.ts";
 import { nextCursor } from "../protocol/cursor.ts";
 import { etagOf } from "../protocol/etag.ts";
 import * as header from "../protocol/headers.ts";
+import { offsetAt } from "../streams/read/fork_chain.ts";
 import type { Page } from "../streams/read/page_reader.ts";
 import type { StreamState } from "../streams/stream_state.ts";
 import type { Follower } from "../streams/follow/follower.ts";
@@ -41,7 +42,7 @@ export async function longPoll(
       return respondPage(stream, page, headers, pages);
     }
     const headers: HeaderList = [
-      [header.NEXT_OFFSET, encodeOffset(start)],
+      [header.NEXT_OFFSET, encodeOffset(offsetAt(stream, start))],
       [header.UP_TO_DATE, "true"],
       ["Cache-Control", NO_STORE],
     ];

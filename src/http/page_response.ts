@@ -4,6 +4,7 @@ import { encodeOffset } from "../protocol/offset.ts";
 import { isJsonMode } from "../protocol/content_type.ts";
 import * as header from "../protocol/headers.ts";
 import { renderJson } from "../protocol/json_mode.ts";
+import { offsetAt } from "../streams/read/fork_chain.ts";
 import type { Page } from "../streams/read/page_reader.ts";
 import type { StreamState } from "../streams/stream_state.ts";
 import type { PageStreams } from "./page_stream.ts";
@@ -13,7 +14,7 @@ import { CACHEABLE, type HeaderList, respond } from "./respond.ts";
 export function pageHeaders(stream: StreamState, page: Page): HeaderList {
   const headers: HeaderList = [
     ["Content-Type", stream.contentType],
-    [header.NEXT_OFFSET, encodeOffset(page.end)],
+    [header.NEXT_OFFSET, encodeOffset(offsetAt(stream, page.end))],
     ["Cache-Control", CACHEABLE],
   ];
   if (page.upToDate) headers.push([header.UP_TO_DATE, "true"]);

@@ -3,6 +3,7 @@ import { encodeOffset, type OffsetRequest, parseOffset, START } from "../protoco
 import { invalid, Overloaded, type Result } from "../errors.ts";
 import { etagOf, matchesEtag } from "../protocol/etag.ts";
 import * as header from "../protocol/headers.ts";
+import { isOffsetOf, offsetAt } from "../streams/read/fork_chain.ts";
 import type { StreamState } from "../streams/stream_state.ts";
 import type { Streams } from "../streams/streams.ts";
 import { longPoll } from "./long_poll.ts";
@@ -17,7 +18,7 @@ export async function head(streams: Streams, path: string): Promise<Response> {
   const stream = await streams.inspect(path);
   const headers: HeaderList = [
     ["Content-Type", stream.contentType],
-    [header.NEXT_OFFSET, encodeOffset(stream.tail)],
+    [header.NEXT_OFFSET, encodeOffset(offsetAt(stream, stream.tail))],
     ["Cache-Control", NO_STORE],
   ];
   if (stream.closed) headers.push([header.CLOSED, "true"]);
@@ -44,6 +45,9 @@ export async function get(
   }
   const { cacheEpoch } = streams;
   const stream = await streams.open(path);
+  if (offset.kind === "position" && !isOffsetOf(stream, offset)) {
+    return respondRefusal({ kind: "offset_of_another_stream" });
+  }
   const start = offset.kind === "now" ? stream.tail : offset.position;
   if (start > stream.tail) {
     return respondRefusal(

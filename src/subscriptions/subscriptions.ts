@@ -133,10 +133,10 @@ export class Subscriptions extends BaseService {
       subscription_id: row.name,
       type: row.type,
       pattern: row.pattern,
-      streams: links.map(({ path, explicit, acked }) => ({
+      streams: links.map(({ path, explicit, acked, acked_generation }) => ({
         path,
         link_type: explicit ? "explicit" : "glob",
-        acked_offset: encodeOffset(acked),
+        acked_offset: encodeOffset({ position: acked, generation: acked_generation }),
       })),
       webhook: row.webhook_url === null
         ? null
