@@ -10,6 +10,7 @@ import {
   encodeJsonData,
   encodeTextData,
   splitText,
+  withId,
 } from "../protocol/sse.ts";
 import { offsetAt } from "../streams/read/fork_chain.ts";
 import type { Extent, Page } from "../streams/read/page_reader.ts";
@@ -99,11 +100,14 @@ export function encodePage(stream: StreamState, page: Page, cursor: string): Sse
       events.push(encodeBase64Data(page.bytes));
     }
   }
+  const streamNextOffset = encodeOffset(offsetAt(stream, next));
   events.push(encodeControl({
-    streamNextOffset: encodeOffset(offsetAt(stream, next)),
+    streamNextOffset,
     streamCursor: cursor,
     upToDate: page.upToDate,
     streamClosed: page.closed,
   }));
+  // The first event, for the second adds nothing to it: a connection may be cut between them.
+  events[0] = withId(events[0]!, streamNextOffset);
   return { bytes: encodeEvents(...events), end: page.end, next, last: page.closed };
 }

@@ -25,6 +25,7 @@ export const REQUEST_HEADERS = [
   "Content-Type",
   "Authorization",
   "If-None-Match",
+  "Last-Event-ID",
   SEQ,
   TTL,
   EXPIRES_AT,
@@ -147,7 +148,9 @@ export function parseForkOffset(text: string | null): Result<Offset | null> {
   if (text === null) return { value: null };
   const offset = parseOffset(text);
   if (offset === null) return refuse("INVALID_FORK_OFFSET", `${FORK_OFFSET} is not an offset`);
-  return { value: offset.kind === "now" ? null : offset };
+  if (offset.kind === "now") return { value: null };
+  const { position, generation } = offset;
+  return { value: { position, generation } };
 }
 
 export function parseForkSubOffset(text: string | null): Result<number> {

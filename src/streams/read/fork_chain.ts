@@ -3,7 +3,6 @@ import { LRUCache } from "lru-cache";
 import { REMEMBERED } from "../../limits.ts";
 import type { Offset } from "../../protocol/offset.ts";
 import { type Database, numberArray } from "../../storage/database.ts";
-import type { StreamState } from "../stream_state.ts";
 
 /** `[start, stop)` lies in the segments of stream `id`. */
 export interface ForkChainSegment {
@@ -20,7 +19,13 @@ export interface Ancestor {
 }
 
 /** The part of a stream's state that says where its bytes are. */
-export type Forked = Pick<StreamState, "id" | "forkPosition" | "sources">;
+export interface Forked {
+  readonly id: number;
+  /** The first position of its own; null for a stream that is no fork. */
+  readonly forkPosition: number | null;
+  /** Nearest first. */
+  readonly sources: readonly Ancestor[];
+}
 
 const CHAINS = `select f.id as fork_id, c.id, c.fork_position
   from unnest($1::bigint[]) as f(id)
