@@ -13,7 +13,8 @@ const NO_ROOM_LIMIT = Number.MAX_SAFE_INTEGER;
 
 function streamOf(parts: Partial<StreamState> = {}): StreamState {
   const base = { id: 7, contentType: "text/plain", tail: 100, version: 3, closed: false };
-  return { ...base, lastSeq: null, ...parts } as StreamState;
+  const chain = { forkPosition: null, sources: [] };
+  return { ...base, ...chain, lastSeq: null, ...parts } as StreamState;
 }
 
 function queueOf(stream = streamOf(), producers: Record<string, ProducerState | null> = {}) {
