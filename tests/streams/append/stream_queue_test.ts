@@ -144,7 +144,10 @@ Deno.test("decideWaiting writes for a close that brings no bytes", () => {
   assert.equal(write.writes, true);
   assert.deepEqual(write.chunks, []);
   assert.deepEqual(write.after, { tail: 100, closed: true, lastSeq: null });
-  assert.deepEqual(write.answers[1]![1], { kind: "closed", tail: 100 });
+  assert.deepEqual(write.answers[1]![1], {
+    kind: "closed",
+    end: { position: 100, generation: 7 },
+  });
 });
 
 Deno.test("decideWaiting holds later requests of a batch to the Stream-Seq of earlier ones", () => {
