@@ -322,7 +322,8 @@ async function answerWake(
     // A stream that has not been linked anew yet is no part of what a worker can know.
     if (stream === undefined || stream.id !== link.stream_id) continue;
     const position = Math.floor(link.acked + (stream.tail - link.acked) * action.part);
-    acks.push({ path: link.path, position, generation: position === 0 ? 0 : stream.id });
+    const generation = position === 0 ? 0 : stream.id;
+    acks.push({ path: link.path, position, generation, id: stream.id });
   }
   const result = await world.store.ack(key, acks, { done: action.done, trusted: false });
   assert.equal(result.outcome, current ? "ok" : "fenced");
