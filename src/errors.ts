@@ -1,6 +1,6 @@
 /**
- * The closed union of the ways a request can be refused, whoever notices: the protocol's parsers,
- * streams, subscriptions or the server itself. Code below `http` returns or throws these values;
+ * The closed union of the reasons to refuse a request. The protocol's parsers, streams,
+ * subscriptions and the server itself return or throw these values, and know nothing of HTTP:
  * `http/error_responses.ts` is the one table that gives each its status, code and headers.
  */
 

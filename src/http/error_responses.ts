@@ -166,7 +166,7 @@ const ANSWERS: Table = {
     message: "the database does not answer; try again",
     headers: RETRY_AFTER,
   }),
-  draining: () => ({ status: 503, code: "DRAINING", message: "this node is going away" }),
+  draining: () => ({ status: 503, code: "DRAINING", message: "this node is draining" }),
 };
 
 function closedAt(end: Offset): HeaderList {

@@ -1,7 +1,7 @@
 /**
- * Which hosts a node answers for, and which web pages may use it. Without access control, whoever
- * opens a page in a browser would lend that page the run of a server on their own machine: by a
- * request across origins, or by a name that is made to point to this machine (DNS rebinding).
+ * Which hosts a node answers for, and which web pages may use it. A server without access control
+ * is open to every page that a browser on the same machine opens: the page can send requests across
+ * origins, or reach the server by a name that is made to resolve to this machine (DNS rebinding).
  */
 import { isIP } from "node:net";
 import type { Refusal } from "../errors.ts";
@@ -36,7 +36,9 @@ export class OriginPolicy {
     return this.#origins.has("*");
   }
 
-  /** Why a request for this host is not answered, or null. A request without Host is no browser's. */
+  /**
+   * Why a request for this host is not answered, or null. A request without Host is no browser's.
+   */
   refuseHost(host: string | null): Refusal | null {
     if (host === null || this.#admitted.has(host)) return null;
     if (!this.#admits(nameOf(host))) return { kind: "misdirected", host };

@@ -57,7 +57,7 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
   };
 }
 
-/** Why a target is not looked at at all: it is not what was sent, or nothing is ever there. */
+/** Why a target is refused before routing: it is not as it was sent, or no route can match it. */
 function refuseTarget({ path }: RequestTarget, state: TargetState): Refusal | null {
   if (state === "as_sent") return null;
   if (state === "rewritten" || path.startsWith(STREAM_PREFIX)) {

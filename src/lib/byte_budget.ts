@@ -1,4 +1,7 @@
-/** A bound on what is held in memory at once, in bytes. Counting only: whoever takes gives back. */
+/**
+ * A bound on the bytes held in memory at once. It only counts: a caller that has taken bytes from
+ * the budget has to give them back.
+ */
 export class ByteBudget {
   readonly #limit: number;
   #used = 0;

@@ -1,4 +1,4 @@
-/** Which database: PostgreSQL when one is named, else the embedded one in a folder. */
+/** Opens the configured database: PostgreSQL when a URL is given, else the embedded one. */
 import process from "node:process";
 import type { TelemetryEvent } from "../telemetry/events.ts";
 import type { Database } from "./database.ts";
@@ -10,15 +10,15 @@ export interface OpenOptions {
   readonly databaseUrl: string | null;
   readonly databaseConnections: number;
   readonly databaseTimeoutMs: number;
-  /** Where to listen, if not by the database URL. */
+  /** The URL for LISTEN; null when it is the database URL. */
   readonly listenUrl: string | null;
   readonly wakeups: "auto" | "listen" | "poll";
-  /** Null: the user's own data folder. */
+  /** Null: the default data folder of the user. */
   readonly dataDir: string | null;
 }
 
 /**
- * @param report told what the start finds out about the database
+ * @param report receives the events of the start
  * @throws DatabaseUnavailable, DatabaseRefused, DataDirBusy, NoDataDir
  */
 export function openDatabase(

@@ -41,7 +41,7 @@ export const streamState = penstock.enum("stream_state", [
 ]);
 export type StreamLifecycle = typeof streamState.enumValues[number];
 
-/** One row a stream: narrow, and rewritten in place (HOT) by every append. */
+/** One row per stream: narrow, and rewritten in place (HOT) by every append. */
 export const streams = penstock.table("streams", {
   id: bigint("id", { mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
   path: bytewise("path").notNull(),
@@ -110,7 +110,7 @@ export const wakePhase = penstock.enum("wake_phase", [
 ]);
 export type WakePhase = typeof wakePhase.enumValues[number];
 
-/** One row a subscription (sections 6 and 7). Its row lock guards the row and its links. */
+/** One row per subscription (sections 6 and 7). Its row lock guards the row and its links. */
 export const subscriptions = penstock.table("subscriptions", {
   id: bigint("id", { mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
   /** The client's id. */
@@ -151,7 +151,7 @@ export const subscriptions = penstock.table("subscriptions", {
   index("subscriptions_deleted").on(table.deletedAt).where(sql`deleted_at is not null`),
 ]);
 
-/** One row a (subscription, stream): the cursor. */
+/** One row per (subscription, stream): the cursor. */
 export const subscriptionLinks = penstock.table("subscription_links", {
   subscriptionId: bigint("subscription_id", { mode: "number" }).notNull(),
   path: bytewise("path").notNull(),

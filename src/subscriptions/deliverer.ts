@@ -38,9 +38,9 @@ export interface DelivererParts {
   readonly allowLocalWebhooks: boolean;
   /** Where this server's control APIs are: `https://host`, without a slash at the end. */
   readonly publicUrl: () => string;
-  /** A cursor moved: look at these streams again, for what was appended meanwhile. */
+  /** Called when a cursor has moved, so that these streams are matched with later appends. */
   readonly onAcked: (streamList: string | null) => void;
-  /** Something comes due in so many milliseconds. */
+  /** Called when a lease ends or a retry is due in this many milliseconds. */
   readonly onDueIn: (ms: number) => void;
 }
 

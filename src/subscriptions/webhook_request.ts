@@ -11,7 +11,9 @@ import { isIP } from "node:net";
 import { kindOfAddress } from "./addresses.ts";
 import { hostOf, mayConnect } from "./webhook_url.ts";
 
-/** Bytes. `{"done":true}` is all that is ever looked for. */
+/**
+ * The longest response body that is read, in bytes. The only one with a meaning is `{"done":true}`.
+ */
 const LARGEST_ANSWER = 64 << 10;
 
 export type WebhookAnswer =
@@ -24,9 +26,9 @@ export interface WebhookPost {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
-  /** For all of it: resolving, connecting, sending, and the answer to its end. */
+  /** The time limit from the name lookup to the end of the response. */
   readonly timeoutMs: number;
-  /** Gives up early: the node is going away. */
+  /** Aborts the request when the node drains. */
   readonly signal: AbortSignal;
 }
 
@@ -55,7 +57,7 @@ export function postWebhook(post: WebhookPost): Promise<WebhookAnswer> {
       resolve(answer);
       request.destroy();
     };
-    const onAbort = () => finish(failed("the node is going away"));
+    const onAbort = () => finish(failed("the node is draining"));
     const timer = setTimeout(
       () => finish(failed(`no whole answer within ${post.timeoutMs} ms`)),
       post.timeoutMs,

@@ -60,11 +60,8 @@ export class Client {
     if (ttlSeconds !== undefined) headers["stream-ttl"] = String(ttlSeconds);
     if (fork !== undefined) {
       headers["stream-forked-from"] = `/v1/stream/${fork.source}`;
-      const { anchor, subOffset } = fork.by ?? { anchor: fork.position, subOffset: null };
-      const source = { path: fork.source, incarnation: 1 };
-      headers["stream-fork-offset"] = this.history.offsets.tokenOf(source, anchor);
-      this.history.offsets.addFork(stream, fork);
-      if (subOffset !== null) headers["stream-fork-sub-offset"] = String(subOffset);
+      headers["stream-fork-offset"] = this.history.offsets.addFork(stream, fork);
+      if (fork.by !== undefined) headers["stream-fork-sub-offset"] = String(fork.by.subOffset);
     }
     const body = record === undefined ? null : bodyOf(record, isJson(stream));
     const { answer, common } = await this.#ask(node, stream, { method: "PUT", headers, body });

@@ -20,7 +20,7 @@ export const DATABASE_FAULTS: readonly FaultKind[] = [
     name: "pause PostgreSQL",
     part: "database",
     weight: 3,
-    async inflict({ cluster, random }) {
+    async inject({ cluster, random }) {
       await cluster.database!.signalPrimary("SIGSTOP");
       await sleep(random.between(300, 6000));
       await cluster.database!.signalPrimary("SIGCONT");
@@ -31,7 +31,7 @@ export const DATABASE_FAULTS: readonly FaultKind[] = [
     name: "end all sessions",
     part: "database",
     weight: 2,
-    async inflict({ cluster }) {
+    async inject({ cluster }) {
       await cluster.database!.asAdmin((sql) =>
         sql.unsafe("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'")
       );
@@ -42,7 +42,7 @@ export const DATABASE_FAULTS: readonly FaultKind[] = [
     name: "lock the streams",
     part: "database",
     weight: 2,
-    async inflict({ cluster, random }) {
+    async inject({ cluster, random }) {
       const held = random.between(500, 4000);
       await cluster.database!.asAdmin((sql) =>
         sql.begin(async (transaction) => {
@@ -56,7 +56,7 @@ export const DATABASE_FAULTS: readonly FaultKind[] = [
     name: "exhaust the connections",
     part: "database",
     weight: 2,
-    async inflict({ cluster, random }) {
+    async inject({ cluster, random }) {
       return await exhaust(cluster.database!, random.between(1000, 4000));
     },
   },
@@ -65,7 +65,7 @@ export const DATABASE_FAULTS: readonly FaultKind[] = [
     part: "database",
     weight: 1,
     applies: (cluster) => cluster.database!.ownDisk,
-    async inflict({ cluster, random }) {
+    async inject({ cluster, random }) {
       const database = cluster.database!;
       await database.fillDisk();
       await sleep(random.between(1000, 4000));
@@ -85,7 +85,7 @@ export const DATABASE_FAULTS: readonly FaultKind[] = [
     part: "database",
     weight: 3,
     applies: hasStandby,
-    async inflict({ cluster, random }) {
+    async inject({ cluster, random }) {
       await cluster.database!.signalStandby("SIGSTOP");
       await sleep(random.between(300, 5000));
       await cluster.database!.signalStandby("SIGCONT");
@@ -126,7 +126,7 @@ function restart(
     name,
     part: "database",
     weight,
-    async inflict({ cluster, random }: FaultContext) {
+    async inject({ cluster, random }: FaultContext) {
       await cluster.database!.stopPrimary(signal);
       await sleep(random.between(0, 2000));
       await cluster.database!.startPrimary();
@@ -145,7 +145,7 @@ function failover(
     part: "database",
     weight,
     applies: hasStandby,
-    async inflict({ cluster, random }) {
+    async inject({ cluster, random }) {
       const database = cluster.database!;
       if (!database.hasStandby) await database.rebuildStandby();
       if (!(await database.failOver())) throw new Error("the standby was not in step");
@@ -166,7 +166,7 @@ function onLink(
     name,
     part: "connections",
     weight,
-    async inflict({ cluster, random }) {
+    async inject({ cluster, random }) {
       const node = random.between(0, cluster.nodes.length - 1);
       await act(cluster.database!.links[node]!, random);
       return `node ${node}`;

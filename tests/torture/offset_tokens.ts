@@ -11,17 +11,22 @@ type Named = Pick<StreamName, "path" | "incarnation">;
 export class OffsetTokens {
   /** The generation of what is a stream's own. */
   readonly #generations = new Map<string, number>();
-  readonly #forks = new Map<string, Fork>();
+  readonly #forks = new Map<string, { readonly source: Named; readonly position: number }>();
+  /** The incarnation of a path that an answer was last about. */
+  readonly #incarnations = new Map<string, number>();
 
-  /** Call before the fork's first answer. */
-  addFork(stream: Named, fork: Fork): void {
-    this.#forks.set(keyOf(stream), fork);
+  /** Call before the fork's first answer. Returns the token to fork at. */
+  addFork(stream: Named, { source: path, position, by }: Fork): string {
+    const source = { path, incarnation: this.#incarnations.get(path) ?? 1 };
+    this.#forks.set(keyOf(stream), { source, position });
+    return this.tokenOf(source, by?.anchor ?? position);
   }
 
   /** The position in an answer about a stream; null where it has none. */
   positionIn(stream: Named, token: string | null | undefined): number | null {
     const offset = token === null || token === undefined ? null : decodeOffset(token);
     if (offset === null) return null;
+    this.#incarnations.set(stream.path, stream.incarnation);
     const { position, generation } = offset;
     const own = position > (this.#forks.get(keyOf(stream))?.position ?? 0);
     if (own) this.#generations.set(keyOf(stream), generation);
@@ -33,8 +38,7 @@ export class OffsetTokens {
     if (position === 0) return encodeOffset({ position, generation: 0 });
     const fork = this.#forks.get(keyOf(stream));
     if (fork !== undefined && position <= fork.position) {
-      // What is forked is never created a second time.
-      return this.tokenOf({ path: fork.source, incarnation: 1 }, position);
+      return this.tokenOf(fork.source, position);
     }
     const generation = this.#generations.get(keyOf(stream));
     if (generation === undefined) throw new Error(`no answer about ${stream.path} had an offset`);

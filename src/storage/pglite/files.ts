@@ -1,54 +1,12 @@
 /**
- * The embedded PostgreSQL's files, made durable. PGlite is built for browsers: it starts its
- * server with fsync off, and its file system answers fsync by doing nothing. Here a commit is on
- * the disk before it is acknowledged, and a half-made cluster is never opened.
+ * The embedded PostgreSQL's files on the host's disk. PGlite is built for browsers, and its fsync
+ * does nothing; with these files a commit is on the disk before it is acknowledged. They also leave
+ * nothing behind when the host cannot create a file, where Emscripten would keep a node for it.
  */
 import fs from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import type { PGlite } from "@electric-sql/pglite";
 import { NodeFS } from "@electric-sql/pglite/nodefs";
-
-/**
- * What the server is started with: PGlite's own list without `-F` (fsync off) and `-O`, and with
- * the settings of a small machine that must not lose what it acknowledged.
- */
-export const START_PARAMETERS: readonly string[] = [
-  "--single",
-  // A newline is no end of a statement.
-  "-j",
-  ...settings({
-    search_path: "pg_catalog,penstock,pg_temp",
-    exit_on_error: "false",
-    log_checkpoints: "false",
-    // One thread: nobody to hand work to.
-    max_worker_processes: "0",
-    max_parallel_workers: "0",
-    max_parallel_workers_per_gather: "0",
-    max_parallel_maintenance_workers: "0",
-    io_method: "sync",
-    fsync: "on",
-    // The other methods end in calls that Emscripten answers by doing nothing.
-    wal_sync_method: "fsync",
-    full_page_writes: "on",
-    synchronous_commit: "on",
-    // Streams are appended and read at their tails: a large cache earns little, and every
-    // checkpoint has to write what is dirty in it while requests wait.
-    shared_buffers: "32MB",
-    wal_buffers: "4MB",
-    max_wal_size: "128MB",
-    min_wal_size: "32MB",
-    // Replayed on reopening: see CHECKPOINT_SEGMENTS, which is what really bounds it here.
-    checkpoint_timeout: "1h",
-  }),
-];
-
-/** How much WAL may pile up before a checkpoint, in segments of 16 MiB. */
-export const CHECKPOINT_SEGMENTS = 3;
-
-function settings(values: Readonly<Record<string, string>>): string[] {
-  return Object.entries(values).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-}
 
 let fsyncs = 0;
 
@@ -57,18 +15,34 @@ export function fsyncCount(): number {
   return fsyncs;
 }
 
-/** What is used of Emscripten's file system on Node's. */
+/** Emscripten's node of a file or folder. It is found by its name until it is destroyed. */
+interface FileNode {
+  readonly parent: FileNode;
+  readonly name: string;
+}
+
+/** The part of Emscripten's virtual file system that is used here. */
+interface VirtualFiles {
+  lookupNode(parent: FileNode, name: string): FileNode;
+  destroyNode(node: FileNode): void;
+}
+
+/** The part of Emscripten's NODEFS, its file system on the host's, that is used here. */
 interface NodeFiles {
-  realPath(node: unknown): string;
+  realPath(node: FileNode): string;
   convertNodeCode(error: unknown): number | undefined;
+  node_ops: {
+    mknod(parent: FileNode, name: string, mode: number, device: number): FileNode;
+  };
   stream_ops: {
     open(stream: FileStream): void;
+    close(stream: FileStream): void;
     fsync?(stream: FileStream): number;
   };
 }
 
 interface FileStream {
-  readonly node: unknown;
+  readonly node: FileNode;
   /** The host's descriptor; a directory has none. */
   readonly nfd?: number | null;
   readonly path?: string;
@@ -82,7 +56,7 @@ const EIO = 29;
 
 const WAL_SEGMENT = /\/pg_wal\/[0-9A-F]{24}$/;
 
-/** A folder of the host as the server's data directory, with an fsync that is one. */
+/** A folder of the host as the server's data directory, with an fsync that reaches the disk. */
 export class DurableFiles extends NodeFS {
   #segments = new Set<string>();
   #streams = new Set<FileStream>();
@@ -92,7 +66,7 @@ export class DurableFiles extends NodeFS {
     return this.#segments.size;
   }
 
-  /** What was written before is in the data files now. */
+  /** A checkpoint has brought everything in the WAL to the data files. */
   checkpointed(): void {
     this.#segments.clear();
   }
@@ -107,7 +81,11 @@ export class DurableFiles extends NodeFS {
         ...emscriptenOpts,
         preRun: [
           ...(emscriptenOpts.preRun ?? []),
-          (module) => this.#makeDurable(module.NODEFS as unknown as NodeFiles),
+          (module) => {
+            const files = module.NODEFS as unknown as NodeFiles;
+            this.#makeDurable(files);
+            undoFailedCreates(files, module.FS as unknown as VirtualFiles);
+          },
         ],
       },
     };
@@ -123,16 +101,14 @@ export class DurableFiles extends NodeFS {
       try {
         fs.closeSync(nfd);
       } catch {
-        // It had been closed after all.
+        // The server had closed this descriptor itself.
       }
     }
     this.#streams.clear();
   }
 
   #makeDurable(files: NodeFiles): void {
-    const operations = files.stream_ops as NodeFiles["stream_ops"] & {
-      close(stream: FileStream): void;
-    };
+    const operations = files.stream_ops;
     const { open, close } = operations;
     operations.open = (stream) => {
       open(stream);
@@ -155,7 +131,7 @@ export class DurableFiles extends NodeFS {
         fsyncs++;
         return 0;
       } catch (error) {
-        // The server panics on this, as it should: what is on the disk is unknown now.
+        // The server panics on this error, as it should: what is on the disk is unknown now.
         return files.convertNodeCode(error) ?? EIO;
       }
     };
@@ -163,42 +139,54 @@ export class DurableFiles extends NodeFS {
 }
 
 /**
- * The cluster's folder within a data directory, made by `create` if there is none. It is made
- * under another name and gets its own only when all of it is on the disk: a power cut in between
- * leaves something to throw away, not something to open.
+ * Removes what a failed creation leaves: the node, and the file where only its opening failed.
+ * Emscripten registers a node before the host's file exists, and keeps it when the host has no
+ * inode or descriptor left. Until the process ended, PostgreSQL could then neither create the file,
+ * for it would exist, nor open it, for it would not.
  */
-export async function prepareCluster(
-  dataDir: string,
-  create: (folder: string) => Promise<void>,
-): Promise<string> {
-  const cluster = join(dataDir, "postgres");
-  if (fs.existsSync(join(cluster, "PG_VERSION"))) return cluster;
-  const unfinished = join(dataDir, "postgres.new");
-  fs.rmSync(unfinished, { recursive: true, force: true });
-  fs.mkdirSync(unfinished, { mode: 0o700 });
-  await create(unfinished);
-  syncTree(unfinished);
-  fs.renameSync(unfinished, cluster);
-  syncFolder(dataDir);
-  return cluster;
-}
-
-function syncTree(folder: string): void {
-  for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) {
-      syncTree(path);
-    } else if (entry.isFile()) {
-      const descriptor = fs.openSync(path, "r+");
-      fs.fsyncSync(descriptor);
-      fs.closeSync(descriptor);
+function undoFailedCreates(files: NodeFiles, virtual: VirtualFiles): void {
+  const { node_ops: nodes, stream_ops: streams } = files;
+  const { mknod } = nodes;
+  const { open } = streams;
+  let created: FileNode | undefined;
+  nodes.mknod = (parent, name, mode, device) => {
+    try {
+      return created = mknod(parent, name, mode, device);
+    } catch (error) {
+      removeIfThere(() => virtual.destroyNode(virtual.lookupNode(parent, name)));
+      throw error;
     }
-  }
-  syncFolder(folder);
+  };
+  streams.open = (stream) => {
+    // A file is opened directly after its creation, within one call of the server.
+    const isNew = stream.node === created;
+    created = undefined;
+    try {
+      open(stream);
+    } catch (error) {
+      if (isNew) {
+        const path = files.realPath(stream.node);
+        virtual.destroyNode(stream.node);
+        removeIfThere(() => fs.unlinkSync(path));
+      }
+      throw error;
+    }
+  };
 }
 
-/** Windows cannot open a folder as a file, and keeps its entries safe by itself. */
-function syncFolder(folder: string): void {
+/** Removes something that may not exist. */
+function removeIfThere(remove: () => void): void {
+  try {
+    remove();
+  } catch {
+    // The creation failed before there was anything to remove.
+  }
+}
+
+/**
+ * fsync of a folder. Windows cannot open one as a file, and makes its entries durable by itself.
+ */
+export function syncFolder(folder: string): void {
   if (process.platform === "win32") return;
   const descriptor = fs.openSync(folder, "r");
   try {

@@ -1,63 +1,69 @@
 /**
- * Statements that may run twice, asked a second time. A connection that died without a word (a
- * firewall that forgot it, a host that vanished) looks alive until its statement's time is up; a
- * statement that is answered on a new connection meanwhile shows sooner that it is dead.
+ * Hedged statements: a statement that may run twice is sent a second time, on a new connection,
+ * when no answer comes soon. The first connection may be half-open (a firewall dropped its state,
+ * or a host vanished), which would otherwise show only when the statement times out: an answer on
+ * the new connection, while there is none on the first, shows it much sooner.
  */
-import type { Client } from "./client.ts";
+import type { DriverClient } from "./driver/client.ts";
 
 /**
- * How long an answer may take before it is asked for elsewhere. Milliseconds. A follower's look
- * comes 500 ms after the last, and new connections take some 50: together less than a second.
+ * How long to wait for an answer before sending the statement on a new connection. Milliseconds.
+ * Followers' streams are polled every 500 ms, and a new connection takes some 50: together with
+ * this delay, followers see a change within a second.
  */
-const PATIENCE_MS = 200;
-/** What held up one answer as well as the other (a lock, a pause) lets both come now. Milliseconds. */
+const HEDGE_DELAY_MS = 200;
+/**
+ * How much later than the hedge the first answer may come. After a lock or a pause that delayed
+ * both, both come within this time, and the connection is not half-open. Milliseconds.
+ */
 const GRACE_MS = 50;
 /**
- * Between two beginnings. A database that is slow, and not dead, gets no more than one connection
- * in this time, and a pool's worth if it answers that one first. Milliseconds.
+ * The shortest time between two hedges. A database that is only slow should not get more load: it
+ * gets one more connection in this time, and a new pool only if it answers the hedge first.
+ * Milliseconds.
  */
-const REST_MS = 5000;
+const INTERVAL_MS = 5000;
 
 export class Hedge {
-  /** A client of one connection. */
-  readonly #open: () => Client;
+  /** Opens a client with one connection. */
+  readonly #open: () => DriverClient;
   #underWay = false;
   #notBefore = -Infinity;
 
-  constructor(open: () => Client) {
+  constructor(open: () => DriverClient) {
     this.#open = open;
   }
 
   /**
-   * Sends on a connection of its own, unless stopped in time, and tells what came back when that
-   * did not stop it either. One at a time: who does not get the turn waits for it, or for what it
-   * finds out.
-   * @returns how to stop, once
+   * Sends the statement on a connection of its own after the delay, and calls `onAnswer` at the end
+   * of the grace time after the answer, unless it is stopped before. One statement is hedged at a
+   * time: others wait, because a half-open connection that one hedge finds is replaced for all.
+   * @returns a function that stops the hedge; it has to be called once
    */
-  start<T>(send: (client: Client) => Promise<T>, onAnswer: (value: T) => void): () => void {
-    let lone: Client | undefined;
+  start<T>(send: (client: DriverClient) => Promise<T>, onAnswer: (value: T) => void): () => void {
+    let client: DriverClient | undefined;
     let stopped = false;
     const attempt = () => {
       const now = performance.now();
       if (this.#underWay || now < this.#notBefore) {
-        timer = setTimeout(attempt, PATIENCE_MS);
+        timer = setTimeout(attempt, HEDGE_DELAY_MS);
         return;
       }
       this.#underWay = true;
-      this.#notBefore = now + REST_MS;
-      lone = this.#open();
-      // That it fails too says nothing new.
-      send(lone).then((value) => {
+      this.#notBefore = now + INTERVAL_MS;
+      client = this.#open();
+      // A failure of the hedge is ignored: the statement itself will fail or time out.
+      send(client).then((value) => {
         if (!stopped) timer = setTimeout(() => onAnswer(value), GRACE_MS);
       }, () => {});
     };
-    let timer = setTimeout(attempt, PATIENCE_MS);
+    let timer = setTimeout(attempt, HEDGE_DELAY_MS);
     return () => {
       stopped = true;
       clearTimeout(timer);
-      if (lone === undefined) return;
+      if (client === undefined) return;
       this.#underWay = false;
-      lone.end({ timeout: 0 }).catch(() => {});
+      client.end().catch(() => {});
     };
   }
 }

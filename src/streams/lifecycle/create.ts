@@ -1,6 +1,6 @@
 /**
- * PUT: creates a stream, or finds that the stream at the path is as asked for (section 5.1).
- * Creations that wait at the same time share a statement.
+ * PUT: creates a stream, or confirms that the existing stream has the requested configuration
+ * (section 5.1). Creations that wait at the same time share a statement.
  */
 import { Batcher } from "../../lib/batcher.ts";
 import { concatenate } from "../../lib/bytes.ts";
@@ -43,9 +43,9 @@ const CREATE = `select created, (stream).* from penstock.create_streams(
   $1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::boolean[], $6::bigint[],
   $7::text[], $8::bigint[], $9::integer[], $10::integer[], $11::bytea)`;
 
-/** Creations in one statement. */
+/** The most creations in one statement. */
 const MAX_BATCH = 1000;
-/** Body bytes in one statement, about. */
+/** About the most body bytes in one statement. */
 const BATCH_BYTES = 8 << 20;
 
 /** A creation whose body has been checked. */
@@ -72,7 +72,8 @@ export class Creator {
       concurrency: 1,
       select: selectBatch,
       run: (batch) => createAll(database, batch),
-      // What waits behind a statement that timed out has waited as long, and must not wait twice.
+      // Creations that wait behind a statement that timed out have waited as long: they fail with
+      // it, so that none waits for two time limits.
       failsWaiting: (error) => error instanceof StatementTimeout,
     });
   }
@@ -185,7 +186,7 @@ export async function existing(
   };
 }
 
-/** The first part of the configuration in which a stream differs from what is asked for. */
+/** The first part of the configuration in which a stream differs from the request. */
 export function differs(stream: StreamState, request: CreateRequest): string | null {
   const inherits = request.fork !== null && stream.expiryInherited &&
     request.ttlSeconds === null && request.expiresAtMs === null;
