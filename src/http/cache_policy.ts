@@ -58,7 +58,10 @@ export class CachePolicy {
   }
 }
 
-/** Whole seconds that a stream will live at least; a TTL has begun again with this read. */
+/**
+ * Whole seconds that a stream will live at least; a TTL has begun again with this read. An expiry is
+ * counted by this machine's clock: a query for the database's would cost more than a page.
+ */
 function secondsLeft({ ttlSeconds, expiresAtMs }: StreamState): number {
   if (expiresAtMs !== null) return Math.floor((expiresAtMs - Date.now()) / 1000);
   return ttlSeconds ?? Infinity;
