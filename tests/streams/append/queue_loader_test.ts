@@ -54,7 +54,7 @@ const rowOf = (path: string, parts = {}) => ({
     tail: 12,
     version: 2,
   },
-  ...{ last_seq: null, fork_count: 0, expired: false, renews_ttl: false },
+  ...{ last_seq: null, source_id: null, fork_count: 0, expired: false, renews_ttl: false },
   ...parts,
 });
 
