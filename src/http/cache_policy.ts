@@ -35,7 +35,8 @@ export class CachePolicy {
 
   /**
    * The same of a long-poll whose URL has a cursor: its key changes every 20 s (section 10.1), so that
-   * caches may let all who wait at one place share an answer, which stays true as far as it goes.
+   * a cache may give one response to all clients that wait at one offset. It stays true as far as it
+   * goes.
    */
   collapsed(stream: StreamState): string {
     return this.#lasting(stream);

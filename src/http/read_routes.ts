@@ -51,7 +51,7 @@ export async function get(
   if (offset === null) {
     return respondRefusal(invalid("INVALID_OFFSET", "Last-Event-ID is not one this server gave"));
   }
-  const { streams, pages, responses, caches } = parts;
+  const { streams, caches } = parts;
   if (live !== null && streams.followers >= parts.maxFollowers) {
     throw new Overloaded("too many follow streams here");
   }
@@ -77,6 +77,22 @@ export async function get(
     return await followBySse(streams, stream, { start, cursor, cacheControl });
   }
   if (fromNow) return respondNow(stream);
+  return await catchUp(parts, request, { stream, start, cacheEpoch });
+}
+
+/** Where a catch-up read begins. */
+interface CatchUp {
+  readonly stream: StreamState;
+  readonly start: number;
+  /** As it was before the stream's state was loaded. */
+  readonly cacheEpoch: number;
+}
+
+async function catchUp(
+  { streams, pages, responses, caches }: ReadParts,
+  request: Request,
+  { stream, start, cacheEpoch }: CatchUp,
+): Promise<Response> {
   const ifNoneMatch = request.headers.get("if-none-match");
   // The page up to the tail, which is what is asked for again and again, takes no read.
   const whole = etagOf(stream.id, start, stream.tail, stream.closed);
