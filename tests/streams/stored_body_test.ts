@@ -19,11 +19,15 @@ function assertCovers(pieces: readonly { start: number; length: number }[], leng
 
 Deno.test("segmentsOf makes no segment of nothing and one of little", () => {
   for (const contentType of ["text/plain", "application/json"]) {
-    assert.deepEqual(segmentsOf(contentType, new Uint8Array(0)), []);
-    assert.deepEqual(segmentsOf(contentType, new Uint8Array(1)), [{ start: 0, length: 1 }]);
-    assert.deepEqual(segmentsOf(contentType, new Uint8Array(SEGMENT)), [
-      { start: 0, length: SEGMENT },
-    ]);
+    assert.deepEqual(segmentsOf(contentType, new Uint8Array(0), false), []);
+    for (const closes of [false, true]) {
+      for (const length of [1, SEGMENT]) {
+        const segments = segmentsOf(contentType, new Uint8Array(length), closes);
+        assert.deepEqual(segments, [{ start: 0, length, closes }]);
+      }
+    }
+    const close = segmentsOf(contentType, new Uint8Array(0), true);
+    assert.deepEqual(close, [{ start: 0, length: 0, closes: true }]);
   }
 });
 
@@ -33,8 +37,9 @@ Deno.test("segmentsOf cuts bytes into full segments and a rest", () => {
     fc.constantFrom(SEGMENT - 1, SEGMENT, SEGMENT + 1, 2 * SEGMENT, 2 * SEGMENT + 1),
   );
   fc.assert(fc.property(length, (size) => {
-    const pieces = segmentsOf("application/octet-stream", new Uint8Array(size));
+    const pieces = segmentsOf("application/octet-stream", new Uint8Array(size), size % 2 === 1);
     assertCovers(pieces, size);
+    assert.equal(pieces.findIndex(({ closes }) => closes), size % 2 === 1 ? pieces.length - 1 : -1);
     assert.equal(pieces.length, Math.ceil(size / SEGMENT));
     assert.ok(pieces.every((piece) => piece.length <= SEGMENT));
   }));
@@ -51,7 +56,7 @@ Deno.test("segmentsOf cuts JSON between messages only", () => {
       const bytes = new Uint8Array(sizes.reduce((sum, n) => sum + n, 0)).fill(0x31);
       let end = 0;
       for (const n of sizes) bytes[(end += n) - 1] = MESSAGE_END;
-      const pieces = segmentsOf("application/json; charset=utf-8", bytes);
+      const pieces = segmentsOf("application/json; charset=utf-8", bytes, false);
       assertCovers(pieces, bytes.length);
       for (const { start, length } of pieces) {
         assert.equal(bytes[start + length - 1], MESSAGE_END);

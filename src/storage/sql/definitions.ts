@@ -31,6 +31,7 @@ import isExpired from "./functions/is_expired.sql" with { type: "text" };
 import issueWake from "./functions/issue_wake.sql" with { type: "text" };
 import issueWakes from "./functions/issue_wakes.sql" with { type: "text" };
 import linkExplicitly from "./functions/link_explicitly.sql" with { type: "text" };
+import loadProducers from "./functions/load_producers.sql" with { type: "text" };
 import loadStates from "./functions/load_states.sql" with { type: "text" };
 import lockKey from "./functions/lock_key.sql" with { type: "text" };
 import lockStreams from "./functions/lock_streams.sql" with { type: "text" };
@@ -44,7 +45,6 @@ import refreshSubscription from "./functions/refresh_subscription.sql" with { ty
 import releaseWake from "./functions/release_wake.sql" with { type: "text" };
 import removeStream from "./functions/remove_stream.sql" with { type: "text" };
 import renewTtls from "./functions/renew_ttls.sql" with { type: "text" };
-import renewedAccess from "./functions/renewed_access.sql" with { type: "text" };
 import rotateKey from "./functions/rotate_key.sql" with { type: "text" };
 import subscriptionMatches from "./functions/subscription_matches.sql" with { type: "text" };
 import takeDue from "./functions/take_due.sql" with { type: "text" };
@@ -73,7 +73,6 @@ export const DEFINITIONS: readonly string[] = [
   lockKey,
   isExpired,
   needsRenewal,
-  renewedAccess,
   streamStates,
   // What SQL functions call.
   deliveryLimit,
@@ -104,6 +103,7 @@ export const DEFINITIONS: readonly string[] = [
   deleteSubscription,
   failDelivery,
   issueWakes,
+  loadProducers,
   loadStates,
   lockStreams,
   readSegments,
