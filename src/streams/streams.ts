@@ -67,7 +67,10 @@ export class Streams extends BaseService {
       nodeNotifier: this.#nodeNotifier,
       segmentCache: this.#segmentCache,
       waitingBytes: options.waitingBytes,
-      onWritten: (ids) => this.#onWritten(ids),
+      onWritten: (ids) => {
+        this.#sweeper.noteWrites();
+        this.#onWritten(ids);
+      },
     });
     this.#creator = new Creator(database, this.#creations);
     this.#sweeper = new Sweeper(database, telemetry, (ids) => this.#ended(ids));

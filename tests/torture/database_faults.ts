@@ -53,6 +53,23 @@ export const DATABASE_FAULTS: readonly FaultKind[] = [
     },
   },
   {
+    name: "hold a snapshot",
+    part: "snapshots",
+    weight: 2,
+    async inflict({ cluster, random }) {
+      const held = random.between(2000, 15_000);
+      await cluster.database!.asAdmin(
+        (sql) =>
+          sql.begin("isolation level repeatable read", async (transaction) => {
+            await transaction.unsafe("select count(*) from penstock.streams");
+            await sleep(held);
+          }),
+        "torture",
+      );
+      return `${held} ms`;
+    },
+  },
+  {
     name: "exhaust the connections",
     part: "database",
     weight: 2,

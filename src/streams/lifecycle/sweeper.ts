@@ -2,6 +2,7 @@
 import { PeriodicTask } from "../../lib/periodic_task.ts";
 import type { Database } from "../../storage/database.ts";
 import type { Telemetry } from "../../telemetry/events.ts";
+import { Compaction } from "./compaction.ts";
 import { sweep } from "./sweep.ts";
 
 /** Milliseconds between sweeps. */
@@ -10,12 +11,15 @@ const IDLE_MS = 5000;
 const BUSY_MS = 20;
 
 export class Sweeper extends PeriodicTask {
+  readonly #compaction: Compaction;
+
   /** @param onEnded told the ids of streams that expired */
   constructor(
     database: Database,
     telemetry: Telemetry,
     onEnded: (ids: readonly number[]) => void,
   ) {
+    const compaction = new Compaction(database);
     super({
       firstMs: IDLE_MS * Math.random(),
       // Spread, so that nodes do not sweep in step.
@@ -27,8 +31,15 @@ export class Sweeper extends PeriodicTask {
         if (ended.length > 0 || reapedStreams > 0) {
           telemetry.report({ event: "swept", expired: ended.length, reaped: reapedStreams });
         }
-        return more ? BUSY_MS : undefined;
+        const compacts = await compaction.step();
+        return more || compacts ? BUSY_MS : undefined;
       },
     });
+    this.#compaction = compaction;
+  }
+
+  /** Appends were committed: what they leave behind is compacted in a while. */
+  noteWrites(): void {
+    this.#compaction.noteWrites();
   }
 }
