@@ -2,6 +2,7 @@
 import type { Config } from "./cli/config.ts";
 import { HttpServer } from "./http/server.ts";
 import { createRouter } from "./http/router.ts";
+import { divideBufferedBytes } from "./limits.ts";
 import { startAll } from "./lib/service.ts";
 import { delay, settlesWithin } from "./lib/timeout.ts";
 import type { Database } from "./storage/database.ts";
@@ -14,9 +15,6 @@ import { VERSION } from "./version.ts";
 
 /** How long requests may take to end before the process ends with them. Milliseconds. */
 const STOP_MS = 10_000;
-
-/** The part of the memory for what is in progress that appends may take while they wait. */
-const WAITING_SHARE = 0.25;
 
 export class Node {
   readonly database: Database;
@@ -36,9 +34,8 @@ export class Node {
     this.database = database;
     this.#telemetry = telemetry;
     this.#drainDelayMs = config.drainDelayMs;
-    this.#streams = new Streams(database, telemetry, {
-      waitingBytes: config.maxBufferedBytes * WAITING_SHARE,
-    });
+    const buffered = divideBufferedBytes(config.maxBufferedBytes);
+    this.#streams = new Streams(database, telemetry, { buffered });
     this.#subscriptions = new Subscriptions({
       database,
       streams: this.#streams,
@@ -58,6 +55,7 @@ export class Node {
       port: config.port,
       handler: createRouter(parts, {
         ...config,
+        buffered,
         origins: {
           listenHost: config.host,
           allowedHosts: config.allowedHosts,

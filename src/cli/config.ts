@@ -12,11 +12,11 @@ export interface Config {
   readonly port: number;
   /** More than one only with a `databaseUrl`. */
   readonly workers: number;
-  /** Null: the embedded database. ReferenceCounts a password: never printed. */
+  /** Null: the embedded database. Holds a password: never printed. */
   readonly databaseUrl: string | null;
   readonly databaseConnections: number;
   readonly databaseTimeoutMs: number;
-  /** Null: by `databaseUrl`. ReferenceCounts a password too. */
+  /** Null: by `databaseUrl`. Holds a password too. */
   readonly listenUrl: string | null;
   readonly wakeups: "auto" | "listen" | "poll";
   /** Null: the default folder. */

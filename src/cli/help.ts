@@ -10,7 +10,7 @@ export function helpText(): string {
     const fallback = option.fallback === "" || option.value === undefined
       ? ""
       : ` [${option.fallback}]`;
-    return `  ${flag}\n      ${option.help}${fallback}  (${option.environment})`;
+    return `  ${flag}\n${indented(`${option.help}${fallback} (${option.environment})`)}`;
   });
   return `Penstock ${VERSION}: durable streams over HTTP, kept in PostgreSQL
 
@@ -28,4 +28,15 @@ ${commandList(COMMANDS)}
 Options of the server (flags over environment over defaults):
 ${lines.join("\n")}
 `;
+}
+
+/** The text in lines of 80 columns at most, each indented by six. */
+function indented(text: string): string {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1)!;
+    if (line !== "" && line.length + 1 + word.length > 74) lines.push(word);
+    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
+  }
+  return lines.map((line) => `      ${line}`).join("\n");
 }

@@ -1,11 +1,16 @@
-/** Every setting there is: its flag, its environment variable, its default, its words in the help. */
+/**
+ * Every setting: its flag, its environment variable, its default, and what the help says of it.
+ * `docs/configuration.md` is generated from this table (`deno task configuration`).
+ */
 
 export interface Option {
   readonly flag: string;
   readonly environment: string;
-  /** What stands for the value in the help; none for a switch. */
+  /** Names the value in the help, or lists what it may be; none for a switch. */
   readonly value?: string;
+  /** Empty where there is no default, or where it depends on other things: then `help` says on what. */
   readonly fallback: string;
+  /** Whole sentences, with units and bounds, for a reader that has never seen the code. */
   readonly help: string;
 }
 
@@ -15,21 +20,23 @@ export const OPTIONS = {
     environment: "PENSTOCK_HOST",
     value: "address",
     fallback: "127.0.0.1",
-    help: "Address to listen on",
+    help: "The address to listen on. One that other machines can reach needs --allow-anonymous.",
   },
   port: {
     flag: "port",
     environment: "PENSTOCK_PORT",
     value: "number",
     fallback: "4437",
-    help: "Port to listen on; 0 picks a free one and prints it",
+    help:
+      "The port to listen on, 0 to 65535. With 0 the system picks a free port, and the log prints it.",
   },
   workers: {
     flag: "workers",
     environment: "PENSTOCK_WORKERS",
     value: "number",
     fallback: "1",
-    help: "Processes that share the port, each a node with connections of its own; PostgreSQL only",
+    help:
+      "How many processes share the port, 1 to 256. Each is a node of its own. Needs PostgreSQL.",
   },
   databaseUrl: {
     flag: "database-url",
@@ -37,91 +44,98 @@ export const OPTIONS = {
     value: "url",
     fallback: "",
     help:
-      "PostgreSQL 14 or newer; without it, a database embedded in this process. Goes before --data-dir",
+      "The PostgreSQL (14 or newer) that stores the streams. Without it, Penstock runs a PostgreSQL inside its own process. If set, --data-dir is ignored.",
   },
   databaseConnections: {
     flag: "database-connections",
     environment: "PENSTOCK_DATABASE_CONNECTIONS",
     value: "number",
     fallback: "8",
-    help: "PostgreSQL connections of this node, beside the one that listens",
+    help: "PostgreSQL connections that a node opens, 2 to 1000. It opens one more to LISTEN.",
   },
   databaseTimeout: {
     flag: "database-timeout",
     environment: "PENSTOCK_DATABASE_TIMEOUT",
     value: "time",
     fallback: "5s",
-    help: "How long PostgreSQL may take before a request is answered 503",
+    help: "How long PostgreSQL may take for one statement. Then the request gets 503.",
   },
   listenUrl: {
     flag: "listen-url",
     environment: "PENSTOCK_LISTEN_URL",
     value: "url",
     fallback: "",
-    help: "The same database past any connection pooler, for LISTEN; --database-url by default",
+    help:
+      "A URL of the same database that bypasses a connection pooler, used for LISTEN. By default --database-url is used.",
   },
   wakeups: {
     flag: "wakeups",
     environment: "PENSTOCK_WAKEUPS",
     value: "auto|listen|poll",
     fallback: "auto",
-    help: "How followers learn of other nodes' appends; auto: listen, behind a pooler poll",
+    help:
+      "How a node learns what other nodes appended: by LISTEN, or by asking the database. auto means listen, or poll behind a connection pooler.",
   },
   dataDir: {
     flag: "data-dir",
     environment: "PENSTOCK_DATA_DIR",
     value: "folder",
     fallback: "",
-    help: "Where the embedded database lives; a folder of the user by default",
+    help:
+      "The folder of the embedded database. By default it is a folder in the data directory of the user.",
   },
   longPollTimeout: {
     flag: "long-poll-timeout",
     environment: "PENSTOCK_LONG_POLL_TIMEOUT",
     value: "time",
     fallback: "30s",
-    help: "How long a long-poll waits for data",
+    help: "How long a long-poll waits for data before it gets 204.",
   },
   maxAppendBytes: {
     flag: "max-append-bytes",
     environment: "PENSTOCK_MAX_APPEND_BYTES",
     value: "size",
     fallback: "16MiB",
-    help: "Largest request body; larger ones get 413",
+    help: "The largest request body, at most 256MiB. A larger one gets 413.",
   },
   bodyTimeout: {
     flag: "body-timeout",
     environment: "PENSTOCK_BODY_TIMEOUT",
     value: "time",
     fallback: "30s",
-    help: "How long a request body may take, and a second more for every 64KiB; then it gets 408",
+    help:
+      "How long a request body may take to arrive, plus one second for every 64KiB. Then the request gets 408.",
   },
   maxBufferedBytes: {
     flag: "max-buffered-bytes",
     environment: "PENSTOCK_MAX_BUFFERED_BYTES",
     value: "size",
     fallback: "512MiB",
-    help: "Memory for bodies and pages that are under way; what does not fit gets 503",
+    help:
+      "Memory for request bodies and for pages being sent, for each node. A request that does not fit gets 503.",
   },
   maxFollowers: {
     flag: "max-followers",
     environment: "PENSTOCK_MAX_FOLLOWERS",
     value: "number",
     fallback: "50000",
-    help: "Long-polls and SSE connections at once; more get 503",
+    help: "How many long-polls and SSE connections a node serves at once. Further ones get 503.",
   },
   drainDelay: {
     flag: "drain-delay",
     environment: "PENSTOCK_DRAIN_DELAY",
     value: "time",
     fallback: "",
-    help: "How long to go on serving after SIGTERM, while /ready says 503; not at all by default",
+    help:
+      "How long a node goes on serving after SIGTERM while /ready already says 503. By default it does not wait.",
   },
   publicUrl: {
     flag: "public-url",
     environment: "PENSTOCK_PUBLIC_URL",
     value: "url",
     fallback: "",
-    help: "How webhook receivers reach this server; http://host:port by default",
+    help:
+      "The address at which clients and webhook receivers reach this server, without a path. By default http://host:port.",
   },
   allowedHosts: {
     flag: "allowed-hosts",
@@ -129,7 +143,7 @@ export const OPTIONS = {
     value: "names",
     fallback: "",
     help:
-      "Host names this server answers to besides localhost, the address listened on and that of --public-url; with commas between, * for all",
+      "Host names that this server answers to, with commas between; * means every name. localhost, the address listened on and the host of --public-url are always among them. Other names get 421.",
   },
   corsOrigins: {
     flag: "cors-origins",
@@ -137,34 +151,36 @@ export const OPTIONS = {
     value: "origins",
     fallback: "",
     help:
-      "Web pages of other hosts that may read and write here, such as https://app.example.com; with commas between, * for all",
+      "Origins whose web pages may read and write here, such as https://app.example.com, with commas between; * means every origin. Pages of the same host always may.",
   },
   allowHttpWebhooks: {
     flag: "allow-http-webhooks",
     environment: "PENSTOCK_ALLOW_HTTP_WEBHOOKS",
     fallback: "",
     help:
-      "Deliver webhooks to http://localhost too; so while listening on loopback for no https URL",
+      "Also deliver webhooks to http://localhost, for development. On by default while Penstock listens on loopback and --public-url is not https.",
   },
   logFormat: {
     flag: "log-format",
     environment: "PENSTOCK_LOG_FORMAT",
     value: "auto|text|json",
     fallback: "auto",
-    help: "auto: text on a terminal, JSON lines otherwise",
+    help:
+      "The format of the log. auto means text on a terminal and one JSON object per line elsewhere.",
   },
   logLevel: {
     flag: "log-level",
     environment: "PENSTOCK_LOG_LEVEL",
     value: "debug|info|warning|error|silent",
     fallback: "info",
-    help: "The quietest level that is written",
+    help: "The lowest level that is logged; silent logs nothing.",
   },
   allowAnonymous: {
     flag: "allow-anonymous",
     environment: "PENSTOCK_ALLOW_ANONYMOUS",
     fallback: "false",
-    help: "Listen beyond this machine although anyone may then read and write every stream",
+    help:
+      "Listen on an address that other machines can reach. Anyone who reaches it can then read and write every stream.",
   },
 } as const satisfies Record<string, Option>;
 

@@ -5,10 +5,12 @@
  * Deno, where an empty handler takes 15.4 and headers of its own 21 (8.7, 8.4 and 9.6 on Bun).
  */
 import { LRUCache } from "lru-cache";
+import { CACHED_BYTES } from "../limits.ts";
 
-/** Responses cached, and the longest body of one: 8 MiB of bodies at the most. */
-const MAX_RESPONSES = 512;
-export const MAX_CACHED_BYTES = 16 << 10;
+const { count: MAX_RESPONSES, longest } = CACHED_BYTES.responses;
+
+/** The longest body that is worth caching. */
+export const MAX_CACHED_BYTES = longest;
 
 export class ResponseCache {
   #epoch = 0;

@@ -1,5 +1,6 @@
 /** From a request to its route, and from whatever goes wrong to an answer. */
 import { invalid, type Refusal } from "../errors.ts";
+import type { BufferedBytes } from "../limits.ts";
 import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
 import { health, isHealthPath, UNKNOWN } from "./health.ts";
 import { ResponseCache } from "./response_cache.ts";
@@ -20,24 +21,20 @@ export interface RouterOptions {
   readonly longPollTimeoutMs: number;
   readonly maxAppendBytes: number;
   readonly bodyTimeoutMs: number;
-  readonly maxBufferedBytes: number;
+  readonly buffered: Pick<BufferedBytes, "received" | "sent">;
   readonly maxFollowers: number;
   readonly origins: OriginPolicyOptions;
 }
-
-/** The parts of the memory for what is under way that requests and answers may take. */
-const RECEIVED_SHARE = 0.25;
-const SENT_SHARE = 0.5;
 
 export function createRouter(parts: RouterParts, options: RouterOptions): Handler {
   const failures = new FailureReports(parts.telemetry);
   const bodies = new RequestBodies({
     limit: options.maxAppendBytes,
-    budget: options.maxBufferedBytes * RECEIVED_SHARE,
+    budget: options.buffered.received,
     timeoutMs: options.bodyTimeoutMs,
   });
   const pages = new PageStreams({
-    budget: options.maxBufferedBytes * SENT_SHARE,
+    budget: options.buffered.sent,
     maxPageBytes: parts.streams.maxPageBytes,
   });
   const responses = new ResponseCache();

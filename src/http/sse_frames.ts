@@ -1,5 +1,6 @@
 /** A page as SSE events, encoded once for all followers that are at the same position. */
 import { LRUCache } from "lru-cache";
+import { CACHED_BYTES } from "../limits.ts";
 import { encodeOffset } from "../protocol/offset.ts";
 import { isJsonMode, isTextual } from "../protocol/content_type.ts";
 import {
@@ -23,10 +24,9 @@ export interface SseFrame {
   readonly last: boolean;
 }
 
-/** Streams whose frames are cached, frames of each, and the longest of them: a page in base64. */
-const MAX_STREAMS = 256;
-const MAX_FRAMES = 4;
-const MAX_CACHED_BYTES = 96 << 10;
+/** The longest frame that is cached is a page in base64. */
+const { streams: MAX_STREAMS, perStream: MAX_FRAMES, longest: MAX_CACHED_BYTES } =
+  CACHED_BYTES.frames;
 
 /** A frame, and all that it depends on. */
 interface CachedFrame {

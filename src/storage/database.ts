@@ -22,7 +22,7 @@ export interface Listening {
 export interface ListenerEvents {
   /** A NOTIFY arrived. */
   onPayload(payload: string): void;
-  /** Somebody else listens to the same channel: told every few seconds for as long as they do. */
+  /** A peer listens to the same channel: called every `peerIntervalMs` for as long as it does. */
   onPeer(): void;
   /**
    * LISTEN is (again) in force. What was sent before is lost, so whoever waits for a wake-up

@@ -3,6 +3,7 @@
  * is in progress shares the next one. A query that began before a state was asked for never answers
  * it, so no answer is stale, on any node, and a thousand readers cost one round trip.
  */
+import { WAITING } from "../limits.ts";
 import { Batcher } from "../lib/batcher.ts";
 import { Overloaded } from "../errors.ts";
 import { type Database, numberArray, StatementTimeout, textArray } from "../storage/database.ts";
@@ -15,8 +16,6 @@ const RENEW_TTL = "select penstock.renew_ttls($1::bigint[])";
 
 /** Requests that one query answers, at most. */
 const MAX_BATCH = 5000;
-/** Requests that may wait before new ones are turned away. */
-const MAX_WAITING = 20_000;
 /** Queries in progress at once: a request need not wait out the round trip of the one before. */
 const CONCURRENCY = 2;
 
@@ -42,7 +41,7 @@ export class StateLoader {
     this.#batcher = new Batcher({
       concurrency: Math.min(CONCURRENCY, database.concurrency),
       maxBatch: MAX_BATCH,
-      maxWaiting: MAX_WAITING,
+      maxWaiting: WAITING.stateLoads,
       onFull: () => new Overloaded("too many reads wait for the database"),
       run: (batch) => this.#loadBatch(batch),
       // What waits behind a query that timed out has waited as long, and must not wait twice.

@@ -1,6 +1,7 @@
 /** The streams of one database, as one node serves them. Everything HTTP needs, and nothing of it. */
 import { type Refusal, Refused } from "../errors.ts";
 import { BaseService, startAll, stopAll } from "../lib/service.ts";
+import { type BufferedBytes, CACHED_BYTES, divideBufferedBytes, WAITING } from "../limits.ts";
 import type { Database } from "../storage/database.ts";
 import type { Telemetry } from "../telemetry/events.ts";
 import { Hub } from "./follow/hub.ts";
@@ -25,13 +26,16 @@ import { type StreamState, unusable } from "./stream_state.ts";
 import { Sweeper } from "./lifecycle/sweeper.ts";
 
 export interface StreamsOptions {
-  /** Bytes of streams kept in memory. */
-  readonly recentBytes: number;
-  /** Bytes of appends that may wait for the database. */
-  readonly waitingBytes: number;
+  /** Bytes of segments to cache. */
+  readonly cachedBytes: number;
+  /** Bytes of bodies that may wait for the database. */
+  readonly buffered: Pick<BufferedBytes, "appends" | "creations">;
 }
 
-const DEFAULTS: StreamsOptions = { recentBytes: 64 << 20, waitingBytes: 128 << 20 };
+const DEFAULTS: StreamsOptions = {
+  cachedBytes: CACHED_BYTES.segments,
+  buffered: divideBufferedBytes(512 << 20),
+};
 
 export class Streams extends BaseService {
   readonly #database: Database;
@@ -42,7 +46,7 @@ export class Streams extends BaseService {
   readonly #pageReader: PageReader;
   readonly #streamMonitor: StreamMonitor;
   readonly #appender: Appender;
-  readonly #creations = new CreationAdmission();
+  readonly #creations: CreationAdmission;
   readonly #creator: Creator;
   readonly #sweeper: Sweeper;
   #cacheEpoch = 0;
@@ -57,7 +61,7 @@ export class Streams extends BaseService {
       onNotification: (ids) => this.#streamMonitor.onNotification(ids),
       onGap: () => this.#streamMonitor.reconcileAll(),
     });
-    this.#segmentCache = new SegmentCache(options.recentBytes);
+    this.#segmentCache = new SegmentCache(options.cachedBytes);
     this.#pageReader = new PageReader(database, this.#segmentCache);
     this.#streamMonitor = new StreamMonitor(this.#hub, this.#stateLoader);
     this.#appender = new Appender({
@@ -66,11 +70,15 @@ export class Streams extends BaseService {
       hub: this.#hub,
       nodeNotifier: this.#nodeNotifier,
       segmentCache: this.#segmentCache,
-      waitingBytes: options.waitingBytes,
+      waitingBytes: options.buffered.appends,
       onWritten: (ids) => {
         this.#sweeper.noteWrites();
         this.#onWritten(ids);
       },
+    });
+    this.#creations = new CreationAdmission({
+      maxCreations: WAITING.creations,
+      maxBytes: options.buffered.creations,
     });
     this.#creator = new Creator(database, this.#creations);
     this.#sweeper = new Sweeper(database, telemetry, (ids) => this.#ended(ids));

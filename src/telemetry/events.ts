@@ -38,8 +38,8 @@ export type TelemetryEvent =
   | { readonly event: "embedded_restarted" }
   /** Another server was promoted, and is connected to from now on. */
   | { readonly event: "database_promoted"; readonly host: string; readonly timeline: number }
-  /** Connections had died without a word, and others have taken their place. */
-  | { readonly event: "database_silent" }
+  /** Connections were half-open, and others have taken their place. */
+  | { readonly event: "database_connections_replaced" }
   /** It cannot be written to yet; the start waits this long at most. */
   | { readonly event: "database_waiting"; readonly reason: string; readonly ms: number }
   | { readonly event: "migrated"; readonly steps: readonly string[] }
@@ -130,7 +130,7 @@ export function levelOf(event: TelemetryEvent): Level {
     case "worker_died":
     case "database_warning":
     case "database_promoted":
-    case "database_silent":
+    case "database_connections_replaced":
     case "database_waiting":
     case "sweep_failed":
     case "delivery_failed":
@@ -176,10 +176,9 @@ export function sentenceOf(event: TelemetryEvent): string {
     case "embedded_restarted":
       return "The embedded database is started again, from what is on the disk";
     case "database_promoted":
-      return `${event.host} was promoted (timeline ${event.timeline}): what was remembered of the ` +
-        "one before is forgotten";
-    case "database_silent":
-      return "The database answers on a new connection and not on those there were: they are replaced";
+      return `${event.host} was promoted (timeline ${event.timeline}): all that is cached is dropped`;
+    case "database_connections_replaced":
+      return "The database answers on a new connection and not on the open ones: they are replaced";
     case "database_waiting":
       return `Waiting up to ${event.ms} ms for a database that can be written to: ${event.reason}`;
     case "migrated":

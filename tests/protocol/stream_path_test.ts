@@ -123,7 +123,10 @@ Deno.test("parseStreamPath bounds the decoded path to 1024 bytes of UTF-8", () =
       ["a".repeat(1024), "a".repeat(1024)],
       ["é".repeat(512), "%C3%A9".repeat(512)],
       ["€".repeat(341), "%E2%82%AC".repeat(341)],
-      ["a/".repeat(511) + "bc", "a/".repeat(511) + "bc"],
+      [
+        "a234567890123456/".repeat(60) + "b".repeat(4),
+        "a234567890123456/".repeat(60) + "b".repeat(4),
+      ],
     ] as const
   ) {
     assert.equal(parsed(STREAM_PREFIX + encoded), longest);
@@ -131,6 +134,12 @@ Deno.test("parseStreamPath bounds the decoded path to 1024 bytes of UTF-8", () =
   }
   assert.equal(parsed(STREAM_PREFIX + "a".repeat(1025)), null);
   assert.equal(parsed(STREAM_PREFIX + "%E2%82%AC".repeat(342)), null);
+});
+
+Deno.test("parseStreamPath bounds the number of segments to 64", () => {
+  const longest = "a/".repeat(63) + "a";
+  assert.equal(parsed(STREAM_PREFIX + longest), longest);
+  assert.equal(parsed(`${STREAM_PREFIX}${longest}/a`), null);
 });
 
 Deno.test("streamUrlPath encodes whatever a URL would read otherwise", () => {

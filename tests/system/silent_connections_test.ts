@@ -114,7 +114,10 @@ Deno.test("what may not run twice is not asked again: it is waited for, or answe
       body: "lost?",
     });
     await delay(behind, "x", "0x"); // by now there are other connections
-    assert.equal(node.logs.filter((line) => line.includes("database_silent")).length, 1);
+    assert.equal(
+      node.logs.filter((line) => line.includes("database_connections_replaced")).length,
+      1,
+    );
     const response = await post;
     await response.body?.cancel();
     assert.equal(response.status, 503);
@@ -156,7 +159,10 @@ Deno.test("a database that is slow is not taken for one that is dead", async () 
     });
     await sql.end();
     await delay(behind, "x");
-    assert.deepEqual(node.logs.filter((line) => line.includes("database_silent")), []);
+    assert.deepEqual(
+      node.logs.filter((line) => line.includes("database_connections_replaced")),
+      [],
+    );
     // One to learn who the primary is, and one to ask again what was not answered.
     const more = proxy.opened - opened;
     assert.ok(more > 0 && more <= 3, `${more} connections were opened`);

@@ -5,8 +5,11 @@
 import { PGlite, type PGliteOptions } from "@electric-sql/pglite";
 import { DatabaseUnavailable, type Parameter } from "../database.ts";
 import { pgliteAssets } from "./assets.ts";
-import { DurableFiles, START_PARAMETERS } from "./files.ts";
-import { type Column, MessageWriter, readReply, type Reply } from "./wire.ts";
+import { DurableFiles } from "./files.ts";
+import { START_PARAMETERS } from "./server_settings.ts";
+import { MessageWriter } from "./message_writer.ts";
+import { readReply, type Reply } from "./replies.ts";
+import type { Column } from "./wire_types.ts";
 
 /** Beyond this many, statements are parsed anew each time: a bound, never reached by our SQL. */
 const MAX_PREPARED = 256;

@@ -1,54 +1,12 @@
 /**
- * The embedded PostgreSQL's files, made durable. PGlite is built for browsers: it starts its
- * server with fsync off, and its file system answers fsync by doing nothing. Here a commit is on
- * the disk before it is acknowledged, and a half-made cluster is never opened.
+ * The embedded PostgreSQL's files on the host's disk. PGlite is built for browsers, and its file
+ * system answers fsync by doing nothing; here a commit is on the disk before it is acknowledged.
+ * And a file that the host cannot create is not there, where Emscripten keeps a node for it.
  */
 import fs from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import type { PGlite } from "@electric-sql/pglite";
 import { NodeFS } from "@electric-sql/pglite/nodefs";
-
-/**
- * What the server is started with: PGlite's own list without `-F` (fsync off) and `-O`, and with
- * the settings of a small machine that must not lose what it acknowledged.
- */
-export const START_PARAMETERS: readonly string[] = [
-  "--single",
-  // A newline is no end of a statement.
-  "-j",
-  ...settings({
-    search_path: "pg_catalog,penstock,pg_temp",
-    exit_on_error: "false",
-    log_checkpoints: "false",
-    // One thread: nobody to hand work to.
-    max_worker_processes: "0",
-    max_parallel_workers: "0",
-    max_parallel_workers_per_gather: "0",
-    max_parallel_maintenance_workers: "0",
-    io_method: "sync",
-    fsync: "on",
-    // The other methods end in calls that Emscripten answers by doing nothing.
-    wal_sync_method: "fsync",
-    full_page_writes: "on",
-    synchronous_commit: "on",
-    // Streams are appended and read at their tails: a large cache earns little, and every
-    // checkpoint has to write what is dirty in it while requests wait.
-    shared_buffers: "32MB",
-    wal_buffers: "4MB",
-    max_wal_size: "128MB",
-    min_wal_size: "32MB",
-    // Replayed on reopening: see CHECKPOINT_SEGMENTS, which is what really bounds it here.
-    checkpoint_timeout: "1h",
-  }),
-];
-
-/** How much WAL may pile up before a checkpoint, in segments of 16 MiB. */
-export const CHECKPOINT_SEGMENTS = 3;
-
-function settings(values: Readonly<Record<string, string>>): string[] {
-  return Object.entries(values).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-}
 
 let fsyncs = 0;
 
@@ -57,18 +15,34 @@ export function fsyncCount(): number {
   return fsyncs;
 }
 
+/** A file or a folder, as Emscripten knows it. It is found by its name until it is destroyed. */
+interface FileNode {
+  readonly parent: FileNode;
+  readonly name: string;
+}
+
+/** What is used of Emscripten's file system, of which those below are parts. */
+interface VirtualFiles {
+  lookupNode(parent: FileNode, name: string): FileNode;
+  destroyNode(node: FileNode): void;
+}
+
 /** What is used of Emscripten's file system on Node's. */
 interface NodeFiles {
-  realPath(node: unknown): string;
+  realPath(node: FileNode): string;
   convertNodeCode(error: unknown): number | undefined;
+  node_ops: {
+    mknod(parent: FileNode, name: string, mode: number, device: number): FileNode;
+  };
   stream_ops: {
     open(stream: FileStream): void;
+    close(stream: FileStream): void;
     fsync?(stream: FileStream): number;
   };
 }
 
 interface FileStream {
-  readonly node: unknown;
+  readonly node: FileNode;
   /** The host's descriptor; a directory has none. */
   readonly nfd?: number | null;
   readonly path?: string;
@@ -107,7 +81,11 @@ export class DurableFiles extends NodeFS {
         ...emscriptenOpts,
         preRun: [
           ...(emscriptenOpts.preRun ?? []),
-          (module) => this.#makeDurable(module.NODEFS as unknown as NodeFiles),
+          (module) => {
+            const files = module.NODEFS as unknown as NodeFiles;
+            this.#makeDurable(files);
+            undoFailedCreates(files, module.FS as unknown as VirtualFiles);
+          },
         ],
       },
     };
@@ -130,9 +108,7 @@ export class DurableFiles extends NodeFS {
   }
 
   #makeDurable(files: NodeFiles): void {
-    const operations = files.stream_ops as NodeFiles["stream_ops"] & {
-      close(stream: FileStream): void;
-    };
+    const operations = files.stream_ops;
     const { open, close } = operations;
     operations.open = (stream) => {
       open(stream);
@@ -163,42 +139,52 @@ export class DurableFiles extends NodeFS {
 }
 
 /**
- * The cluster's folder within a data directory, made by `create` if there is none. It is made
- * under another name and gets its own only when all of it is on the disk: a power cut in between
- * leaves something to throw away, not something to open.
+ * Emscripten registers a node before the host's file exists, and keeps it when the host has no
+ * inode or no descriptor left: PostgreSQL is then told that the file exists whenever it would
+ * create it, and that it does not when it would open it, until the process ends. So what a failed
+ * creation left is removed: the node, and the file where only its opening failed.
  */
-export async function prepareCluster(
-  dataDir: string,
-  create: (folder: string) => Promise<void>,
-): Promise<string> {
-  const cluster = join(dataDir, "postgres");
-  if (fs.existsSync(join(cluster, "PG_VERSION"))) return cluster;
-  const unfinished = join(dataDir, "postgres.new");
-  fs.rmSync(unfinished, { recursive: true, force: true });
-  fs.mkdirSync(unfinished, { mode: 0o700 });
-  await create(unfinished);
-  syncTree(unfinished);
-  fs.renameSync(unfinished, cluster);
-  syncFolder(dataDir);
-  return cluster;
+function undoFailedCreates(files: NodeFiles, virtual: VirtualFiles): void {
+  const { node_ops: nodes, stream_ops: streams } = files;
+  const { mknod } = nodes;
+  const { open } = streams;
+  let created: FileNode | undefined;
+  nodes.mknod = (parent, name, mode, device) => {
+    try {
+      return created = mknod(parent, name, mode, device);
+    } catch (error) {
+      removeIfThere(() => virtual.destroyNode(virtual.lookupNode(parent, name)));
+      throw error;
+    }
+  };
+  streams.open = (stream) => {
+    // A creation is followed by its opening, within one call of the server's.
+    const isNew = stream.node === created;
+    created = undefined;
+    try {
+      open(stream);
+    } catch (error) {
+      if (isNew) {
+        const path = files.realPath(stream.node);
+        virtual.destroyNode(stream.node);
+        removeIfThere(() => fs.unlinkSync(path));
+      }
+      throw error;
+    }
+  };
 }
 
-function syncTree(folder: string): void {
-  for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) {
-      syncTree(path);
-    } else if (entry.isFile()) {
-      const descriptor = fs.openSync(path, "r+");
-      fs.fsyncSync(descriptor);
-      fs.closeSync(descriptor);
-    }
+/** Removes what may not be there after all. */
+function removeIfThere(remove: () => void): void {
+  try {
+    remove();
+  } catch {
+    // The creation failed before there was anything to remove.
   }
-  syncFolder(folder);
 }
 
 /** Windows cannot open a folder as a file, and keeps its entries safe by itself. */
-function syncFolder(folder: string): void {
+export function syncFolder(folder: string): void {
   if (process.platform === "win32") return;
   const descriptor = fs.openSync(folder, "r");
   try {

@@ -1,39 +1,38 @@
-/** The embedded PostgreSQL (PGlite), for when no database is given: durable, and locked. */
+/** The embedded PostgreSQL (PGlite), durable and locked, for a node without a database URL. */
 import { resolve } from "node:path";
-import { clearTimeout, setTimeout } from "node:timers";
 import type { TelemetryEvent } from "../../telemetry/events.ts";
+import { settlesWithin } from "../../lib/timeout.ts";
 import { drizzleOver, type Run, unwrapped } from "../drizzle.ts";
 import { lockDataDir } from "./data_dir_lock.ts";
 import {
   type Database,
   DatabaseUnavailable,
   type Drizzle,
-  type ListenerEvents,
-  type Listening,
   type Parameter,
   type ScannedRow,
 } from "../database.ts";
 import { Engine } from "./engine.ts";
-import { prepareCluster } from "./files.ts";
+import { prepareCluster } from "./cluster.ts";
 import { Maintenance } from "./maintenance.ts";
-import { type Column, StatementError } from "./wire.ts";
+import { StatementError } from "./replies.ts";
+import type { Column } from "./wire_types.ts";
 import type { FileLock } from "./file_lock.ts";
 
 export interface PgliteOptions {
   /** The folder for everything: the lock, and the cluster in `postgres/`. Made if missing. */
   readonly dataDir: string;
   /**
-   * How long a statement may wait for its turn. One that runs cannot be interrupted: it runs on
-   * this thread.
+   * How long a statement may wait for its turn, milliseconds. One that runs cannot be interrupted:
+   * it runs on this thread.
    */
   readonly timeoutMs?: number;
-  /** Told when the server had to be started again. */
+  /** Receives the events of a server that stopped and was started again. */
   readonly report?: (event: TelemetryEvent) => void;
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 
-/** How long to wait before starting a server again that could not be started. */
+/** How long a server that could not be started is left alone. Milliseconds. */
 const RESTART_PAUSE_MS = 1_000;
 
 /** SQLSTATEs that say "not now": a full disk or memory, an operator, an I/O error. */
@@ -83,13 +82,12 @@ interface Place {
 class EmbeddedDatabase implements Database {
   readonly kind = "embedded";
   readonly concurrency = 1;
-  readonly listens = true;
+  readonly listens = false;
   readonly description: string;
   readonly #drizzle: Drizzle;
   #engine: Engine;
   #place: Place;
-  #upkeep: Maintenance;
-  #listeners = new Map<string, Set<ListenerEvents>>();
+  #maintenance: Maintenance;
   /** A transaction, a restart or the closing: settles when statements may run again. */
   #busy: Promise<unknown> | undefined;
   #restartAt = 0;
@@ -103,10 +101,11 @@ class EmbeddedDatabase implements Database {
     const [row] = this.#run("select current_setting('server_version')", []).rows;
     const version = String(row?.[0]).split(" ")[0];
     this.description = `embedded PostgreSQL ${version} in ${place.dataDir}`;
-    this.#upkeep = new Maintenance(async (work) => {
+    this.#maintenance = new Maintenance(async (work) => {
       while (!this.#idle()) await this.#turn();
       work(this.#engine);
     });
+    void this.#maintenance.start();
     this.#drizzle = drizzleOver(async (...given) => {
       while (!this.#idle()) await this.#turn();
       return this.#runBuilt(given, { keep: true });
@@ -119,7 +118,7 @@ class EmbeddedDatabase implements Database {
     return rows.map((row) => asObject(row, columns)) as Row[];
   }
 
-  /** There is no connection to be dead. */
+  /** There is no connection that could be half-open. */
   hedged<Row>(statement: string, parameters: readonly Parameter[] = []): Promise<Row[]> {
     return this.query(statement, parameters);
   }
@@ -157,21 +156,17 @@ class EmbeddedDatabase implements Database {
   async execute(script: string): Promise<void> {
     while (!this.#idle()) await this.#turn();
     this.#guarded(() => {
-      this.#tell(this.#engine.script(script).notifications);
+      this.#engine.script(script);
       this.#engine.invalidatePrepared();
     });
   }
 
-  async listen(channel: string, events: ListenerEvents): Promise<Listening> {
-    while (!this.#idle()) await this.#turn();
-    const listeners = this.#listeners.get(channel) ?? new Set();
-    if (listeners.size === 0) this.#guarded(() => this.#engine.script(`listen ${quoted(channel)}`));
-    this.#listeners.set(channel, listeners.add(events));
-    events.onListening();
-    return { peerIntervalMs: Infinity, stop: () => this.#unlisten(channel, events) };
+  /** A data folder has one node, and NOTIFY tells nodes of each other. */
+  listen(): Promise<never> {
+    return Promise.reject(new Error("the embedded database has one node and does not listen"));
   }
 
-  /** Nobody promotes it. */
+  /** No other server is ever promoted in its place. */
   onNewTimeline(): void {}
 
   close(): Promise<void> {
@@ -179,24 +174,12 @@ class EmbeddedDatabase implements Database {
   }
 
   async #close(): Promise<void> {
-    this.#upkeep.stop();
+    await this.#maintenance.stop();
     while (this.#busy !== undefined) await this.#busy.catch(() => {});
     try {
       await this.#engine.close();
     } finally {
       this.#place.lock.release();
-    }
-  }
-
-  async #unlisten(channel: string, events: ListenerEvents): Promise<void> {
-    const listeners = this.#listeners.get(channel);
-    if (!listeners?.delete(events) || listeners.size > 0) return;
-    this.#listeners.delete(channel);
-    if (this.#closing !== undefined) return;
-    while (!this.#idle()) await this.#turn();
-    // Someone may have begun to listen while we waited.
-    if (!this.#listeners.has(channel)) {
-      this.#guarded(() => this.#engine.script(`unlisten ${quoted(channel)}`));
     }
   }
 
@@ -206,8 +189,9 @@ class EmbeddedDatabase implements Database {
   }
 
   /**
-   * Waits until a statement may run, and revives a dead server. By the time the caller goes on,
-   * another may have taken the turn: look again.
+   * Waits until a statement may run, and starts a server again that has stopped. By the time the
+   * caller goes on, another may have taken the turn, so callers ask in a loop.
+   * @throws DatabaseUnavailable when the database is closed, or the turn does not come in time
    */
   async #turn(): Promise<void> {
     const { timeoutMs } = this.#place;
@@ -216,20 +200,20 @@ class EmbeddedDatabase implements Database {
       if (this.#closing !== undefined) throw new DatabaseUnavailable("the database is closed");
       if (this.#busy === undefined) this.#restart();
       const left = deadline - performance.now();
-      if (left <= 0 || !await settledWithin(this.#busy!, left)) {
+      if (left <= 0 || !await settlesWithin(this.#busy!, left)) {
         throw new DatabaseUnavailable(`no turn within ${timeoutMs} ms`);
       }
     }
   }
 
-  /** Only while idle: nothing else may wait in between. */
+  /** Keeps all other statements waiting. It may be called only while idle. */
   #occupy<T>(work: () => Promise<T>): Promise<T> {
     const done = work().finally(() => this.#busy = undefined);
     this.#busy = done;
     return done;
   }
 
-  /** A server that has panicked recovers as one that was killed does: by starting again. */
+  /** A server that has panicked recovers as one that was killed does, by starting again. */
   #restart(): void {
     if (performance.now() < this.#restartAt) {
       throw new DatabaseUnavailable("the embedded database could not be started again", {
@@ -245,10 +229,6 @@ class EmbeddedDatabase implements Database {
       await this.#engine.close();
       this.#engine = await Engine.open(cluster);
       report({ event: "embedded_restarted" });
-      for (const [channel, listeners] of this.#listeners) {
-        this.#engine.script(`listen ${quoted(channel)}`);
-        for (const listener of listeners) queueMicrotask(() => listener.onListening());
-      }
     }).catch(() => {});
   }
 
@@ -259,7 +239,6 @@ class EmbeddedDatabase implements Database {
   ): Result {
     return this.#guarded(() => {
       const { reply, columns } = this.#engine.run(statement, parameters, { keep });
-      this.#tell(reply.notifications);
       return { rows: reply.rows, columns, command: reply.command };
     });
   }
@@ -267,22 +246,13 @@ class EmbeddedDatabase implements Database {
   #guarded<T>(work: () => T): T {
     try {
       const result = work();
-      this.#upkeep?.afterStatement(this.#engine);
+      this.#maintenance?.afterStatement(this.#engine);
       return result;
     } catch (error) {
       if (error instanceof StatementError && UNAVAILABLE.test(error.code)) {
         throw new DatabaseUnavailable(`${error.code}: ${error.message}`, { cause: error });
       }
       throw error;
-    }
-  }
-
-  /** In a microtask: a listener must not run within the statement that notified it. */
-  #tell(notifications: readonly { channel: string; payload: string }[]): void {
-    for (const { channel, payload } of notifications) {
-      for (const listener of this.#listeners.get(channel) ?? []) {
-        queueMicrotask(() => listener.onPayload(payload));
-      }
     }
   }
 
@@ -306,22 +276,4 @@ function asObject(row: readonly unknown[], columns: readonly Column[]): Record<s
   const object: Record<string, unknown> = {};
   for (let at = 0; at < columns.length; at++) object[columns[at]!.name] = row[at];
   return object;
-}
-
-function quoted(channel: string): string {
-  return `"${channel.replaceAll('"', '""')}"`;
-}
-
-/** Whether `work` settles, well or ill, within so many milliseconds. */
-async function settledWithin(work: Promise<unknown>, milliseconds: number): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), milliseconds);
-  });
-  const settled = work.then(() => true, () => true);
-  try {
-    return await Promise.race([settled, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,7 +1,6 @@
 /** What a PostgreSQL says of itself and of our role in it, asked once at the start. */
 import type postgres from "postgres";
-import { DatabaseUnavailable } from "../database.ts";
-import type { Sighting } from "./primary.ts";
+import { greetedProcessId } from "./driver/greeting.ts";
 
 export interface ServerFacts {
   /** `18.4`. */
@@ -139,8 +138,6 @@ interface SchemaRow {
 export async function askFacts(client: postgres.Sql): Promise<ServerFacts> {
   const rows = await client.unsafe<ServerRow[]>(SERVER);
   const row = rows[0]!;
-  // A pooler makes up the process id it greets with; a server gives its own.
-  const greeted = (rows as unknown as { state: { pid: number } }).state.pid;
   return {
     version: row.version,
     versionNumber: row.version_number,
@@ -164,7 +161,7 @@ export async function askFacts(client: postgres.Sql): Promise<ServerFacts> {
       usedInDatabase: row.used_in_database,
     },
     schema: await askSchema(client, row),
-    pooled: greeted !== row.pid,
+    pooled: greetedProcessId(rows) !== row.pid,
   };
 }
 
@@ -193,45 +190,4 @@ export function readOnlyReason(
   if (recovering) return "it is a standby in recovery, which is read-only: name the primary";
   if (readOnly) return "default_transaction_read_only is on for this role or database: turn it off";
   return null;
-}
-
-const ROLE = `
-  pg_is_in_recovery() as recovering,
-  current_setting('default_transaction_read_only')::boolean as read_only`;
-// The first eight digits of a WAL segment's name are its timeline.
-const TIMELINE = `
-  case when pg_is_in_recovery() then null
-    else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int end as timeline`;
-
-interface RoleRow {
-  recovering: boolean;
-  read_only: boolean;
-  timeline: number | null;
-}
-
-/**
- * Asks a server whether it can be written to, and ends the client.
- * @throws what the connection failed with, or DatabaseUnavailable after `timeoutMs`
- */
-export async function askRole(client: postgres.Sql, timeoutMs: number): Promise<Sighting> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const error = new DatabaseUnavailable(`no answer within ${timeoutMs} ms`);
-    timer = setTimeout(() => reject(error), timeoutMs);
-  });
-  const asked = client.unsafe<RoleRow[]>(`select ${ROLE}, ${TIMELINE}`).catch((error) => {
-    // What speaks PostgreSQL's protocol need not have its WAL.
-    const { code } = error as { code?: string };
-    if (code !== "0A000" && code !== "42883" && code !== "42501") throw error;
-    return client.unsafe<RoleRow[]>(`select ${ROLE}, null::int as timeline`);
-  });
-  asked.catch(() => {});
-  try {
-    const [row] = await Promise.race([asked, late]);
-    const { recovering, read_only: readOnly, timeline } = row!;
-    return { readOnly: readOnlyReason({ recovering, readOnly }), timeline };
-  } finally {
-    clearTimeout(timer);
-    client.end({ timeout: 0 }).catch(() => {});
-  }
 }

@@ -1,63 +1,64 @@
 /**
- * Statements that may run twice, asked a second time. A connection that died without a word (a
- * firewall that forgot it, a host that vanished) looks alive until its statement's time is up; a
- * statement that is answered on a new connection meanwhile shows sooner that it is dead.
+ * Hedged statements: those that may run twice are sent a second time. A half-open connection (a
+ * firewall forgot it, a host vanished) looks alive until its statement's time is up; a statement
+ * that is answered on a new connection meanwhile shows sooner that the first one is dead.
  */
-import type { Client } from "./client.ts";
+import type { DriverClient } from "./driver/client.ts";
 
 /**
- * How long an answer may take before it is asked for elsewhere. Milliseconds. A follower's look
- * comes 500 ms after the last, and new connections take some 50: together less than a second.
+ * How long an answer may take before the statement is sent elsewhere. Milliseconds. Followers'
+ * streams are reconciled 500 ms after the last time, and new connections take some 50: together less
+ * than a second.
  */
-const PATIENCE_MS = 200;
-/** What held up one answer as well as the other (a lock, a pause) lets both come now. Milliseconds. */
+const HEDGE_DELAY_MS = 200;
+/** Where a lock or a pause held up both answers, both come within this time. Milliseconds. */
 const GRACE_MS = 50;
 /**
- * Between two beginnings. A database that is slow, and not dead, gets no more than one connection
- * in this time, and a pool's worth if it answers that one first. Milliseconds.
+ * Between two hedges. A database that is slow, and not dead, gets no more than one connection in
+ * this time, and a pool's worth if it answers that one first. Milliseconds.
  */
-const REST_MS = 5000;
+const INTERVAL_MS = 5000;
 
 export class Hedge {
   /** A client of one connection. */
-  readonly #open: () => Client;
+  readonly #open: () => DriverClient;
   #underWay = false;
   #notBefore = -Infinity;
 
-  constructor(open: () => Client) {
+  constructor(open: () => DriverClient) {
     this.#open = open;
   }
 
   /**
-   * Sends on a connection of its own, unless stopped in time, and tells what came back when that
-   * did not stop it either. One at a time: who does not get the turn waits for it, or for what it
-   * finds out.
-   * @returns how to stop, once
+   * Sends on a connection of its own, unless stopped in time, and calls `onAnswer` unless stopped
+   * within the grace time after the answer. One statement is hedged at a time; others wait for their
+   * turn, or are answered by what the hedge finds out.
+   * @returns stops it; to be called once
    */
-  start<T>(send: (client: Client) => Promise<T>, onAnswer: (value: T) => void): () => void {
-    let lone: Client | undefined;
+  start<T>(send: (client: DriverClient) => Promise<T>, onAnswer: (value: T) => void): () => void {
+    let client: DriverClient | undefined;
     let stopped = false;
     const attempt = () => {
       const now = performance.now();
       if (this.#underWay || now < this.#notBefore) {
-        timer = setTimeout(attempt, PATIENCE_MS);
+        timer = setTimeout(attempt, HEDGE_DELAY_MS);
         return;
       }
       this.#underWay = true;
-      this.#notBefore = now + REST_MS;
-      lone = this.#open();
-      // That it fails too says nothing new.
-      send(lone).then((value) => {
+      this.#notBefore = now + INTERVAL_MS;
+      client = this.#open();
+      // A failure here too says nothing new: the statement itself will fail or time out.
+      send(client).then((value) => {
         if (!stopped) timer = setTimeout(() => onAnswer(value), GRACE_MS);
       }, () => {});
     };
-    let timer = setTimeout(attempt, PATIENCE_MS);
+    let timer = setTimeout(attempt, HEDGE_DELAY_MS);
     return () => {
       stopped = true;
       clearTimeout(timer);
-      if (lone === undefined) return;
+      if (client === undefined) return;
       this.#underWay = false;
-      lone.end({ timeout: 0 }).catch(() => {});
+      client.end().catch(() => {});
     };
   }
 }

@@ -1,12 +1,15 @@
 /**
  * LISTEN on a connection of its own, watched. A connection that was closed is opened again by
- * postgres.js; one that died without a word (a firewall, a pooler, a host that vanished) looks
- * alive for ever, so the listener sends itself a NOTIFY now and then and expects to hear it. Other
- * listeners learn from it that this one is there.
+ * postgres.js; a half-open one (behind a firewall, a pooler, a host that vanished) looks alive for
+ * ever, so the listener sends itself a NOTIFY now and then and expects to hear it. Its peers learn
+ * from it that this one is there.
  */
-import type postgres from "postgres";
+import { PeriodicTask } from "../../lib/periodic_task.ts";
+import { BaseService } from "../../lib/service.ts";
+import { withTimeout } from "../../lib/timeout.ts";
 import { DatabaseUnavailable, type ListenerEvents, type Listening } from "../database.ts";
 import { DatabaseRefused } from "./checks.ts";
+import type { DriverClient } from "./driver/client.ts";
 
 /** Milliseconds between two probes, and how long one may take to arrive. */
 const PROBE_MS = 2000;
@@ -14,70 +17,68 @@ const PROBE = "probe";
 
 export interface ListenerParts {
   /** A client of one connection. */
-  readonly open: () => postgres.Sql;
+  readonly open: () => DriverClient;
   /** Sends a NOTIFY by another connection. */
   readonly notify: (payload: string) => Promise<void>;
 }
 
-export class PostgresListener implements Listening {
+export class PostgresListener extends BaseService implements Listening {
   readonly peerIntervalMs = PROBE_MS;
   readonly #parts: ListenerParts;
   readonly #channel: string;
   readonly #events: ListenerEvents;
   readonly #name = crypto.randomUUID();
-  #client: postgres.Sql;
-  #timer: ReturnType<typeof setInterval> | undefined;
+  readonly #checks = new PeriodicTask({ run: () => this.#check(), pauseMs: PROBE_MS });
+  #client: DriverClient | undefined;
   #probes = 0;
   /** The last probe that was certainly sent, and the last that was heard. */
   #sent = 0;
   #heard = 0;
   #onHeard: () => void = () => {};
-  #stopped = false;
 
   constructor(parts: ListenerParts, channel: string, events: ListenerEvents) {
+    super();
     this.#parts = parts;
     this.#channel = channel;
     this.#events = events;
-    this.#client = parts.open();
   }
 
   /**
    * Resolves when a NOTIFY has been heard.
    * @throws what the first LISTEN throws, or DatabaseRefused when NOTIFY does not arrive here
    */
-  async start(): Promise<void> {
-    try {
-      await within(PROBE_MS, this.#listen());
-      const heard = new Promise<void>((resolve) => this.#onHeard = resolve);
-      await this.#probe();
-      await within(PROBE_MS, heard).catch(() => {
-        throw new DatabaseRefused(
-          "a NOTIFY sent by the database URL is not heard where this node listens: --listen-url " +
-            "must lead to the same database, past any pooler; or say --wakeups poll",
-        );
-      });
-    } catch (error) {
-      await this.stop();
-      throw error;
-    }
-    this.#timer = setInterval(() => this.#check(), PROBE_MS);
+  protected override async onStart(): Promise<void> {
+    await withTimeout(
+      this.#listen(),
+      PROBE_MS,
+      () => new DatabaseUnavailable(`the connection that listens: no answer in ${PROBE_MS} ms`),
+    );
+    const heard = new Promise<void>((resolve) => this.#onHeard = resolve);
+    await this.#probe();
+    await withTimeout(heard, PROBE_MS, () =>
+      new DatabaseRefused(
+        "a NOTIFY sent by the database URL is not heard where this node listens: --listen-url " +
+          "must lead to the same database, past any pooler; or say --wakeups poll",
+      ));
+    await this.#checks.start();
   }
 
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    clearInterval(this.#timer);
-    await this.#client.end({ timeout: 0 });
+  protected override async onStop(): Promise<void> {
+    const checks = this.#checks.stop();
+    await this.#client?.end();
+    await checks;
   }
 
   async #listen(): Promise<void> {
-    const client = this.#client;
-    await client.listen(
+    const client = this.#parts.open();
+    this.#client = client;
+    await client.sql.listen(
       this.#channel,
       (payload) => {
         if (client === this.#client) this.#hear(payload);
       },
       () => {
-        if (client === this.#client && !this.#stopped) this.#events.onListening();
+        if (client === this.#client && this.running) this.#events.onListening();
       },
     );
   }
@@ -97,57 +98,16 @@ export class PostgresListener implements Listening {
   }
 
   #check(): void {
-    if (this.#heard < this.#sent) this.#replace();
-    // A probe that cannot be sent says nothing about the connection that listens.
+    if (this.#heard < this.#sent) this.#replaceConnection();
+    // A probe that cannot be sent says nothing about the connection that listens. It is not waited
+    // for: it may take as long as a statement may, and the connection is checked meanwhile.
     this.#probe().catch(() => {});
   }
 
-  #replace(): void {
+  #replaceConnection(): void {
     this.#heard = this.#sent;
-    this.#client.end({ timeout: 0 }).catch(() => {});
-    this.#client = this.#parts.open();
-    // Should it fail, the next probe is not heard, and this comes round again.
+    this.#client?.end().catch(() => {});
+    // When it fails, the next probe is not heard, and the connection is replaced again.
     this.#listen().catch(() => {});
   }
-}
-
-async function within(ms: number, work: Promise<void>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const error = new DatabaseUnavailable(`the connection that listens: no answer in ${ms} ms`);
-    timer = setTimeout(() => reject(error), ms);
-  });
-  try {
-    await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** How this node learns of what others wrote. */
-export interface WakeupMode {
-  readonly mode: "listen" | "poll";
-  /** As a sentence goes on: `on a connection of its own`. */
-  readonly reason: string;
-  /** It was fallen back on, and not asked for. */
-  readonly fallback: boolean;
-}
-
-export interface WakeupOptions {
-  readonly wakeups: "auto" | "listen" | "poll";
-  readonly listenUrl: string | null;
-}
-
-/** @param pooled whether the database URL leads to a pooler */
-export function wakeupMode({ wakeups, listenUrl }: WakeupOptions, pooled: boolean): WakeupMode {
-  if (wakeups === "poll") return { mode: "poll", reason: "as asked", fallback: false };
-  if (listenUrl !== null) {
-    return { mode: "listen", reason: "on a connection by --listen-url", fallback: false };
-  }
-  if (pooled && wakeups === "auto") {
-    const reason = "the database URL leads to a connection pooler, and those lose NOTIFY; " +
-      "--listen-url with a direct URL is quicker";
-    return { mode: "poll", reason, fallback: true };
-  }
-  return { mode: "listen", reason: "on a connection of its own", fallback: false };
 }

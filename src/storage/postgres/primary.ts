@@ -1,36 +1,31 @@
 /**
- * Which server to connect to: the primary, asked for before a connection is opened. A standby may
- * lag, so what it says of a stream may be false; a server on an older timeline than one already
- * seen is a primary that was left behind. Connections to either are never opened.
+ * Finds the primary, before a connection is opened. A standby may lag, so what it says of a stream
+ * may be false; a server on an older timeline than one already seen is a stale primary. Connections
+ * to either are never opened.
  */
+import { delay } from "../../lib/timeout.ts";
 import { DatabaseUnavailable } from "../database.ts";
+import type { ServerStatus } from "./server_status.ts";
 import type { PostgresHost } from "./url.ts";
 
-/** How long what was found out is good for, unless a connection fails. Milliseconds. */
+/** How long the primary that was found is used without asking again. Milliseconds. */
 const FRESH_MS = 1000;
-/** How long to look on while a standby may be about to be promoted. */
-const PATIENCE_MS = 1000;
+/** How long servers are asked again while a standby may be about to be promoted. Milliseconds. */
+const PROMOTION_WAIT_MS = 1000;
+/** Between two rounds of questions. Milliseconds. */
 const PAUSE_MS = 100;
-/** A second server that can be written to is waited for this long: the later timeline wins. */
+/** How long a second writable server is waited for: the later timeline wins. Milliseconds. */
 const GRACE_MS = 50;
-
-/** What a server says of itself. */
-export interface Sighting {
-  /** Null: it can be written to. */
-  readonly readOnly: string | null;
-  /** PostgreSQL begins a new one with every promotion. Null: it would not say. */
-  readonly timeline: number | null;
-}
 
 export interface Primary {
   readonly host: PostgresHost;
   readonly timeline: number | null;
 }
 
-/** No server can be written to now. `message` says of each why. */
+/** No server can be written to now. `message` says why, for each server. */
 export class NoPrimary extends DatabaseUnavailable {
   override name = "NoPrimary";
-  /** A standby answered: a promotion would help. */
+  /** Whether a standby answered, so that a promotion would help. */
   readonly standby: boolean;
   constructor(message: string, standby: boolean) {
     super(message);
@@ -41,7 +36,7 @@ export class NoPrimary extends DatabaseUnavailable {
 export interface PrimaryParts {
   readonly hosts: readonly PostgresHost[];
   /** Rejects when it cannot be reached; bounded. */
-  readonly ask: (host: PostgresHost) => Promise<Sighting>;
+  readonly ask: (host: PostgresHost) => Promise<ServerStatus>;
 }
 
 export class PrimaryFinder {
@@ -52,7 +47,7 @@ export class PrimaryFinder {
   onNewTimeline: (primary: PostgresHost, timeline: number) => void = () => {};
   readonly #parts: PrimaryParts;
   #found: (Primary & { readonly at: number }) | undefined;
-  #search: Promise<Primary> | undefined;
+  #searching: Promise<Primary> | undefined;
   #failure: { readonly error: unknown; readonly at: number } | undefined;
   #timeline: number | null = null;
 
@@ -66,36 +61,35 @@ export class PrimaryFinder {
     if (this.#found !== undefined && now - this.#found.at < FRESH_MS) {
       return Promise.resolve(this.#found);
     }
-    // Everyone who wants a connection comes here: one round of questions serves them all.
+    // Every connection that is opened asks here; one round of questions serves them all.
     if (this.#failure !== undefined && now - this.#failure.at < PAUSE_MS) {
       return Promise.reject(this.#failure.error);
     }
-    this.#search ??= this.#searchOn().finally(() => this.#search = undefined);
-    return this.#search;
+    return this.#searching ??= this.#search().finally(() => this.#searching = undefined);
   }
 
-  /** A connection failed: what was found out may no longer be so. */
-  suspect(): void {
+  /** Makes the next `find` ask again. Called when a connection failed. */
+  invalidate(): void {
     this.#found = undefined;
   }
 
-  async #searchOn(): Promise<Primary> {
-    const deadline = performance.now() + PATIENCE_MS;
+  async #search(): Promise<Primary> {
+    const deadline = performance.now() + PROMOTION_WAIT_MS;
     while (true) {
       try {
-        return this.#take(await this.#askAll());
+        return this.#accept(await this.#askAll());
       } catch (error) {
         const hopeful = error instanceof NoPrimary && error.standby;
         if (!hopeful || performance.now() >= deadline) {
           this.#failure = { error, at: performance.now() };
           throw error;
         }
-        await pause(PAUSE_MS);
+        await delay(PAUSE_MS);
       }
     }
   }
 
-  #take(primary: Primary): Primary {
+  #accept(primary: Primary): Primary {
     const known = this.#timeline;
     this.#failure = undefined;
     this.#found = { ...primary, at: performance.now() };
@@ -122,17 +116,17 @@ export class PrimaryFinder {
         if (writable.length > 0) return best();
         const [only] = others;
         if (others.length === 1 && only?.error !== undefined) return reject(only.error);
-        // Too many connections: of all reasons the one that passes, and whoever asks may wait.
+        // Too many connections is the one reason that passes, so the caller may wait for it.
         const full = others.find(({ error }) => (error as { code?: string })?.code === "53300");
         if (full !== undefined) return reject(full.error);
-        const words = others.map(({ host, reason }) => `${host.host}:${host.port}: ${reason}`);
-        reject(new NoPrimary(words.join("; "), others.some(({ standby }) => standby)));
+        const reasons = others.map(({ host, reason }) => `${host.host}:${host.port}: ${reason}`);
+        reject(new NoPrimary(reasons.join("; "), others.some(({ standby }) => standby)));
       };
       for (const host of hosts) {
         ask(host).then(({ readOnly, timeline }) => {
-          const left = (timeline ?? Infinity) < (this.#timeline ?? 0);
+          const stale = (timeline ?? Infinity) < (this.#timeline ?? 0);
           if (readOnly !== null) others.push({ host, reason: readOnly, standby: true });
-          else if (left) others.push({ host, reason: leftBehind(timeline!), standby: false });
+          else if (stale) others.push({ host, reason: stalePrimary(timeline!), standby: false });
           else writable.push({ host, timeline });
         }, (error) => {
           const reason = error instanceof Error ? error.message : String(error);
@@ -143,10 +137,6 @@ export class PrimaryFinder {
   }
 }
 
-function leftBehind(timeline: number): string {
-  return `a primary that was left behind on timeline ${timeline}: another has been promoted since`;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+function stalePrimary(timeline: number): string {
+  return `a stale primary on timeline ${timeline}: another has been promoted since`;
 }

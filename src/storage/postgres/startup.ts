@@ -1,5 +1,5 @@
 /** The start: asks the server what it is, waits a little for a promotion, refuses or warns. */
-import type postgres from "postgres";
+import { delay, withTimeout } from "../../lib/timeout.ts";
 import type { TelemetryEvent } from "../../telemetry/events.ts";
 import { DatabaseUnavailable } from "../database.ts";
 import {
@@ -9,27 +9,20 @@ import {
   refuseUnusable,
   warningsOf,
 } from "./checks.ts";
-import { NoPrimary } from "./primary.ts";
+import type { DriverClient } from "./driver/client.ts";
 import { askFacts, readOnlyReason, type ServerFacts } from "./facts.ts";
+import { NoPrimary } from "./primary.ts";
+import type { Session } from "./session.ts";
 
 /** How long a start waits for a standby to be promoted, or a server to come up. Milliseconds. */
 const WRITABLE_MS = 10_000;
 const PAUSE_MS = 250;
-
-/** How our sessions differ from what the server would give them. */
-export interface Session {
-  /** Behind a pooler, which may give each transaction another server session. */
-  readonly pooled: boolean;
-  /** Null: as it is by default. */
-  readonly synchronousCommit: "on" | null;
-}
-
-/** As the server has it: to ask what that is. */
-export const PLAIN: Session = { pooled: true, synchronousCommit: null };
+/** cannot_connect_now: the server is starting up, or recovering from a crash. */
+const STARTING = "57P03";
 
 export interface StartupParts {
-  /** A client of one connection, for a `PLAIN` session. */
-  readonly open: () => postgres.Sql;
+  /** A client of one connection, with a `DEFAULT_SESSION`. */
+  readonly open: () => DriverClient;
   /** Connections this node opens, the one that listens included. */
   readonly connections: number;
   readonly timeoutMs: number;
@@ -77,29 +70,24 @@ async function writableServer(parts: StartupParts): Promise<ServerFacts> {
     }
     if (!waiting) parts.report({ event: "database_waiting", reason, ms: WRITABLE_MS });
     waiting = true;
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    await delay(PAUSE_MS);
   }
 }
 
-/** The facts, or why the server cannot say them yet. */
+/** The facts, or why the server cannot give them yet. */
 async function factsOf({ open, timeoutMs }: StartupParts): Promise<ServerFacts | string> {
   const client = open();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const error = new DatabaseUnavailable(`no answer within ${timeoutMs} ms`);
-    timer = setTimeout(() => reject(error), timeoutMs + 500);
-  });
-  const asked = askFacts(client);
-  asked.catch(() => {});
   try {
-    return await Promise.race([asked, late]);
+    return await withTimeout(
+      askFacts(client.sql),
+      timeoutMs + 500,
+      () => new DatabaseUnavailable(`no answer within ${timeoutMs} ms`),
+    );
   } catch (error) {
-    // cannot_connect_now: starting up, or recovering from a crash.
     const { code, message } = error as { code?: unknown; message: string };
-    if (code === "57P03" || error instanceof NoPrimary) return message;
+    if (code === STARTING || error instanceof NoPrimary) return message;
     throw error;
   } finally {
-    clearTimeout(timer);
-    client.end({ timeout: 0 }).catch(() => {});
+    client.end().catch(() => {});
   }
 }

@@ -4,9 +4,8 @@
  * neither one client with large bodies nor one busy stream keeps everything else out.
  */
 import { ByteBudget } from "../../lib/byte_budget.ts";
+import { WAITING } from "../../limits.ts";
 
-/** Appends that may wait before new ones are turned away. */
-const MAX_WAITING = 20_000;
 /** An append up to this length is small, and so is a queue whose appends together are. Bytes. */
 export const SMALL_BYTES = 64 << 10;
 /** The part of the bytes that large appends may take, all together. */
@@ -26,7 +25,7 @@ export class Admission {
   readonly #budget: ByteBudget;
   #waiting = 0;
 
-  constructor({ maxBytes, maxWaiting = MAX_WAITING }: AdmissionOptions) {
+  constructor({ maxBytes, maxWaiting = WAITING.appends }: AdmissionOptions) {
     this.#maxBytes = maxBytes;
     this.#maxWaiting = maxWaiting;
     this.#budget = new ByteBudget(maxBytes);

@@ -150,7 +150,7 @@ export function checkClaim(
   if (claim.epoch > stored.epoch) {
     return claim.seq === 0 ? "next" : {
       kind: "invalid",
-      code: "epoch_must_start_at_zero",
+      code: "EPOCH_MUST_START_AT_ZERO",
       message: "a new Producer-Epoch must start at Producer-Seq 0",
     };
   }

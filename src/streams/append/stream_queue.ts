@@ -23,6 +23,7 @@
  * A load or a commit ends with `release`, whatever became of it; the appender enqueues the queue
  * again when appends wait in it.
  */
+import { REMEMBERED } from "../../limits.ts";
 import { assertInvariant, InvariantViolation } from "../../lib/invariant.ts";
 import type { LruLinks } from "../../lib/lru_list.ts";
 import type { StreamState } from "../stream_state.ts";
@@ -34,9 +35,6 @@ export type QueueState = "idle" | "awaiting_load" | "loading" | "ready" | "commi
 
 /** What one queue brings into a group commit. */
 export type StreamWrite = DecidedBatch<StreamQueue>;
-
-/** The producers of a stream that are known at once; with more, all of them are loaded again. */
-const MAX_PRODUCERS = 20_000;
 
 const NO_PRODUCERS: ReadonlyMap<string, null> = new Map();
 
@@ -145,7 +143,7 @@ export class StreamQueue implements LruLinks<StreamQueue> {
     assertInvariant(after.tail >= stream.tail, "a tail never falls");
     assertInvariant(after.closed || !stream.closed, "a closed stream never opens");
     this.#stream = { ...stream, ...after };
-    if (this.producers.size > MAX_PRODUCERS) this.#producers = null;
+    if (this.producers.size > REMEMBERED.producersPerStream) this.#producers = null;
     for (const [id, producer] of write.producers) this.setProducer(id, producer);
   }
 

@@ -1,16 +1,14 @@
 /** The queues of the streams that this node has appended to lately, by path, and not without bound. */
 import { LruList } from "../../lib/lru_list.ts";
+import { REMEMBERED } from "../../limits.ts";
 import { StreamQueue } from "./stream_queue.ts";
-
-/** Queues that are kept. Half a kilobyte each. */
-const MAX_QUEUES = 150_000;
 
 export class StreamQueues {
   readonly #maxQueues: number;
   readonly #byPath = new Map<string, StreamQueue>();
   readonly #used = new LruList<StreamQueue>();
 
-  constructor(maxQueues = MAX_QUEUES) {
+  constructor(maxQueues: number = REMEMBERED.streamQueues) {
     this.#maxQueues = maxQueues;
   }
 

@@ -9,14 +9,12 @@ export interface CreationLimits {
   readonly maxBytes: number;
 }
 
-const DEFAULTS: CreationLimits = { maxCreations: 20_000, maxBytes: 64 << 20 };
-
 export class CreationAdmission {
   readonly #limits: CreationLimits;
   readonly #budget: ByteBudget;
   #creations = 0;
 
-  constructor(limits: CreationLimits = DEFAULTS) {
+  constructor(limits: CreationLimits) {
     this.#limits = limits;
     this.#budget = new ByteBudget(limits.maxBytes);
   }

@@ -2,11 +2,9 @@
  * What catch-up reads load, cached apart for readers who replay the same stream at about the same
  * time: one long replay must not drive out what followers wait for.
  */
+import { CACHED_BYTES } from "../../limits.ts";
 import type { ReferenceCounts } from "../../lib/reference_counts.ts";
 import { SegmentCache } from "./segment_cache.ts";
-
-/** A load, which is a page or a longer segment, has to be a third of this at most to be cached. */
-const CATCH_UP_BYTES = 16 << 20;
 
 export class CatchUpCache {
   readonly #buffers: ReferenceCounts;
@@ -15,7 +13,7 @@ export class CatchUpCache {
   /** @param buffers counts the cache's own references, and those that `retain` takes */
   constructor(buffers: ReferenceCounts) {
     this.#buffers = buffers;
-    this.#segments = new SegmentCache(CATCH_UP_BYTES, buffers);
+    this.#segments = new SegmentCache(CACHED_BYTES.catchUp, buffers);
   }
 
   /** Takes the bytes as they are: nobody may write to them again. */

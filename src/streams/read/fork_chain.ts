@@ -1,5 +1,6 @@
 /** Which stream holds which bytes: a fork's first ones are its source's, and so on up the chain. */
 import { LRUCache } from "lru-cache";
+import { REMEMBERED } from "../../limits.ts";
 import type { Database } from "../../storage/database.ts";
 import type { StreamState } from "../stream_state.ts";
 
@@ -16,13 +17,10 @@ interface Ancestor {
   readonly from: number;
 }
 
-/** Chains that are cached, about a hundred bytes each as a rule. */
-const MAX_CHAINS = 20_000;
-
 export class ForkChains {
   readonly #database: Database;
   /** A stream's chain never changes, so it is loaded once. */
-  readonly #chains = new LRUCache<number, readonly Ancestor[]>({ max: MAX_CHAINS });
+  readonly #chains = new LRUCache<number, readonly Ancestor[]>({ max: REMEMBERED.forkChains });
 
   constructor(database: Database) {
     this.#database = database;

@@ -2,15 +2,13 @@
 import { yieldToEventLoop } from "../../lib/event_loop.ts";
 import type { ReferenceCounts } from "../../lib/reference_counts.ts";
 import { Semaphore } from "../../lib/semaphore.ts";
+import { WAITING } from "../../limits.ts";
 import { Overloaded } from "../../errors.ts";
 import type { Database } from "../../storage/database.ts";
 import type { CatchUpCache } from "./catch_up_cache.ts";
 import { LARGE_LOAD_BYTES } from "./page_plan.ts";
 import type { SegmentCache } from "./segment_cache.ts";
 import { readSegments, scanSegments } from "./segments.ts";
-
-/** Loads that wait for the database, at most. */
-const MAX_WAITING = 10_000;
 
 export interface SegmentLoaderParts {
   readonly database: Database;
@@ -37,7 +35,7 @@ export class SegmentLoader {
     this.#parts = parts;
     this.#semaphore = new Semaphore({
       concurrency: Math.max(1, parts.database.concurrency >> 1),
-      maxWaiting: MAX_WAITING,
+      maxWaiting: WAITING.segmentLoads,
       onFull: () => new Overloaded("too many reads wait for the database"),
     });
   }

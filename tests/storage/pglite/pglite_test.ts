@@ -4,27 +4,21 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { sql } from "drizzle-orm";
 import { DataDirBusy } from "../../../src/storage/pglite/data_dir_lock.ts";
-import {
-  type Database,
-  DatabaseUnavailable,
-  numberArray,
-  textArray,
-} from "../../../src/storage/database.ts";
+import { DatabaseUnavailable, numberArray, textArray } from "../../../src/storage/database.ts";
 import { defaultDataDir, NoDataDir } from "../../../src/storage/pglite/default_data_dir.ts";
 import { openPglite } from "../../../src/storage/pglite/pglite.ts";
 import { Engine } from "../../../src/storage/pglite/engine.ts";
-import type { TelemetryEvent } from "../../../src/telemetry/events.ts";
-import { elapse } from "../../support/waits.ts";
-import { fsyncCount, prepareCluster } from "../../../src/storage/pglite/files.ts";
+import { prepareCluster } from "../../../src/storage/pglite/cluster.ts";
+import { fsyncCount } from "../../../src/storage/pglite/files.ts";
 import { Maintenance } from "../../../src/storage/pglite/maintenance.ts";
 import { migrate } from "../../../src/storage/migrate.ts";
+import { dataDirOf, eventually, root, withDatabase } from "./support.ts";
 
 const INSERT = "insert into public.notes values ($1, $2)";
 
@@ -37,41 +31,6 @@ async function commitUntilKilled(dataDir: string): Promise<void> {
     await database.query(INSERT, [number, new Uint8Array(100)]);
     console.log(number);
     await yieldToEventLoop();
-  }
-}
-
-const root = fs.mkdtempSync(join(tmpdir(), "penstock-embedded-"));
-globalThis.addEventListener("unload", () => fs.rmSync(root, { recursive: true, force: true }));
-
-let template: Promise<string> | undefined;
-
-/** A migrated data directory of its own for a test: copied, for making one takes seconds. */
-async function dataDirOf(test: string): Promise<string> {
-  template ??= (async () => {
-    const dataDir = join(root, "template");
-    const database = await openPglite({ dataDir });
-    const { applied } = await migrate(database);
-    assert(applied.length > 0);
-    await database.execute("create table public.notes (number bigint primary key, bytes bytea)");
-    await database.close();
-    return dataDir;
-  })();
-  const dataDir = join(root, test);
-  fs.cpSync(await template, dataDir, { recursive: true });
-  return dataDir;
-}
-
-async function withDatabase(
-  test: string,
-  body: (database: Database, dataDir: string) => Promise<void>,
-  report: (event: TelemetryEvent) => void = () => {},
-): Promise<void> {
-  const dataDir = await dataDirOf(test);
-  const database = await openPglite({ dataDir, report });
-  try {
-    await body(database, dataDir);
-  } finally {
-    await database.close();
   }
 }
 
@@ -177,28 +136,6 @@ Deno.test("a statement gives up waiting for its turn in time", async () => {
   await assert.rejects(database.query("select 1"), DatabaseUnavailable);
 });
 
-Deno.test("NOTIFY reaches those who listen until they stop", async () => {
-  await withDatabase("notify", async (database) => {
-    const heard: string[] = [];
-    const listening = await database.listen('Odd "channel"', {
-      onPayload: (payload) => heard.push(payload),
-      onPeer: () => {},
-      onListening: () => heard.push("listening"),
-    });
-    await database.query("select pg_notify($1, $2)", ['Odd "channel"', "by query"]);
-    await database.execute(`notify "Odd ""channel""", 'by execute'`);
-    await database.transaction(async (inner) => {
-      await inner.execute(sql`select pg_notify('Odd "channel"', 'by drizzle')`);
-    });
-    await yieldToEventLoop();
-    assert.deepEqual(heard, ["listening", "by query", "by execute", "by drizzle"]);
-    await listening.stop();
-    await database.query("select pg_notify($1, $2)", ['Odd "channel"', "unheard"]);
-    await yieldToEventLoop();
-    assert.equal(heard.length, 4);
-  });
-});
-
 Deno.test("what was committed is there after a reopening", async () => {
   const dataDir = await dataDirOf("reopen");
   const bytes = new Uint8Array(10_000).fill(3);
@@ -223,12 +160,6 @@ Deno.test("every commit is forced to the disk before it is acknowledged", async 
 Deno.test("a commit that could not be forced to the disk is never acknowledged", async () => {
   const events: string[] = [];
   await withDatabase("failed-fsync", async (database) => {
-    const heard: string[] = [];
-    await database.listen("c", {
-      onPayload: (payload) => heard.push(payload),
-      onPeer: () => {},
-      onListening: () => heard.push("listening"),
-    });
     await database.query(INSERT, [1, null]);
     const real = fs.fsyncSync;
     fs.fsyncSync = () => {
@@ -242,20 +173,17 @@ Deno.test("a commit that could not be forced to the disk is never acknowledged",
     }
     const revived = await eventually(() => database.query("select number from public.notes"));
     assert.deepEqual(revived[0], { number: 1 });
-    await database.query("select pg_notify('c', 'again')");
-    await yieldToEventLoop();
-    assert.deepEqual(heard, ["listening", "listening", "again"]);
   }, ({ event }) => events.push(event));
   // It says so, once, however often it tries in vain.
   assert.deepEqual(events.slice(0, 1), ["embedded_stopped"]);
   assert.deepEqual(events.slice(-1), ["embedded_restarted"]);
 });
 
-Deno.test("upkeep vacuums the tables that want it, and only those", async () => {
+Deno.test("maintenance vacuums the tables that want it, and only those", async () => {
   const engine = await Engine.open(join(await dataDirOf("vacuum"), "postgres"));
-  const upkeep = new Maintenance((work) => Promise.try(() => work(engine)));
+  const maintenance = new Maintenance((work) => Promise.try(() => work(engine)));
   const vacuumed = async () => {
-    await upkeep.vacuum();
+    await maintenance.vacuum();
     return engine.run(
       "select relname from pg_stat_user_tables where vacuum_count > 0",
       [],
@@ -268,22 +196,10 @@ Deno.test("upkeep vacuums the tables that want it, and only those", async () => 
       delete from public.notes where number > 10`);
     assert.deepEqual(await vacuumed(), [["notes"]]);
   } finally {
-    upkeep.stop();
+    await maintenance.stop();
     await engine.close();
   }
 });
-
-/** Tries again while the database says "not now". */
-async function eventually<T>(work: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!(error instanceof DatabaseUnavailable)) throw error;
-      await elapse(50, "between two attempts");
-    }
-  }
-}
 
 Deno.test("the WAL does not grow without bound", async () => {
   await withDatabase("wal", async (database, dataDir) => {

@@ -5,6 +5,7 @@
  * token's place, as they are. Appends of 1 MB: 2.3 ms of CPU each instead of 7, and twice the rate.
  */
 import { Buffer } from "node:buffer";
+import type { Socket } from "node:net";
 import type { Parameter } from "../../database.ts";
 
 /** The type's number in PostgreSQL. */
@@ -12,12 +13,14 @@ const BYTEA = 17;
 const BIND = 0x42;
 /** No bytea is spelled so: PostgreSQL would refuse a token, and never store it. */
 const PREFIX = "\\x?";
-/** With a UUID behind it. */
+/** The prefix, and a UUID. */
 const TOKEN_BYTES = PREFIX.length + 36;
-/** Smaller ones are as fast in hexadecimal. */
+/** Parameters of fewer bytes are as fast in hexadecimal. */
 const LARGE_BYTES = 16 << 10;
-/** Up to here it costs less to copy than to send apart. */
+/** Up to so many bytes it costs less to copy a piece than to send it apart. */
 const COPIED_BYTES = 64 << 10;
+
+type Write = (...given: unknown[]) => boolean;
 
 export class RawParameters {
   readonly #values = new Map<string, Uint8Array>();
@@ -43,6 +46,17 @@ export class RawParameters {
     return send(given).finally(() => {
       for (const token of tokens) this.#values.delete(token);
     });
+  }
+
+  /** Replaces the tokens in all that is written to the socket, which gets whole messages. */
+  replaceIn(socket: Socket): void {
+    const write = socket.write.bind(socket) as Write;
+    const replacing: Write = (messages, ...rest) => {
+      const pieces = this.replaced(messages as Uint8Array);
+      if (pieces === null) return write(messages, ...rest);
+      return pieces.reduce((_, piece) => write(piece), true);
+    };
+    socket.write = replacing as Socket["write"];
   }
 
   /** Whole messages as they should be sent, in pieces; null where they can go as they are. */

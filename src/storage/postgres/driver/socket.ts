@@ -1,6 +1,6 @@
 /**
- * Sockets for postgres.js, which would choose among several hosts by itself, and wrongly: on a
- * PostgreSQL of today its `read-write` takes standbys, and it tries dead hosts without a pause.
+ * Sockets for postgres.js. It would choose among several hosts by itself, and wrongly: its
+ * `read-write` takes standbys for primaries, and it tries hosts that refuse without a pause.
  */
 import { Buffer } from "node:buffer";
 import { connect, type NetConnectOpts, type Socket } from "node:net";
@@ -9,26 +9,22 @@ import type { PostgresHost } from "../url.ts";
 import { free } from "../../../lib/reference_counts.ts";
 import { receivesInPlace } from "../../../platform.ts";
 import { CopyTap } from "./copy_tap.ts";
-import type { RawParameters } from "./raw_parameters.ts";
 
-const PROTOCOL_3 = 196608;
-const TLS_REQUEST = 80877103;
-/** A connection greets in the same turn of the event loop in which it gets its socket. */
-const SILENT_MS = 50;
-/** What is worth freeing at once. */
+/** Buffers of at least so many bytes are freed at once, and not left to the collector. */
 const LARGE_BYTES = 64 << 10;
-
-type Write = (...given: unknown[]) => boolean;
 
 export interface SocketOptions {
   readonly timeoutMs: number;
-  /** Whoever wanted the connection is gone. */
+  /** Aborted when the connection is no longer wanted. */
   readonly signal: AbortSignal;
-  /** TLS takes the bytes from the socket before anybody sees them. */
+  /** Whether TLS takes the bytes from the socket, so that they cannot be tapped. */
   readonly tls: boolean;
 }
 
-/** A connected socket. */
+/**
+ * A connected socket.
+ * @throws Error with a `code`: CONNECT_TIMEOUT, CONNECTION_ENDED, or what the system says
+ */
 export function openSocket(host: PostgresHost, options: SocketOptions): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const open = options.tls ? connect : connectTapped;
@@ -71,8 +67,8 @@ function connectTapped(at: NetConnectOpts): Socket {
   };
   const socket: Socket = connect(receivesInPlace() ? { ...at, onread } : at);
   if (receivesInPlace()) return socket;
-  // What comes in a buffer of its own is copied and the buffer freed, half a mebibyte as a rule:
-  // left to the collector they take 20 MiB.
+  // What comes in a buffer of its own, half a mebibyte as a rule, is copied and the buffer freed:
+  // left to the collector these buffers take 20 MiB.
   const push = socket.push.bind(socket);
   socket.push = (bytes: Uint8Array | null) => {
     if (bytes === null) return push(null);
@@ -85,48 +81,9 @@ function connectTapped(at: NetConnectOpts): Socket {
 }
 
 /**
- * A connection of postgres.js 3.4.9 that is closed between a write and the turn of the event loop
- * that sends it keeps those bytes, believes that they are about to be sent, and after connecting
- * anew sends nothing for ever. So a socket that is not written to at once is closed, which makes it
- * try again; each time it adds its greeting to what it holds, and at 1024 bytes it sends. What the
- * server then gets is the last greeting alone.
- */
-export function unstick(socket: Socket, raw: RawParameters): Socket {
-  const write = socket.write.bind(socket) as Write;
-  const timer = setTimeout(() => socket.destroy(), SILENT_MS);
-  socket.once("close", () => clearTimeout(timer));
-  socket.write = ((bytes: Uint8Array, ...rest: unknown[]) => {
-    clearTimeout(timer);
-    socket.write = replacing(write, raw);
-    return write(lastGreeting(bytes), ...rest);
-  }) as Socket["write"];
-  return socket;
-}
-
-/** Puts bytes in the place of their tokens, see `RawParameters`. */
-function replacing(write: Write, raw: RawParameters): Socket["write"] {
-  const replaced: Write = (messages, ...rest) => {
-    const pieces = raw.replaced(messages as Uint8Array);
-    if (pieces === null) return write(messages, ...rest);
-    return pieces.reduce((_, piece) => write(piece), true);
-  };
-  return replaced as Socket["write"];
-}
-
-/** What a connection begins with, its own length in front: a start-up message, or a wish for TLS. */
-function lastGreeting(bytes: Uint8Array): Uint8Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  for (let at = bytes.length - 8; at > 0; at--) {
-    const code = view.getUint32(at + 4);
-    const greets = code === PROTOCOL_3 || code === TLS_REQUEST;
-    if (greets && view.getUint32(at) === bytes.length - at) return bytes.subarray(at);
-  }
-  return bytes;
-}
-
-/**
- * Fails with this error as soon as it is used. postgres.js takes a socket or waits for ever: a
- * rejected promise would leave its connection neither open nor closed.
+ * A socket that fails with this error as soon as it is used. postgres.js reports a promise for a
+ * socket that rejects, and then leaves the connection neither open nor closed: what waits for it
+ * waits for ever.
  */
 export function failedSocket(error: unknown): Socket {
   const cause = error instanceof Error ? error : new Error(String(error));

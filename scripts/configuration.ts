@@ -1,0 +1,78 @@
+/** `deno task configuration`: writes docs/configuration.md from the table of settings. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Option, OPTIONS } from "../src/cli/options.ts";
+
+const PAGE = join(import.meta.dirname ?? ".", "..", "docs", "configuration.md");
+
+const INTRODUCTION = `# Configuration
+
+<!-- Generated from src/cli/options.ts by \`deno task configuration\`. Change it there. -->
+
+Every setting has a flag and an environment variable. A flag takes precedence over the variable, and
+the variable over the default. An empty variable counts as not set. \`penstock --help\` prints the same
+list.
+
+All settings are checked at the start. If any of them is wrong, Penstock prints every problem it
+found, starts nothing and ends with exit code 2.
+
+- A *time* is a number with \`ms\`, \`s\` or \`m\` after it (\`500ms\`, \`30s\`, \`2m\`), from 1 ms to 60 minutes.
+  A bare number means seconds.
+- A *size* is a number of bytes, or a number with \`KiB\`, \`MiB\` or \`GiB\` after it.
+- A *switch* is on when its flag is given. Its variable is \`true\` or \`false\`.
+`;
+
+const COMBINATIONS = `
+## Settings that depend on each other
+
+- **Which database.** With \`--database-url\`, Penstock uses that PostgreSQL and ignores \`--data-dir\`.
+  Without it, Penstock runs the embedded database in \`--data-dir\`. The settings
+  \`--database-connections\`, \`--listen-url\` and \`--wakeups\` only matter with \`--database-url\`.
+- **\`--workers\`** above 1 needs \`--database-url\`, because only one process can open the embedded
+  database. \`--database-connections\`, \`--max-buffered-bytes\` and \`--max-followers\` are per worker:
+  four workers with the defaults open up to 36 connections to PostgreSQL.
+- **\`--host\`** with an address that other machines can reach is refused without \`--allow-anonymous\`,
+  because there is no access control yet. Put a proxy that authenticates in front and leave \`--host\`
+  at \`127.0.0.1\`. Addresses other than \`localhost\`, \`::1\` and \`127.x.x.x\` count as reachable.
+- **Behind a proxy** that passes the Host header on, name that host by \`--public-url\` or
+  \`--allowed-hosts\`; requests for other names get 421. A web page of another host needs
+  \`--cors-origins\`.
+- **\`--listen-url\`** must lead to the same database as \`--database-url\`. It is needed only behind a
+  connection pooler, because poolers do not deliver NOTIFY. With \`--wakeups auto\` and a pooler but no
+  \`--listen-url\`, the node polls.
+- **\`--drain-delay\`** belongs with a proxy that asks \`/ready\`: make it a few of the proxy's intervals,
+  and give systemd's \`TimeoutStopSec\` as much more.
+- **\`--allow-http-webhooks\`** is on by default only while \`--host\` is a loopback address and
+  \`--public-url\` does not begin with \`https:\`.
+
+\`penstock migrate\` and \`penstock keys rotate\` take the same settings and use those of the database.
+`;
+
+/** The whole page, from the table of settings. */
+export function configurationPage(): string {
+  const rows = Object.values<Option>(OPTIONS).map((option) => {
+    const value = option.value === undefined ? "" : ` ${escaped(option.value)}`;
+    const fallback = option.fallback === "" ? "" : `\`${option.fallback}\``;
+    return `| \`--${option.flag}${value}\` | \`${option.environment}\` | ${fallback} | ${
+      escaped(option.help)
+    } |`;
+  });
+  return [
+    INTRODUCTION,
+    "| flag | variable | default | meaning |",
+    "|---|---|---|---|",
+    ...rows,
+    COMBINATIONS,
+  ].join("\n");
+}
+
+function escaped(text: string): string {
+  return text.replaceAll("|", "\\|");
+}
+
+if (import.meta.main) writeFileSync(PAGE, configurationPage());
+
+/** Whether docs/configuration.md is what the table of settings says now. */
+export function isCurrent(): boolean {
+  return readFileSync(PAGE, "utf8") === configurationPage();
+}

@@ -1,0 +1,42 @@
+/** How the embedded PostgreSQL is started: PGlite starts it for a browser, which need not keep data. */
+
+/**
+ * What the server is started with: PGlite's own list without `-F` (fsync off) and `-O`, and with
+ * the settings of a small machine that must not lose what it acknowledged.
+ */
+export const START_PARAMETERS: readonly string[] = [
+  "--single",
+  // A newline is no end of a statement.
+  "-j",
+  ...settings({
+    search_path: "pg_catalog,penstock,pg_temp",
+    exit_on_error: "false",
+    log_checkpoints: "false",
+    // One thread: nobody to hand work to.
+    max_worker_processes: "0",
+    max_parallel_workers: "0",
+    max_parallel_workers_per_gather: "0",
+    max_parallel_maintenance_workers: "0",
+    io_method: "sync",
+    fsync: "on",
+    // The other methods end in calls that Emscripten answers by doing nothing.
+    wal_sync_method: "fsync",
+    full_page_writes: "on",
+    synchronous_commit: "on",
+    // Streams are appended and read at their tails: a large cache earns little, and every
+    // checkpoint has to write what is dirty in it while requests wait.
+    shared_buffers: "32MB",
+    wal_buffers: "4MB",
+    max_wal_size: "128MB",
+    min_wal_size: "32MB",
+    // Replayed on reopening: see CHECKPOINT_SEGMENTS, which is what really bounds it here.
+    checkpoint_timeout: "1h",
+  }),
+];
+
+/** How much WAL may pile up before a checkpoint, in segments of 16 MiB. */
+export const CHECKPOINT_SEGMENTS = 3;
+
+function settings(values: Readonly<Record<string, string>>): string[] {
+  return Object.entries(values).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+}
