@@ -1,8 +1,9 @@
 /**
  * What appends leave behind, since they only insert: superseded states of producers, which are deleted,
- * and small segments, which are merged with their neighbours. Both are found by walking through the
+ * and small segments, of which those that lie side by side are merged. Both are found by walking through the
  * tables' pages, so that appends note nothing anywhere; any number of nodes may do it.
  */
+import { REMEMBERED } from "../../limits.ts";
 import type { Database } from "../../storage/database.ts";
 
 /** Pages of a table in one step: 1 MiB. */
@@ -15,8 +16,6 @@ const SEGMENTS_RESTART_MS = 15 * 60_000;
 const SMALL_SEGMENTS = 64;
 /** A stream whose tail has not moved for so long is quiet. Milliseconds. */
 const QUIET_MS = 30_000;
-/** Streams that are kept in mind; with more, the first that were found are found again. */
-const MAX_FOUND = 100_000;
 /** Streams visited and segments merged in one step. */
 const MAX_VISITS = 50;
 const MAX_SEGMENTS = 4000;
@@ -84,6 +83,15 @@ export class Compaction {
     return producers || segments || merges;
   }
 
+  /** Whether streams wait to be merged, until they are closed or quiet or have grown. */
+  get pending(): boolean {
+    return this.#due.length > 0;
+  }
+
+  get #due(): [number, Found][] {
+    return [...this.#found].filter(([, found]) => found.small >= SMALL_SEGMENTS);
+  }
+
   async #sweepProducers(): Promise<boolean> {
     if (this.#producersPage === null) {
       if (!this.#producersWritten || performance.now() < this.#producersDueAt) return false;
@@ -126,7 +134,8 @@ export class Compaction {
       found.from = Math.min(found.from, first);
       return;
     }
-    if (this.#found.size >= MAX_FOUND) {
+    // With more, the first that were found are found again.
+    if (this.#found.size >= REMEMBERED.streamsToMerge) {
       for (const oldest of this.#found.keys()) {
         this.#found.delete(oldest);
         break;
@@ -136,7 +145,7 @@ export class Compaction {
   }
 
   async #merge(): Promise<boolean> {
-    const due = [...this.#found].filter(([, found]) => found.small >= SMALL_SEGMENTS);
+    const due = this.#due;
     let finished = false;
     let more = false;
     for (const [id, found] of due.slice(0, MAX_VISITS)) {

@@ -10,6 +10,9 @@ const IDLE_MS = 5000;
 /** A pause between steps leaves the database to requests that wait for an answer. */
 const BUSY_MS = 20;
 
+/** Milliseconds between sweeps while streams wait to be merged: one may just have been closed. */
+const COMPACTING_MS = 2000;
+
 export class Sweeper extends PeriodicTask {
   readonly #compaction: Compaction;
 
@@ -32,7 +35,8 @@ export class Sweeper extends PeriodicTask {
           telemetry.report({ event: "swept", expired: ended.length, reaped: reapedStreams });
         }
         const compacts = await compaction.step();
-        return more || compacts ? BUSY_MS : undefined;
+        if (more || compacts) return BUSY_MS;
+        return compaction.pending ? COMPACTING_MS : undefined;
       },
     });
     this.#compaction = compaction;

@@ -2,7 +2,7 @@
 -- runs of 64 KiB; the segments that begin in one run become one. So every byte is rewritten once,
 -- or twice where a stream was quiet in the middle of a run.
 --
--- Bytes and positions stay, in one transaction: whoever reads sees the ones or the other. The
+-- Bytes and positions stay, in one transaction: a read sees the ones or the other. The
 -- newest segment is left as it is, for it is the stream's state, and it has to be found at once
 -- while what was merged is kept for older snapshots behind it. A run that the stream may still grow
 -- in is merged when the stream is closed, or its tail is where it was when it was last seen
@@ -76,7 +76,7 @@ begin
   more := taken = most;
   finished := quiet and not more;
   tail := newest.stop;
-  -- The run that the last segment lies in may not be complete: it is looked at again.
+  -- The run that the last segment lies in may not be complete: the next call begins with it.
   next_position := case
     when taken = 0 then from_position
     else greatest(from_position, least(reach, stop) - least(reach, stop) % run_bytes)
