@@ -8,10 +8,10 @@ import type { Database } from "../../storage/database.ts";
 
 /** Pages of a table in one step: 1 MiB. */
 const PAGES = 128;
-/** Between the ends of two walks, while there are appends. Milliseconds. */
-const PRODUCERS_PAUSE_MS = 30_000;
-/** New rows also take the room of deleted ones: the walk begins anew so often. Milliseconds. */
-const SEGMENTS_RESTART_MS = 15 * 60_000;
+/** From the end of a walk through a table to the next, while there are appends. Milliseconds. */
+const PAUSE_MS = 30_000;
+/** So many times as long as a walk took is the pause after it, at least. */
+const PAUSE_FACTOR = 20;
 /** Small segments that were found of a stream before it is worth a visit. */
 const SMALL_SEGMENTS = 64;
 /** A stream whose tail has not moved for so long is quiet. Milliseconds. */
@@ -21,7 +21,7 @@ const MAX_VISITS = 50;
 const MAX_SEGMENTS = 4000;
 
 export interface CompactionOptions {
-  readonly producersPauseMs?: number;
+  readonly pauseMs?: number;
   readonly quietMs?: number;
 }
 
@@ -50,29 +50,65 @@ interface MergedRow {
   finished: boolean;
 }
 
+/** Where a walk through the pages of a table is. A node that has just started walks. */
+class Walk {
+  /** Appends were committed since it began. */
+  written = true;
+  /** Null between two walks. */
+  #page: number | null = null;
+  #last = 0;
+  #startedAt = 0;
+  #dueAt = 0;
+
+  /** The page to go on with, null while it is not time to. New rows may lie anywhere: from the first. */
+  nextPage(): number | null {
+    if (this.#page === null && this.written && performance.now() >= this.#dueAt) {
+      this.written = false;
+      this.#startedAt = performance.now();
+      this.#page = 0;
+    }
+    return this.#page;
+  }
+
+  /** Between two walks, the last pages there were: most new rows are there or behind them. */
+  lastPage(): number | null {
+    return this.written ? this.#last : null;
+  }
+
+  /** Returns whether there is more to do at once. */
+  goOn(next: number | null, pauseMs: number): boolean {
+    if (next !== null) {
+      // Beyond the last page a walk is one only if it began with the first.
+      if (this.#page !== null) this.#page = next;
+      this.#last = next;
+      return true;
+    }
+    if (this.#page !== null) {
+      this.#page = null;
+      const now = performance.now();
+      this.#dueAt = now + Math.max(pauseMs, PAUSE_FACTOR * (now - this.#startedAt));
+    }
+    return false;
+  }
+}
+
 export class Compaction {
   readonly #database: Database;
-  readonly #producersPauseMs: number;
+  readonly #pauseMs: number;
   readonly #quietMs: number;
-  /** Where the walks are; null between two. A node that has just started walks both tables. */
-  #producersPage: number | null = 0;
-  #segmentsPage: number | null = 0;
-  #lastSegmentsPage = 0;
-  #producersWritten = false;
-  #segmentsWritten = false;
-  #producersDueAt = 0;
-  #segmentsRestartAt = performance.now() + SEGMENTS_RESTART_MS;
+  readonly #producers = new Walk();
+  readonly #segments = new Walk();
   readonly #found = new Map<number, Found>();
 
   constructor(database: Database, options: CompactionOptions = {}) {
     this.#database = database;
-    this.#producersPauseMs = options.producersPauseMs ?? PRODUCERS_PAUSE_MS;
+    this.#pauseMs = options.pauseMs ?? PAUSE_MS;
     this.#quietMs = options.quietMs ?? QUIET_MS;
   }
 
   /** Appends were committed since the last walks. */
   noteWrites(): void {
-    this.#producersWritten = this.#segmentsWritten = true;
+    this.#producers.written = this.#segments.written = true;
   }
 
   /** One bounded step. Returns whether there is more to do at once. */
@@ -93,37 +129,24 @@ export class Compaction {
   }
 
   async #sweepProducers(): Promise<boolean> {
-    if (this.#producersPage === null) {
-      if (!this.#producersWritten || performance.now() < this.#producersDueAt) return false;
-      this.#producersPage = 0;
-    }
-    if (this.#producersPage === 0) this.#producersWritten = false;
+    const page = this.#producers.nextPage();
+    if (page === null) return false;
     const [row] = await this.#database.query<{ next: number | null }>(
       "select penstock.sweep_producers($1, $2) as next",
-      [this.#producersPage, PAGES],
+      [page, PAGES],
     );
-    this.#producersPage = row?.next ?? null;
-    if (this.#producersPage !== null) return true;
-    this.#producersDueAt = performance.now() + this.#producersPauseMs;
-    return false;
+    return this.#producers.goOn(row?.next ?? null, this.#pauseMs);
   }
 
   async #findSmallSegments(): Promise<boolean> {
-    if (this.#segmentsPage === null) {
-      if (!this.#segmentsWritten) return false;
-      const restarts = performance.now() >= this.#segmentsRestartAt;
-      if (restarts) this.#segmentsRestartAt = performance.now() + SEGMENTS_RESTART_MS;
-      this.#segmentsPage = restarts ? 0 : this.#lastSegmentsPage;
-      this.#segmentsWritten = false;
-    }
+    const page = this.#segments.nextPage() ?? this.#segments.lastPage();
+    if (page === null) return false;
     const rows = await this.#database.query<SmallRow>(
       "select * from penstock.find_small_segments($1, $2)",
-      [this.#segmentsPage, PAGES],
+      [page, PAGES],
     );
     for (const row of rows) this.#note(row);
-    this.#lastSegmentsPage = this.#segmentsPage;
-    this.#segmentsPage = rows[0]?.next_page ?? null;
-    return this.#segmentsPage !== null;
+    return this.#segments.goOn(rows[0]?.next_page ?? null, this.#pauseMs);
   }
 
   #note({ stream_id: id, first_position: first, small }: SmallRow): void {

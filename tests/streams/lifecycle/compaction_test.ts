@@ -68,7 +68,7 @@ async function count(database: Database, table: string, path: string): Promise<n
 
 async function compact(database: Database): Promise<void> {
   // Its second visit finds the stream quiet.
-  const compaction = new Compaction(database, { quietMs: 0, producersPauseMs: 0 });
+  const compaction = new Compaction(database, { quietMs: 0, pauseMs: 0 });
   for (let turns = 0; turns < 4; turns++) {
     compaction.noteWrites();
     while (await compaction.step());

@@ -14,9 +14,10 @@
 --
 -- The insert itself compares, and only what it leaves out is looked up. Plans are made once per
 -- session and go by index: for arrays at hand PostgreSQL would plan anew at every call, and a plan
--- made while a table is small would read all of it. The locks are taken by a statement of their
--- own, so that the next one's snapshot is younger than they are; with them no two nodes insert at
--- one tail, and should they, the primary key lets one of them.
+-- made while a table is small would read all of it. The locks are taken in the order of `ids`,
+-- which is ascending, by a statement of their own, so that the next one's snapshot is younger than
+-- they are; with them no two nodes insert at one tail, and should they, the primary key lets one of
+-- them.
 create or replace function penstock.commit_appends(
   ids bigint[], ttl_streams bigint[],
   segment_streams bigint[], segment_tails bigint[], segment_positions bigint[],
@@ -34,15 +35,12 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 declare
-  next_id bigint;
   written_streams bigint[];
   written_positions bigint[];
   refused bigint[];
   rebased_ids bigint[];
 begin
-  foreach next_id in array ids loop
-    perform pg_advisory_xact_lock(penstock.lock_key(next_id));
-  end loop;
+  perform pg_advisory_xact_lock(penstock.lock_key(i.id)) from unnest(ids) as i(id);
 
   with written as (
     insert into penstock.segments as w (stream_id, position, closed, last_seq, data)

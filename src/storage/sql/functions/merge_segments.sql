@@ -2,11 +2,11 @@
 -- runs of 64 KiB; the segments that begin in one run become one. So every byte is rewritten once,
 -- or twice where a stream was quiet in the middle of a run.
 --
--- Bytes and positions stay, in one transaction: a read sees the ones or the other. The
--- newest segment is left as it is, for it is the stream's state, and it has to be found at once
--- while what was merged is kept for older snapshots behind it. A run that the stream may still grow
--- in is merged when the stream is closed, or its tail is where it was when it was last seen
--- (`seen_tail`).
+-- Bytes and positions stay, in one transaction: a read sees the ones or the other. The newest
+-- segment is left as it is, for it is the stream's state, and it has to be found at once while what
+-- was merged is kept for older snapshots behind it. A run that the stream may still grow in is
+-- merged when the stream is closed; or when its tail is where it was when it was last seen
+-- (`seen_tail`), and the run has 32 segments.
 --
 -- Returns the position to go on from, the tail, and `more` when there is more to do at once;
 -- `finished` when nothing will be until the stream grows. No row when the stream is gone, or while
@@ -62,7 +62,10 @@ begin
     where g.stream_id = stream and g.position >= from_position and g.position < stop
       and length(g.data) <= run_bytes
     group by g.position / run_bytes
-    having count(*) > 1
+    having count(*) >= case
+      when newest.closed or max(g.position) < newest.position - newest.position % run_bytes then 2
+      else 32
+    end
   ), merged as (
     update penstock.segments g set data = r.data, last_seq = r.last_seq
     from runs r
