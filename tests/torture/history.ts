@@ -131,7 +131,8 @@ export interface Fault {
     | "clients"
     | "database"
     | "connections"
-    | "snapshots";
+    | "snapshots"
+    | "segments";
   readonly target: string;
   readonly from: number;
   to: number;
