@@ -26,14 +26,14 @@ try {
   await migrate(database);
   const store = new SubscriptionStore(database);
   await database.query(
-    `insert into penstock.streams (path, content_type, tail)
-     select 'team-' || n % $1::int || '/events/' || n, 'text/plain', 0
+    `insert into penstock.streams (path, content_type)
+     select 'team-' || n % $1::int || '/events/' || n, 'text/plain'
      from generate_series(1, $2::int) n`,
     [SUBSCRIPTIONS, STREAMS - HOT],
   );
   await database.query(
-    `insert into penstock.streams (path, content_type, tail)
-     select 'plain/' || n, 'text/plain', 0 from generate_series(1, $1::int) n`,
+    `insert into penstock.streams (path, content_type)
+     select 'plain/' || n, 'text/plain' from generate_series(1, $1::int) n`,
     [HOT],
   );
   await database.execute("delete from penstock.new_streams; analyze penstock.streams");
@@ -72,9 +72,13 @@ try {
   const woken = await ids("team-1_/%");
   await looks("a look at 1 matched stream, its wake in flight", () => woken.slice(0, 1));
   const born = await database.query<{ id: number }>(
-    `insert into penstock.streams (path, content_type, tail)
-     select 'team-' || n % $1::int || '/events/new/' || n, 'text/plain', 1
-     from generate_series(1, 200) n returning id`,
+    `with born as (
+       insert into penstock.streams (path, content_type)
+       select 'team-' || n % $1::int || '/events/new/' || n, 'text/plain'
+       from generate_series(1, 200) n returning id
+     )
+     insert into penstock.segments (stream_id, position, data)
+     select id, 0, 'x' from born returning stream_id as id`,
     [SUBSCRIPTIONS],
   );
   await looks(`a look at 1 new stream, matched with ${SUBSCRIPTIONS} patterns`, () => {

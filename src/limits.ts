@@ -68,4 +68,6 @@ export const REMEMBERED = {
   producersPerStream: 20_000,
   /** Chains of forks, a hundred bytes each as a rule. */
   forkChains: 20_000,
+  /** Streams of which small segments were found, a hundred bytes each. */
+  streamsToMerge: 20_000,
 } as const;

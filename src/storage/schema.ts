@@ -41,24 +41,17 @@ export const streamState = penstock.enum("stream_state", [
 ]);
 export type StreamLifecycle = typeof streamState.enumValues[number];
 
-/** One row per stream: narrow, and rewritten in place (HOT) by every append. */
+/** One row per stream: what appending does not change. */
 export const streams = penstock.table("streams", {
   id: bigint("id", { mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
   path: bytewise("path").notNull(),
   contentType: text("content_type").notNull(),
   state: streamState("state").notNull().default("active"),
-  closed: boolean("closed").notNull().default(false),
-  /** The next position to be written. Never falls. */
-  tail: position("tail").notNull(),
-  /** Grows with every change of the row that a decision could rest on. */
-  version: bigint("version", { mode: "number" }).notNull().default(1),
   ttlSeconds: bigint("ttl_seconds", { mode: "number" }),
   expiresAt: timestamp("expires_at", { withTimezone: true, mode: "string" }),
   /** Last read or write, as coarse as a tenth of the TTL. */
   lastAccess: timestamp("last_access", { withTimezone: true, mode: "string" }).notNull()
     .default(sql`clock_timestamp()`),
-  /** The last Stream-Seq accepted, compared byte-wise. Scope: the stream. */
-  lastSeq: text("last_seq"),
   /** A fork's source: bytes before `fork_position` are read from there. */
   sourceId: bigint("source_id", { mode: "number" }),
   sourcePath: text("source_path"),
@@ -75,18 +68,28 @@ export const streams = penstock.table("streams", {
   index("streams_deleted").on(table.id).where(sql`state = 'deleted'`),
   index("streams_expires_at").on(table.expiresAt)
     .where(sql`expires_at is not null and state = 'active'`),
-  /** Not on last_access itself: an index on it would end HOT updates of every append. */
+  /** Not on last_access itself: an index on it would end the HOT updates of renewals. */
   index("streams_ttl").on(table.id).where(sql`ttl_seconds is not null and state = 'active'`),
 ]);
 
-/** A stored run of bytes: `[position, position + length(data))`. Never rewritten. */
+/**
+ * A stored run of bytes, `[position, position + length(data))`, and the stream's state after it. The
+ * newest, the one with the last position, is the stream's state now.
+ */
 export const segments = penstock.table("segments", {
   streamId: bigint("stream_id", { mode: "number" }).notNull(),
   position: position("position").notNull(),
+  /** The stream is closed behind it; a close that comes alone has no bytes. */
+  closed: boolean("closed").notNull().default(false),
+  /** The last Stream-Seq accepted, compared byte-wise. Scope: the stream. */
+  lastSeq: text("last_seq"),
   data: bytea("data").notNull(),
 }, (table) => [primaryKey({ columns: [table.streamId, table.position] })]);
 
-/** Idempotent producers (section 5.2.1), kept as long as their stream. */
+/**
+ * Idempotent producers (section 5.2.1). The newest row of one is its state, kept as long as its stream;
+ * older ones are swept.
+ */
 export const producers = penstock.table("producers", {
   streamId: bigint("stream_id", { mode: "number" }).notNull(),
   producerId: bytewise("producer_id").notNull(),
@@ -94,7 +97,9 @@ export const producers = penstock.table("producers", {
   lastSeq: bigint("last_seq", { mode: "number" }).notNull(),
   /** True when the append of `(epoch, last_seq)` is the one that closed the stream. */
   closedStream: boolean("closed_stream").notNull().default(false),
-}, (table) => [primaryKey({ columns: [table.streamId, table.producerId] })]);
+}, (table) => [
+  primaryKey({ columns: [table.streamId, table.producerId, table.epoch, table.lastSeq] }),
+]);
 
 /** `subscriptions.phase`: where its one wake is (section 7). */
 export const wakePhase = penstock.enum("wake_phase", [

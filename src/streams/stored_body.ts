@@ -34,13 +34,23 @@ export function sameContentType(one: string, other: string): boolean {
 export interface SegmentRange {
   readonly start: number;
   readonly length: number;
+  /** The stream is closed behind it. */
+  readonly closes: boolean;
 }
 
-/** Divides stored bytes into segments, contiguous and in order; JSON only between messages. */
-export function segmentsOf(contentType: string, bytes: Uint8Array): SegmentRange[] {
-  if (bytes.length === 0) return [];
-  if (bytes.length <= SEGMENT_BYTES) return [{ start: 0, length: bytes.length }];
-  return isJsonMode(contentType)
+/**
+ * Divides stored bytes into segments, contiguous and in order; JSON only between messages. A close
+ * without bytes is a segment of none.
+ */
+export function segmentsOf(
+  contentType: string,
+  bytes: Uint8Array,
+  closes: boolean,
+): SegmentRange[] {
+  if (bytes.length === 0 && !closes) return [];
+  if (bytes.length <= SEGMENT_BYTES) return [{ start: 0, length: bytes.length, closes }];
+  const ranges = isJsonMode(contentType)
     ? splitAtMessages(bytes, SEGMENT_BYTES)
     : splitAnywhere(bytes.length, SEGMENT_BYTES);
+  return ranges.map((range, at) => ({ ...range, closes: closes && at === ranges.length - 1 }));
 }

@@ -11,7 +11,6 @@ export interface StreamState {
   readonly closed: boolean;
   /** The next position to be written. */
   readonly tail: number;
-  readonly version: number;
   readonly ttlSeconds: number | null;
   /** Milliseconds since 1970. */
   readonly expiresAtMs: number | null;
@@ -39,7 +38,6 @@ export interface StreamRow {
   state: StreamLifecycle;
   closed: boolean;
   tail: number;
-  version: number;
   ttl_seconds: number | null;
   expires_at_ms: number | null;
   last_seq: string | null;
@@ -65,7 +63,6 @@ export function stateOf(row: StreamRow, sources = NO_SOURCES): StreamState {
     state: row.state,
     closed: row.closed,
     tail: row.tail,
-    version: row.version,
     ttlSeconds: row.ttl_seconds,
     expiresAtMs: row.expires_at_ms,
     lastSeq: row.last_seq,

@@ -72,7 +72,10 @@ export class Streams extends BaseService {
       nodeNotifier: this.#nodeNotifier,
       segmentCache: this.#segmentCache,
       waitingBytes: options.buffered.appends,
-      onWritten: (ids) => this.#onWritten(ids),
+      onWritten: (ids) => {
+        this.#sweeper.noteWrites();
+        this.#onWritten(ids);
+      },
     });
     this.#creations = new CreationAdmission({
       maxCreations: WAITING.creations,

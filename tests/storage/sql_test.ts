@@ -81,21 +81,21 @@ Deno.test("every function fixes what its names mean, and is made once", () =>
 
 Deno.test("the rule of expiry is inlined: an update goes by the primary key and calls no function", () =>
   withDatabase(async (sql) => {
-    await sql`insert into penstock.streams (path, content_type, tail)
-      select 'p/' || n, 'text/plain', 0 from generate_series(1, 2000) n`;
+    await sql`insert into penstock.streams (path, content_type)
+      select 'p/' || n, 'text/plain' from generate_series(1, 2000) n`;
     await sql`analyze penstock.streams`;
     const plan = async (query: string) =>
       (await sql.unsafe(`explain (verbose) ${query}`)).map((row) => row["QUERY PLAN"]).join("\n");
     const inlined = await plan(`update penstock.streams s
-      set last_access = penstock.renewed_access(s.last_access, s.ttl_seconds)
+      set last_access = clock_timestamp()
       where s.id = 7 and s.state = 'active'
         and not penstock.is_expired(s.expires_at, s.last_access, s.ttl_seconds)`);
     assert.match(inlined, /Index Scan using streams_pkey/);
     assert.match(inlined, /statement_timestamp\(\)/);
-    assert.doesNotMatch(inlined, /is_expired|renewed_access/);
+    assert.doesNotMatch(inlined, /is_expired/);
     const costOf = (text: string) => /cost=\S+/.exec(text)![0];
     const spelt = await plan(`update penstock.streams s
-      set last_access = case when s.ttl_seconds is null then s.last_access else clock_timestamp() end
+      set last_access = clock_timestamp()
       where s.id = 7 and s.state = 'active' and not (
         coalesce(s.expires_at <= statement_timestamp(), false) or coalesce(s.last_access
           + make_interval(secs => s.ttl_seconds * 1.1::float8) <= statement_timestamp(), false))`);
@@ -149,14 +149,21 @@ Deno.test("what another role puts into public is never called, whatever the sess
       const [created] = await sql.unsafe(`select (stream).* from penstock.create_streams('{a}',
         '{text/plain}', '{60}', '{${
         Date.now() + 60_000
-      }}', '{f}', '{1}', '{a}', '{0}', '{0}', '{1}',
-        'x')`);
-      const { id, version, tail } = created as unknown as Record<string, string>;
+      }}', '{a}', '{0}', '{0}', '{1}', '{f}', 'x')`);
+      const { id, tail } = created as unknown as Record<string, string>;
       const refused = await sql.unsafe(
-        `select * from penstock.commit_append(${id}, ${version}, null, ${tail}::bigint + 1, false,
-           null, ${tail}, 'y')`,
+        `select * from penstock.commit_append(${id}, ${tail}, false, true, false, null, 'y')`,
       );
       assert.equal(refused.length, 0);
+      const stale = await sql.unsafe(
+        `select * from penstock.commit_append(${id}, ${tail}, false, true, false, null, 'z')`,
+      );
+      assert.deepEqual(stale.map(({ rebased }) => rebased), [false]);
+      const moved = await sql.unsafe(
+        `select * from penstock.commit_append(${id}, ${tail}, true, true, false, null, 'z')`,
+      );
+      assert.deepEqual(moved.map(({ rebased }) => rebased), [true]);
+      await sql.unsafe(`select * from penstock.load_producers('{${id}}', '{p}')`);
       const [state] = await sql.unsafe("select * from penstock.load_states('{a}')");
       assert.equal(state!.expired, false);
       await sql.unsafe(`select penstock.renew_ttls('{${id}}')`);

@@ -19,11 +19,15 @@ function assertCovers(segments: readonly { start: number; length: number }[], le
 
 Deno.test("segmentsOf makes no segment of nothing and one of little", () => {
   for (const contentType of ["text/plain", "application/json"]) {
-    assert.deepEqual(segmentsOf(contentType, new Uint8Array(0)), []);
-    assert.deepEqual(segmentsOf(contentType, new Uint8Array(1)), [{ start: 0, length: 1 }]);
-    assert.deepEqual(segmentsOf(contentType, new Uint8Array(SEGMENT)), [
-      { start: 0, length: SEGMENT },
-    ]);
+    assert.deepEqual(segmentsOf(contentType, new Uint8Array(0), false), []);
+    for (const closes of [false, true]) {
+      for (const length of [1, SEGMENT]) {
+        const segments = segmentsOf(contentType, new Uint8Array(length), closes);
+        assert.deepEqual(segments, [{ start: 0, length, closes }]);
+      }
+    }
+    const close = segmentsOf(contentType, new Uint8Array(0), true);
+    assert.deepEqual(close, [{ start: 0, length: 0, closes: true }]);
   }
 });
 
@@ -33,8 +37,12 @@ Deno.test("segmentsOf cuts bytes into full segments and a rest", () => {
     fc.constantFrom(SEGMENT - 1, SEGMENT, SEGMENT + 1, 2 * SEGMENT, 2 * SEGMENT + 1),
   );
   fc.assert(fc.property(length, (size) => {
-    const segments = segmentsOf("application/octet-stream", new Uint8Array(size));
+    const segments = segmentsOf("application/octet-stream", new Uint8Array(size), size % 2 === 1);
     assertCovers(segments, size);
+    assert.equal(
+      segments.findIndex(({ closes }) => closes),
+      size % 2 === 1 ? segments.length - 1 : -1,
+    );
     assert.equal(segments.length, Math.ceil(size / SEGMENT));
     assert.ok(segments.every((segment) => segment.length <= SEGMENT));
   }));
@@ -51,7 +59,7 @@ Deno.test("segmentsOf cuts JSON between messages only", () => {
       const bytes = new Uint8Array(sizes.reduce((sum, n) => sum + n, 0)).fill(0x31);
       let end = 0;
       for (const n of sizes) bytes[(end += n) - 1] = MESSAGE_END;
-      const segments = segmentsOf("application/json; charset=utf-8", bytes);
+      const segments = segmentsOf("application/json; charset=utf-8", bytes, false);
       assertCovers(segments, bytes.length);
       for (const { start, length } of segments) {
         assert.equal(bytes[start + length - 1], MESSAGE_END);

@@ -44,8 +44,8 @@ class World {
   }
 
   async begin(): Promise<void> {
-    await this.database.execute(`truncate penstock.streams, penstock.subscriptions,
-      penstock.subscription_links, penstock.new_streams`);
+    await this.database.execute(`truncate penstock.streams, penstock.segments,
+      penstock.subscriptions, penstock.subscription_links, penstock.new_streams`);
     const glob = (pattern: string) => {
       const parsed = parseGlob(pattern);
       assert.ok(typeof parsed !== "string");
@@ -119,7 +119,7 @@ class World {
 
   async streamAt(path: string): Promise<{ id: number; tail: number } | undefined> {
     const [row] = await this.database.query<{ id: number; tail: number }>(
-      "select id, tail from penstock.streams where path = $1 and state = 'active'",
+      "select id, tail from penstock.stream_states where path = $1 and state = 'active'",
       [path],
     );
     return row;
@@ -177,7 +177,7 @@ class World {
   /** Whoever ought to be linked, and has work, has a wake in flight. By rules of its own. */
   async assertAllWoken(): Promise<void> {
     const streams = await this.database.query<{ id: number; path: string; tail: number }>(
-      "select id, path, tail from penstock.streams where state = 'active'",
+      "select id, path, tail from penstock.stream_states where state = 'active'",
     );
     const links = await this.links();
     const linked: Record<string, (path: string) => boolean> = {
@@ -251,8 +251,12 @@ async function take(world: World, action: Step): Promise<void> {
   switch (action.kind) {
     case "create": {
       const rows = await database.query<{ id: number }>(
-        `insert into penstock.streams (path, content_type, tail) values ($1, 'text/plain', 2)
-         on conflict do nothing returning id`,
+        `with created as (
+           insert into penstock.streams (path, content_type) values ($1, 'text/plain')
+           on conflict do nothing returning id
+         )
+         insert into penstock.segments (stream_id, position, data)
+         select id, 0, 'ab' from created returning stream_id as id`,
         [action.path],
       );
       if (action.look) await store.issueWakes(rows.map((row) => row.id));
@@ -260,7 +264,9 @@ async function take(world: World, action: Step): Promise<void> {
     }
     case "append": {
       const rows = await database.query<{ id: number }>(
-        "update penstock.streams set tail = tail + 2 where path = $1 and state = 'active' returning id",
+        `insert into penstock.segments (stream_id, position, data)
+         select id, tail, 'cd' from penstock.stream_states
+         where path = $1 and state = 'active' returning stream_id as id`,
         [action.path],
       );
       if (action.look) await store.issueWakes(rows.map((row) => row.id));
@@ -386,11 +392,16 @@ Deno.test("all at once on many connections: one claim a generation, and nothing 
         const path = pick(PATHS);
         if (action < 4) {
           const rows = await database.query<{ id: number }>(
-            `insert into penstock.streams as s (path, content_type, tail)
-             values ($1, 'text/plain', 1)
-             on conflict (path) where state <> 'deleted' do update set tail = s.tail + 1 returning id`,
+            `insert into penstock.streams as s (path, content_type) values ($1, 'text/plain')
+             on conflict (path) where state <> 'deleted' do update set fork_count = 0 returning id`,
             [path],
           );
+          for (const { id } of rows) {
+            await database.query(
+              "select from penstock.commit_append($1, 0, true, false, false, null, 'x')",
+              [id],
+            );
+          }
           if (random() < 0.8) await world.store.issueWakes(rows.map((row) => row.id));
         } else if (action < 8) {
           const claim = await world.store.claim(pick(["pull", "deep"]), `${turn}`);

@@ -96,9 +96,10 @@ Deno.test("a commit that no node looked at is found by the audit, a new stream's
       await subscription.create(webhook(receiver.url, "events", 1000));
       const sql = postgres(database.url, { max: 1 });
       // As if by a node that died at once: nothing but the rows.
-      await sql`update penstock.streams set tail = 7 where path = 'events/old'`;
-      await sql`insert into penstock.streams (path, content_type, tail)
-        values ('events/new', 'text/plain', 5)`;
+      await sql`insert into penstock.streams (path, content_type) values ('events/new', 'text/plain')`;
+      await sql`insert into penstock.segments (stream_id, position, data)
+        select id, 0, case path when 'events/old' then '1234567' else '12345' end::bytea
+        from penstock.streams where path like 'events/%'`;
       await sql.end();
       await eventually(10_000, "the acks", async () => {
         const acked = [

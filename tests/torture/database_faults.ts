@@ -53,6 +53,37 @@ export const DATABASE_FAULTS: readonly FaultKind[] = [
     },
   },
   {
+    name: "hold a snapshot",
+    part: "snapshots",
+    weight: 2,
+    async inject({ cluster, random }) {
+      const held = random.between(2000, 15_000);
+      await cluster.database!.asAdmin(
+        (sql) =>
+          sql.begin("isolation level repeatable read", async (transaction) => {
+            await transaction.unsafe("select count(*) from penstock.streams");
+            await sleep(held);
+          }),
+        "torture",
+      );
+      return `${held} ms`;
+    },
+  },
+  {
+    // What the sweep does once a stream is long and quiet or closed, to all of them and at any time.
+    name: "merge segments",
+    part: "segments",
+    weight: 8,
+    async inject({ cluster, random }) {
+      let merged = 0;
+      for (let left = random.between(2, 6); left > 0; left--) {
+        merged += await cluster.database!.asAdmin(mergeAll, "torture");
+        await sleep(random.between(50, 500));
+      }
+      return `${merged} segments`;
+    },
+  },
+  {
     name: "exhaust the connections",
     part: "database",
     weight: 2,
@@ -172,6 +203,18 @@ function onLink(
       return `node ${node}`;
     },
   };
+}
+
+/** Returns how many segments there are less. */
+async function mergeAll(sql: postgres.Sql): Promise<number> {
+  const count = async () => {
+    const [row] = await sql.unsafe("select count(*)::integer as rows from penstock.segments");
+    return row!.rows as number;
+  };
+  const before = await count();
+  await sql.unsafe(`select m.* from penstock.stream_states s
+    cross join lateral penstock.merge_segments(s.id, 0, s.tail, 1000) m`);
+  return Math.max(0, before - await count());
 }
 
 /** Takes every connection there is, after ending the nodes' own. */

@@ -125,7 +125,15 @@ export interface FollowerEnd {
 
 export interface Fault {
   readonly kind: string;
-  readonly part: "node" | "clock" | "database clock" | "clients" | "database" | "connections";
+  readonly part:
+    | "node"
+    | "clock"
+    | "database clock"
+    | "clients"
+    | "database"
+    | "connections"
+    | "snapshots"
+    | "segments";
   readonly target: string;
   readonly from: number;
   to: number;

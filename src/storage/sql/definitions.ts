@@ -25,6 +25,7 @@ import deleteSubscription from "./functions/delete_subscription.sql" with { type
 import deliveryLimit from "./functions/delivery_limit.sql" with { type: "text" };
 import endWake from "./functions/end_wake.sql" with { type: "text" };
 import failDelivery from "./functions/fail_delivery.sql" with { type: "text" };
+import findSmallSegments from "./functions/find_small_segments.sql" with { type: "text" };
 import forkChain from "./functions/fork_chain.sql" with { type: "text" };
 import generationAt from "./functions/generation_at.sql" with { type: "text" };
 import hasPending from "./functions/has_pending.sql" with { type: "text" };
@@ -32,10 +33,12 @@ import isExpired from "./functions/is_expired.sql" with { type: "text" };
 import issueWake from "./functions/issue_wake.sql" with { type: "text" };
 import issueWakes from "./functions/issue_wakes.sql" with { type: "text" };
 import linkExplicitly from "./functions/link_explicitly.sql" with { type: "text" };
+import loadProducers from "./functions/load_producers.sql" with { type: "text" };
 import loadStates from "./functions/load_states.sql" with { type: "text" };
 import lockKey from "./functions/lock_key.sql" with { type: "text" };
 import lockStreams from "./functions/lock_streams.sql" with { type: "text" };
 import markPending from "./functions/mark_pending.sql" with { type: "text" };
+import mergeSegments from "./functions/merge_segments.sql" with { type: "text" };
 import needsRenewal from "./functions/needs_renewal.sql" with { type: "text" };
 import noteNewStreams from "./functions/note_new_streams.sql" with { type: "text" };
 import pathEnds from "./functions/path_ends.sql" with { type: "text" };
@@ -45,9 +48,9 @@ import refreshSubscription from "./functions/refresh_subscription.sql" with { ty
 import releaseWake from "./functions/release_wake.sql" with { type: "text" };
 import removeStream from "./functions/remove_stream.sql" with { type: "text" };
 import renewTtls from "./functions/renew_ttls.sql" with { type: "text" };
-import renewedAccess from "./functions/renewed_access.sql" with { type: "text" };
 import rotateKey from "./functions/rotate_key.sql" with { type: "text" };
 import subscriptionMatches from "./functions/subscription_matches.sql" with { type: "text" };
+import sweepProducers from "./functions/sweep_producers.sql" with { type: "text" };
 import takeDue from "./functions/take_due.sql" with { type: "text" };
 import terminateStream from "./functions/terminate_stream.sql" with { type: "text" };
 import wakeStreams from "./functions/wake_streams.sql" with { type: "text" };
@@ -74,7 +77,6 @@ export const DEFINITIONS: readonly string[] = [
   lockKey,
   isExpired,
   needsRenewal,
-  renewedAccess,
   streamStates,
   // What SQL functions call.
   deliveryLimit,
@@ -105,9 +107,12 @@ export const DEFINITIONS: readonly string[] = [
   createSubscription,
   deleteSubscription,
   failDelivery,
+  findSmallSegments,
   issueWakes,
+  loadProducers,
   loadStates,
   lockStreams,
+  mergeSegments,
   readSegments,
   reconcileLinks,
   refreshSubscription,
@@ -115,6 +120,7 @@ export const DEFINITIONS: readonly string[] = [
   removeStream,
   renewTtls,
   rotateKey,
+  sweepProducers,
   takeDue,
   terminateStream,
   wakeStreams,

@@ -5,18 +5,20 @@
 import { assertInvariant } from "../../lib/invariant.ts";
 import { type Database, numberArray, textArray } from "../../storage/database.ts";
 import type { ProducerState } from "./decide.ts";
-import { segmentsOf } from "../stored_body.ts";
+import { type SegmentRange, segmentsOf } from "../stored_body.ts";
 import type { StreamWrite } from "./stream_queue.ts";
 import { stateOf, type StreamRow, type StreamState } from "../stream_state.ts";
 
 const COMMIT = `select changed_id, rebased, (stream).* from penstock.commit_appends(
-  $1::bigint[], $2::bigint[], $3::boolean[], $4::bigint[], $5::bigint[], $6::boolean[], $7::text[],
-  $8::bigint[], $9::bigint[], $10::integer[], $11::integer[], $12::bytea,
-  $13::bigint[], $14::text[], $15::bigint[], $16::bigint[], $17::boolean[])`;
+  $1::bigint[], $2::bigint[],
+  $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[], $7::boolean[], $8::text[],
+  $9::integer[], $10::integer[], $11::bytea,
+  $12::bigint[], $13::bigint[], $14::boolean[],
+  $15::bigint[], $16::text[], $17::bigint[], $18::bigint[], $19::boolean[])`;
 
-/** The same for one stream, of which at most one segment and no producer is written. */
+/** The same for one stream, of which one segment and no producer is written. */
 const COMMIT_OF_ONE = `select changed_id, rebased, (stream).* from penstock.commit_append(
-  $1::bigint, $2::bigint, $3::bigint, $4::bigint, $5::boolean, $6::text, $7::bigint, $8::bytea)`;
+  $1::bigint, $2::bigint, $3::boolean, $4::boolean, $5::boolean, $6::text, $7::bytea)`;
 
 type ChangedRow = StreamRow & { changed_id: number; rebased: boolean };
 
@@ -45,7 +47,7 @@ export async function commitAppends(
   writes: readonly StreamWrite[],
 ): Promise<CommitResult> {
   const batch = gather(writes);
-  const one = writes.length === 1 && writes[0]!.writes && batch.segments.length <= 1 &&
+  const one = writes.length === 1 && batch.segments.length === 1 &&
     batch.producers.length === 0;
   const rows = await (one ? commitOne(database, batch) : commitMany(database, batch));
   const { written } = batch;
@@ -77,12 +79,10 @@ interface Batch {
   /** All new bytes. */
   readonly bytes: Uint8Array;
   /** The segments they become. `start` is the place in `bytes`. */
-  readonly segments: readonly {
-    readonly stream: number;
+  readonly segments: readonly (SegmentRange & {
+    readonly write: StreamWrite;
     readonly position: number;
-    readonly start: number;
-    readonly length: number;
-  }[];
+  })[];
   readonly producers: readonly ({ readonly stream: number; readonly id: string } & ProducerState)[];
   readonly written: Map<number, WrittenBytes>;
 }
@@ -92,7 +92,7 @@ function gather(writes: readonly StreamWrite[]): Batch {
     writes.reduce((sum, write) => sum + (write.after.tail - write.stream.tail), 0),
   );
   const written = new Map<number, WrittenBytes>();
-  const segments = [];
+  const segments: Batch["segments"][number][] = [];
   let filled = 0;
   for (const write of writes) {
     const start = filled;
@@ -105,21 +105,22 @@ function gather(writes: readonly StreamWrite[]): Batch {
       filled - start === after.tail - stream.tail,
       "a stream's tail grows by the bytes that are written",
     );
-    if (filled === start) continue;
+    if (!write.writes) continue;
+    assertInvariant(filled > start || after.closed, "what is written is bytes, or a close");
     const own = bytes.subarray(start, filled);
     let end = 0;
-    for (const segment of segmentsOf(stream.contentType, own)) {
+    for (const segment of segmentsOf(stream.contentType, own, after.closed)) {
       assertInvariant(segment.start === end, "the segments of a commit are contiguous");
       end += segment.length;
       segments.push({
-        stream: stream.id,
+        ...segment,
+        write,
         position: stream.tail + segment.start,
         start: start + segment.start,
-        length: segment.length,
       });
     }
     assertInvariant(end === own.length, "the segments of a commit are all of its bytes");
-    written.set(stream.id, { position: stream.tail, bytes: own });
+    if (own.length > 0) written.set(stream.id, { position: stream.tail, bytes: own });
   }
   const producers = writes.flatMap((write) =>
     [...write.producers].map(([id, state]) => ({ stream: write.stream.id, id, ...state }))
@@ -127,16 +128,16 @@ function gather(writes: readonly StreamWrite[]): Batch {
   return { writes, bytes, segments, producers, written };
 }
 
-function commitOne(database: Database, { writes, bytes, segments }: Batch): Promise<ChangedRow[]> {
+function commitOne(database: Database, { writes, bytes }: Batch): Promise<ChangedRow[]> {
   const { stream, unconditional, after } = writes[0]!;
   return database.query(COMMIT_OF_ONE, [
     stream.id,
-    stream.version,
-    unconditional ? stream.tail : null,
-    after.tail,
+    stream.tail,
+    unconditional,
+    stream.ttlSeconds !== null,
     after.closed,
     lastSeqOf(writes[0]!),
-    ...segments.length === 0 ? [null, null] : [stream.tail, bytes],
+    bytes,
   ]);
 }
 
@@ -144,19 +145,23 @@ function commitMany(
   database: Database,
   { writes, bytes, segments, producers }: Batch,
 ): Promise<ChangedRow[]> {
+  const confirmed = writes.filter((write) => !write.writes);
+  const renewed = writes.filter((write) => write.writes && write.stream.ttlSeconds !== null);
   return database.query(COMMIT, [
     numberArray(writes.map((write) => write.stream.id)),
-    numberArray(writes.map((write) => write.stream.version)),
-    numberArray(writes.map((write) => write.writes)),
-    numberArray(writes.map((write) => write.unconditional ? write.stream.tail : null)),
-    numberArray(writes.map((write) => write.after.tail)),
-    numberArray(writes.map((write) => write.after.closed)),
-    textArray(writes.map(lastSeqOf)),
-    numberArray(segments.map((segment) => segment.stream)),
+    numberArray(renewed.map((write) => write.stream.id)),
+    numberArray(segments.map(({ write }) => write.stream.id)),
+    numberArray(segments.map(({ write }) => write.stream.tail)),
     numberArray(segments.map((segment) => segment.position)),
+    numberArray(segments.map(({ write }) => write.unconditional)),
+    numberArray(segments.map((segment) => segment.closes)),
+    textArray(segments.map(({ write }) => lastSeqOf(write))),
     numberArray(segments.map((segment) => segment.start)),
     numberArray(segments.map((segment) => segment.length)),
     bytes,
+    numberArray(confirmed.map((write) => write.stream.id)),
+    numberArray(confirmed.map((write) => write.stream.tail)),
+    numberArray(confirmed.map((write) => write.stream.closed)),
     numberArray(producers.map((producer) => producer.stream)),
     textArray(producers.map((producer) => producer.id)),
     numberArray(producers.map((producer) => producer.epoch)),

@@ -2,9 +2,7 @@
 import { type Database, numberArray, textArray } from "../../storage/database.ts";
 import type { ProducerState } from "./decide.ts";
 
-const PRODUCERS = `select p.stream_id, p.producer_id, p.epoch, p.last_seq, p.closed_stream
-  from unnest($1::bigint[], $2::text[]) as r(stream_id, producer_id)
-  join penstock.producers p on p.stream_id = r.stream_id and p.producer_id = r.producer_id`;
+const PRODUCERS = "select * from penstock.load_producers($1::bigint[], $2::text[])";
 
 interface ProducerRow {
   stream_id: number;

@@ -142,7 +142,7 @@ export class StreamQueue implements LruLinks<StreamQueue> {
     const { stream, after } = write;
     assertInvariant(after.tail >= stream.tail, "a tail never falls");
     assertInvariant(after.closed || !stream.closed, "a closed stream never opens");
-    this.#stream = { ...stream, ...after, version: stream.version + 1 };
+    this.#stream = { ...stream, ...after };
     if (this.producers.size > REMEMBERED.producersPerStream) this.#producers = null;
     for (const [id, producer] of write.producers) this.setProducer(id, producer);
   }

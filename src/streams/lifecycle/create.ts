@@ -6,7 +6,7 @@ import { Batcher } from "../../lib/batcher.ts";
 import { concatenate } from "../../lib/bytes.ts";
 import type { Refusal } from "../../errors.ts";
 import { type Database, numberArray, StatementTimeout, textArray } from "../../storage/database.ts";
-import { sameContentType, segmentsOf, storedBody } from "../stored_body.ts";
+import { sameContentType, type SegmentRange, segmentsOf, storedBody } from "../stored_body.ts";
 import type { Offset } from "../../protocol/offset.ts";
 import { isOffsetOf } from "../read/fork_chain.ts";
 import type { CreationAdmission } from "./creation_admission.ts";
@@ -40,8 +40,8 @@ export type CreateOutcome =
   | Refusal;
 
 const CREATE = `select created, (stream).* from penstock.create_streams(
-  $1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::boolean[], $6::bigint[],
-  $7::text[], $8::bigint[], $9::integer[], $10::integer[], $11::bytea)`;
+  $1::text[], $2::text[], $3::bigint[], $4::bigint[],
+  $5::text[], $6::bigint[], $7::integer[], $8::integer[], $9::boolean[], $10::bytea)`;
 
 /** The most creations in one statement. */
 const MAX_BATCH = 1000;
@@ -128,11 +128,11 @@ async function createAll(
 ): Promise<(CreatedRow | undefined)[]> {
   // The order of the paths is the order of the locks, the same on every node.
   const ordered = [...batch].sort((a, b) => a.request.path < b.request.path ? -1 : 1);
-  const segments: { path: string; position: number; start: number; length: number }[] = [];
+  const segments: (SegmentRange & { path: string; position: number })[] = [];
   let filled = 0;
-  for (const { request: { path }, contentType, bytes } of ordered) {
-    for (const { start, length } of segmentsOf(contentType, bytes)) {
-      segments.push({ path, position: start, start: filled + start, length });
+  for (const { request: { path, closed }, contentType, bytes } of ordered) {
+    for (const { start, length, closes } of segmentsOf(contentType, bytes, closed)) {
+      segments.push({ path, position: start, start: filled + start, length, closes });
     }
     filled += bytes.length;
   }
@@ -141,12 +141,11 @@ async function createAll(
     textArray(ordered.map(({ contentType }) => contentType)),
     numberArray(ordered.map(({ request }) => request.ttlSeconds)),
     numberArray(ordered.map(({ request }) => request.expiresAtMs)),
-    numberArray(ordered.map(({ request }) => request.closed)),
-    numberArray(ordered.map(({ bytes }) => bytes.length)),
     textArray(segments.map((segment) => segment.path)),
     numberArray(segments.map((segment) => segment.position)),
     numberArray(segments.map((segment) => segment.start)),
     numberArray(segments.map((segment) => segment.length)),
+    numberArray(segments.map((segment) => segment.closes)),
     concatenate(ordered.map(({ bytes }) => bytes)),
   ]);
   const byPath = new Map(rows.map((row) => [row.path, row]));

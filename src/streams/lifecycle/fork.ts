@@ -18,8 +18,8 @@ import { sameContentType, segmentsOf } from "../stored_body.ts";
 import { stateOf, type StreamRow, type StreamState, unusable } from "../stream_state.ts";
 
 const FORK = `select outcome, (stream).* from penstock.create_fork(
-  $1, $2, $3::bigint, $4::bigint, $5::boolean, $6::boolean, $7::bigint, $8, $9::bigint,
-  $10::bigint, $11::bigint, $12::bigint, $13::bigint[], $14::integer[], $15::integer[], $16::bytea)`;
+  $1, $2, $3::bigint, $4::bigint, $5::boolean, $6::bigint, $7, $8::bigint,
+  $9::bigint, $10::bigint, $11::bigint[], $12::integer[], $13::integer[], $14::boolean[], $15::bytea)`;
 
 /**
  * How often a request is repeated because its source or target has changed, before it is refused.
@@ -90,23 +90,22 @@ async function fork(
   if (typeof at !== "number") return at;
 
   const lifetime = lifetimeOf(source, request);
-  const segments = segmentsOf(contentType, bytes);
+  const segments = segmentsOf(contentType, bytes, request.closed);
   const [row] = await parts.database.query<StreamRow & { outcome: string }>(FORK, [
     request.path,
     contentType,
     lifetime.ttlSeconds,
     lifetime.expiresAtMs,
     lifetime.inherited,
-    request.closed,
     source.id,
     request.fork.sourcePath,
     at,
     anchor,
     request.fork.subOffset,
-    at + bytes.length,
     numberArray(segments.map((segment) => at + segment.start)),
     numberArray(segments.map((segment) => segment.start)),
     numberArray(segments.map((segment) => segment.length)),
+    numberArray(segments.map((segment) => segment.closes)),
     bytes,
   ]);
   if (row?.outcome === "too_deep") {

@@ -2,6 +2,7 @@
 import { PeriodicTask } from "../../lib/periodic_task.ts";
 import type { Database } from "../../storage/database.ts";
 import type { Telemetry } from "../../telemetry/events.ts";
+import { Compaction } from "./compaction.ts";
 import { sweep } from "./sweep.ts";
 
 /** Milliseconds between sweeps. */
@@ -9,7 +10,12 @@ const IDLE_MS = 5000;
 /** Milliseconds between steps while there is more, which leave the database to requests. */
 const BUSY_MS = 20;
 
+/** Milliseconds between sweeps while streams wait to be merged: one may just have been closed. */
+const COMPACTING_MS = 2000;
+
 export class Sweeper extends PeriodicTask {
+  readonly #compaction: Compaction;
+
   /** @param onEnded called with the ids of streams that have expired */
   constructor(
     database: Database,
@@ -17,6 +23,7 @@ export class Sweeper extends PeriodicTask {
     onEnded: (ids: readonly number[]) => void,
   ) {
     let lastId = 0;
+    const compaction = new Compaction(database);
     super({
       firstMs: IDLE_MS * Math.random(),
       // The pause is random, so that the nodes do not all sweep at the same time.
@@ -31,8 +38,16 @@ export class Sweeper extends PeriodicTask {
         if (ended.length > 0 || reapedStreams > 0) {
           telemetry.report({ event: "swept", expired: ended.length, reaped: reapedStreams });
         }
-        return more ? BUSY_MS : undefined;
+        const compacts = await compaction.step();
+        if (more || compacts) return BUSY_MS;
+        return compaction.pending ? COMPACTING_MS : undefined;
       },
     });
+    this.#compaction = compaction;
+  }
+
+  /** Appends were committed: what they leave behind is compacted in a while. */
+  noteWrites(): void {
+    this.#compaction.noteWrites();
   }
 }

@@ -11,7 +11,7 @@ export function streamOf(parts: Partial<StreamState> = {}): StreamState {
     id: 7,
     contentType: "text/plain",
     tail: 100,
-    version: 3,
+    ttlSeconds: null,
     closed: false,
     state: "active" as const,
   };

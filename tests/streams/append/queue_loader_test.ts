@@ -52,7 +52,6 @@ const rowOf = (path: string, parts = {}) => ({
     state: "active" as const,
     closed: false,
     tail: 12,
-    version: 2,
   },
   ...{ last_seq: null, source_id: null, fork_count: 0, expired: false, renews_ttl: false },
   ...parts,

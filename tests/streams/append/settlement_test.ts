@@ -38,11 +38,11 @@ Deno.test("settle moves the answers of a rebased write, and no longer knows its 
   const queue = queueOf(streamOf({ tail: 100 }), one, two);
   queue.setProducer("p", null);
   const write = queue.decideWaiting(1000)!;
-  const rebased = new Map([[7, streamOf({ tail: 125, version: 9 })]]);
+  const rebased = new Map([[7, streamOf({ tail: 125, lastSeq: "9" })]]);
   settle(parts(), [write], result({ rebased }));
   const tails = [one, two].map(({ outcome }) => outcome?.kind === "appended" && outcome.tail);
   assert.deepEqual(tails, [123, 125]);
-  assert.equal(queue.stream?.version, 9);
+  assert.equal(queue.stream?.lastSeq, "9");
   assert.equal(queue.producers.size, 0);
 });
 

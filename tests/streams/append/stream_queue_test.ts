@@ -12,7 +12,7 @@ const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 const NO_ROOM_LIMIT = Number.MAX_SAFE_INTEGER;
 
 function streamOf(parts: Partial<StreamState> = {}): StreamState {
-  const base = { id: 7, contentType: "text/plain", tail: 100, version: 3, closed: false };
+  const base = { id: 7, contentType: "text/plain", tail: 100, closed: false };
   const chain = { forkPosition: null, sources: [] };
   return { ...base, ...chain, lastSeq: null, ...parts } as StreamState;
 }
@@ -195,10 +195,9 @@ Deno.test("applyCommitted makes what was written the state that the next batch i
   assert.equal(queue.stream!.tail, 100, "nothing is known before the commit");
   assert.equal(queue.producers.get("p"), null);
   queue.applyCommitted(write);
-  const { tail, version, lastSeq, closed, id } = queue.stream!;
-  assert.deepEqual({ tail, version, lastSeq, closed, id }, {
+  const { tail, lastSeq, closed, id } = queue.stream!;
+  assert.deepEqual({ tail, lastSeq, closed, id }, {
     tail: 111,
-    version: 4,
     lastSeq: "k",
     closed: false,
     id: 7,
@@ -212,7 +211,6 @@ Deno.test("applyCommitted makes what was written the state that the next batch i
   const next = decided(queue);
   assert.deepEqual(outcomes(next), ["duplicate", "sequence_regression", "new"]);
   queue.applyCommitted(next);
-  assert.equal(queue.stream!.version, 5);
   assert.equal(queue.stream!.closed, true);
   assert.deepEqual(queue.producers.get("q"), { epoch: 2, lastSeq: 1, closedStream: true });
 });

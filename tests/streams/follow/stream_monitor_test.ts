@@ -25,7 +25,7 @@ async function withDatabase(test: (database: Database) => Promise<void>): Promis
 /** A stream with some bytes, that another node could have written. */
 async function createStream(database: Database, path: string): Promise<number> {
   const [row] = await database.query<{ id: number }>(
-    `insert into penstock.streams (path, content_type, tail) values ($1, 'text/plain', 3)
+    `insert into penstock.streams (path, content_type) values ($1, 'text/plain')
       returning id`,
     [path],
   );

@@ -47,8 +47,8 @@ async function withLoader(
 /** Segments of which each is full of its own number. */
 async function fill(database: Database): Promise<number> {
   const [row] = await database.query<{ id: number }>(
-    `insert into penstock.streams (path, content_type, tail)
-      values ('a', 'application/octet-stream', 0) returning id`,
+    `insert into penstock.streams (path, content_type)
+      values ('a', 'application/octet-stream') returning id`,
   );
   for (let n = 0; n < SEGMENTS; n++) {
     await database.query(

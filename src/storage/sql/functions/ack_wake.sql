@@ -43,7 +43,7 @@ begin
       end into problem
     from unnest(paths, positions, generations) as r(path, position, generation)
     left join penstock.subscription_links l on l.subscription_id = u.id and l.path = r.path
-    left join penstock.streams s on s.id = l.stream_id and s.state = 'active'
+    left join penstock.stream_states s on s.id = l.stream_id and s.state = 'active'
     where l.path is null or (l.stream_id is null and r.position > 0) or (
       s.id is not null and l.reattached < u.generation
       and (
@@ -65,7 +65,7 @@ begin
     update penstock.subscription_links l
     set acked = greatest(l.acked, least(g.position, s.tail)),
         pending = s.tail > greatest(l.acked, least(g.position, s.tail))
-    from given g, penstock.streams s
+    from given g, penstock.stream_states s
     where l.subscription_id = u.id and l.path = g.path
       and s.id = l.stream_id and s.state = 'active' and l.reattached < u.generation
     returning l.stream_id

@@ -16,7 +16,7 @@ begin
   -- The first path after all that begin with the prefix's segments: '0' follows '/'.
   beyond := case u.pattern_prefix when '' then chr(1114111) else u.pattern_prefix || '0' end;
   with found as (
-    select s.id, s.path, s.tail from penstock.streams s
+    select s.id, s.path, s.tail from penstock.stream_states s
     where s.state = 'active' and s.path > after and s.path >= u.pattern_prefix and s.path < beyond
       and penstock.subscription_matches(u, s.path)
     order by s.path limit most

@@ -4,9 +4,9 @@
 -- reads follow it and a deletion at its end locks all of it.
 create or replace function penstock.create_fork(
   fork_path text, fork_content_type text, ttl bigint, expiry_ms bigint, inherited boolean,
-  closes boolean, fork_source bigint, fork_source_path text, fork_at bigint, anchor bigint,
-  sub_offset bigint, new_tail bigint,
-  segment_positions bigint[], segment_starts integer[], segment_lengths integer[], bytes bytea
+  fork_source bigint, fork_source_path text, fork_at bigint, anchor bigint,
+  sub_offset bigint, segment_positions bigint[], segment_starts integer[],
+  segment_lengths integer[], segment_closes boolean[], bytes bytea
 ) returns table (outcome text, stream penstock.stream_states)
 language plpgsql
 set search_path = pg_catalog, penstock, pg_temp
@@ -30,9 +30,9 @@ begin
   end if;
 
   insert into penstock.streams (path, content_type, ttl_seconds, expires_at, expiry_inherited,
-    closed, tail, source_id, source_path, fork_position, fork_anchor, fork_sub_offset)
+    source_id, source_path, fork_position, fork_anchor, fork_sub_offset)
   values (fork_path, fork_content_type, ttl, to_timestamp(expiry_ms / 1000.0), inherited,
-    closes, new_tail, fork_source, fork_source_path, fork_at, anchor, sub_offset)
+    fork_source, fork_source_path, fork_at, anchor, sub_offset)
   on conflict (path) where state <> 'deleted' do nothing
   returning id into new_id;
 
@@ -45,9 +45,10 @@ begin
 
   update penstock.streams set fork_count = fork_count + 1 where id = fork_source;
 
-  insert into penstock.segments (stream_id, position, data)
-  select new_id, r.position, substring(bytes from r.start + 1 for r.length)
-  from unnest(segment_positions, segment_starts, segment_lengths) as r(position, start, length);
+  insert into penstock.segments (stream_id, position, closed, data)
+  select new_id, r.position, r.closes, substring(bytes from r.start + 1 for r.length)
+  from unnest(segment_positions, segment_starts, segment_lengths, segment_closes)
+    as r(position, start, length, closes);
 
   return query select 'created', s from penstock.stream_states s where s.id = new_id;
 end

@@ -2,10 +2,9 @@
 -- that create the same ones wait for each other in one order. Returns a row for each path that now
 -- exists: the stream, and whether this call created it.
 create or replace function penstock.create_streams(
-  paths text[], content_types text[], ttls bigint[], expiries_ms bigint[], closes boolean[],
-  tails bigint[],
+  paths text[], content_types text[], ttls bigint[], expiries_ms bigint[],
   segment_paths text[], segment_positions bigint[], segment_starts integer[],
-  segment_lengths integer[], bytes bytea
+  segment_lengths integer[], segment_closes boolean[], bytes bytea
 ) returns table (created boolean, stream penstock.stream_states)
 language plpgsql
 set search_path = pg_catalog, penstock, pg_temp
@@ -16,17 +15,16 @@ declare
   created_paths text[];
 begin
   with inserted as (
-    insert into penstock.streams as s (path, content_type, ttl_seconds, expires_at, closed, tail)
-    select r.path, r.content_type, r.ttl, to_timestamp(r.expiry_ms / 1000.0), r.closes, r.tail
-    from unnest(paths, content_types, ttls, expiries_ms, closes, tails)
-      as r(path, content_type, ttl, expiry_ms, closes, tail)
+    insert into penstock.streams as s (path, content_type, ttl_seconds, expires_at)
+    select r.path, r.content_type, r.ttl, to_timestamp(r.expiry_ms / 1000.0)
+    from unnest(paths, content_types, ttls, expiries_ms) as r(path, content_type, ttl, expiry_ms)
     on conflict (path) where state <> 'deleted' do nothing
     returning s.id, s.path
   ), stored as (
-    insert into penstock.segments (stream_id, position, data)
-    select i.id, r.position, substring(bytes from r.start + 1 for r.length)
-    from unnest(segment_paths, segment_positions, segment_starts, segment_lengths)
-      as r(path, position, start, length)
+    insert into penstock.segments (stream_id, position, closed, data)
+    select i.id, r.position, r.closes, substring(bytes from r.start + 1 for r.length)
+    from unnest(segment_paths, segment_positions, segment_starts, segment_lengths,
+        segment_closes) as r(path, position, start, length, closes)
     join inserted i on i.path = r.path
   )
   select array_agg(i.path) into created_paths from inserted i;

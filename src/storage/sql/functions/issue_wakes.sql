@@ -59,7 +59,7 @@ begin
   affected := array(
     select l.subscription_id
     from penstock.subscription_links l
-    join penstock.streams s on s.id = l.stream_id
+    join penstock.stream_states s on s.id = l.stream_id
     join penstock.subscriptions v on v.id = l.subscription_id
     where l.stream_id = any (ids) and s.tail > l.acked and s.state = 'active'
       and v.deleted_at is null and (not l.pending or v.phase = 'idle')
@@ -93,7 +93,7 @@ begin
   end if;
 
   update penstock.subscription_links l set pending = true
-  from penstock.streams s
+  from penstock.stream_states s
   where l.stream_id = any (ids) and s.id = l.stream_id and l.subscription_id = any (affected)
     and not l.pending and s.tail > l.acked and s.state = 'active';
 

@@ -10,7 +10,7 @@ begin atomic
     coalesce(s.tail, 0)
   from penstock.subscriptions u
   cross join (select distinct p from unnest(paths) p) as r(path)
-  left join penstock.streams s on s.path = r.path and s.state = 'active'
+  left join penstock.stream_states s on s.path = r.path and s.state = 'active'
   where u.id = subscription
   on conflict (subscription_id, path) do update set explicit = true where not k.explicit;
 end;

@@ -4,7 +4,7 @@ create or replace function penstock.mark_pending(subscription bigint) returns vo
 language sql
 begin atomic
   update penstock.subscription_links l set pending = true
-  from penstock.streams s
+  from penstock.stream_states s
   where l.subscription_id = subscription and s.id = l.stream_id
     and not l.pending and s.tail > l.acked and s.state = 'active';
 end;

@@ -36,7 +36,7 @@ begin
         and u.deleted_at is null as missed
     from links l
     join penstock.subscriptions u on u.id = l.subscription_id
-    left join penstock.streams s on s.id = l.stream_id
+    left join penstock.stream_states s on s.id = l.stream_id
   )
   select (select count(*) from links),
     (select l.stream_id from links l order by 1 desc limit 1),

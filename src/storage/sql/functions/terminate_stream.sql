@@ -33,20 +33,20 @@ begin
 
   terminated_ids := array[target];
   if s.fork_count > 0 then
-    update penstock.streams set state = 'soft_deleted', version = version + 1 where id = target;
+    update penstock.streams set state = 'soft_deleted' where id = target;
     result := case when s.expired then 'already_soft_deleted' else 'soft_deleted' end;
     return query select result, terminated_ids;
     return;
   end if;
 
   result := case when s.expired then 'not_found' else 'deleted' end;
-  update penstock.streams set state = 'deleted', version = version + 1 where id = target;
+  update penstock.streams set state = 'deleted' where id = target;
   loop
     exit when s.source_id is null;
     update penstock.streams u set fork_count = u.fork_count - 1
     where u.id = s.source_id returning u.* into source;
     exit when source.state <> 'soft_deleted' or source.fork_count > 0;
-    update penstock.streams set state = 'deleted', version = version + 1 where id = source.id;
+    update penstock.streams set state = 'deleted' where id = source.id;
     terminated_ids := terminated_ids || source.id;
     select * into s from penstock.stream_states v where v.id = source.id;
   end loop;

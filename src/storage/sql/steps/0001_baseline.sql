@@ -8,20 +8,16 @@ create type penstock.stream_state as enum ('active', 'soft_deleted', 'deleted');
 -- Where a subscription's one wake is (protocol section 7); schema.ts says what each phase means.
 create type penstock.wake_phase as enum ('idle', 'delivering', 'delivered', 'claimed', 'retrying');
 
--- Each append rewrites its stream's row. A page keeps room for HOT updates, and autovacuum has to
--- keep up with a row that is updated hundreds of times a second.
+-- What appending does not change, so that nothing of it is rewritten by an append. What it does
+-- change follows from the stream's newest segment: see the view `stream_states`.
 create table penstock.streams (
   id bigint generated always as identity primary key,
   path text collate "C" not null,
   content_type text not null,
   state penstock.stream_state not null default 'active',
-  closed boolean not null default false,
-  tail bigint not null,
-  version bigint not null default 1,
   ttl_seconds bigint,
   expires_at timestamptz,
   last_access timestamptz not null default clock_timestamp(),
-  last_seq text,
   source_id bigint,
   source_path text,
   fork_position bigint,
@@ -30,10 +26,9 @@ create table penstock.streams (
   expiry_inherited boolean not null default false,
   fork_count bigint not null default 0
 ) with (
-  fillfactor = 70,
+  fillfactor = 90,
   autovacuum_vacuum_scale_factor = 0.02,
-  autovacuum_vacuum_threshold = 200,
-  autovacuum_vacuum_cost_delay = 0
+  autovacuum_vacuum_threshold = 200
 );
 
 create unique index streams_path on penstock.streams (path) where state <> 'deleted';
@@ -43,29 +38,50 @@ create index streams_deleted on penstock.streams (id) where state = 'deleted';
 create index streams_expires_at on penstock.streams (expires_at)
   where expires_at is not null and state = 'active';
 
--- Not an index on last_access itself: it would end the HOT updates.
+-- Not an index on last_access itself: it would end the HOT updates of renewals.
 create index streams_ttl on penstock.streams (id)
   where ttl_seconds is not null and state = 'active';
 
+-- Inserted and never updated by an append: autovacuum has nothing to remove, but it freezes the
+-- rows and marks their pages as visible to all. Freezing them at its first visit spares the visit
+-- of the whole table that a wraparound would ask for. Deleted streams leave few rows and many bytes
+-- of TOAST.
 create table penstock.segments (
   stream_id bigint not null,
   position bigint not null,
+  closed boolean not null default false,
+  last_seq text,
   data bytea not null,
   primary key (stream_id, position)
+) with (
+  autovacuum_freeze_min_age = 0,
+  autovacuum_vacuum_insert_scale_factor = 0.05,
+  autovacuum_vacuum_insert_threshold = 100000,
+  autovacuum_vacuum_scale_factor = 0.02,
+  autovacuum_vacuum_threshold = 1000,
+  toast.autovacuum_freeze_min_age = 0,
+  toast.autovacuum_vacuum_insert_scale_factor = 0.05,
+  toast.autovacuum_vacuum_scale_factor = 0.02
 );
 
 -- Bytes are written once and read often, mostly in ranges: they are never compressed, so that a
 -- part of them can be fetched.
 alter table penstock.segments alter column data set storage external;
 
+-- Inserted too: the newest of a producer's rows, the last by the key, is its state, and the sweep
+-- takes away those before it.
 create table penstock.producers (
   stream_id bigint not null,
   producer_id text collate "C" not null,
   epoch bigint not null,
   last_seq bigint not null,
   closed_stream boolean not null default false,
-  primary key (stream_id, producer_id)
-) with (fillfactor = 80);
+  primary key (stream_id, producer_id, epoch, last_seq)
+) with (
+  autovacuum_vacuum_scale_factor = 0.02,
+  autovacuum_vacuum_threshold = 1000,
+  autovacuum_vacuum_cost_delay = 0
+);
 
 create table penstock.subscriptions (
   id bigint generated always as identity primary key,

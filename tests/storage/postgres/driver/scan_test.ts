@@ -46,7 +46,7 @@ function reference(start: number, stop: number): Uint8Array {
 /** A stream of segments as long as `lengths` say. */
 async function fill(database: Database, lengths: readonly number[]): Promise<StreamState> {
   const [row] = await database.query<{ id: number }>(
-    `insert into penstock.streams (path, content_type, tail) values ('s', 'application/octet-stream', 0)
+    `insert into penstock.streams (path, content_type) values ('s', 'application/octet-stream')
       returning id`,
   );
   let tail = 0;

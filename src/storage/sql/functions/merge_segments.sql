@@ -1,0 +1,92 @@
+-- Merges small neighbouring segments of a stream, from a position on. Positions are divided into
+-- runs of 64 KiB; the segments that begin in one run become one. So every byte is rewritten once,
+-- or twice where a stream was quiet in the middle of a run.
+--
+-- Bytes and positions stay, in one transaction: a read sees the ones or the other. The newest
+-- segment is left as it is, for it is the stream's state, and it has to be found at once while what
+-- was merged is kept for older snapshots behind it. A run that the stream may still grow in is
+-- merged when the stream is closed; or when its tail is where it was when it was last seen
+-- (`seen_tail`), and the run has 32 segments.
+--
+-- Returns the position to go on from, the tail, and `more` when there is more to do at once;
+-- `finished` when nothing will be until the stream grows. No row when the stream is gone, or while
+-- another node merges or sweeps.
+create or replace function penstock.merge_segments(
+  stream bigint, from_position bigint, seen_tail bigint, most integer
+) returns table (next_position bigint, tail bigint, more boolean, finished boolean)
+language plpgsql
+set search_path = pg_catalog, penstock, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  run_bytes constant bigint := 65536;
+  newest record;
+  quiet boolean;
+  taken bigint;
+  reach bigint;
+  stop bigint;
+  removed bigint;
+begin
+  if not pg_try_advisory_xact_lock(penstock.lock_key(-1)) then
+    return;
+  end if;
+  select g.position, g.position + length(g.data) as stop, g.closed into newest
+  from penstock.segments g
+  where g.stream_id = stream order by g.position desc limit 1;
+  if newest.position is null then
+    return;
+  end if;
+  quiet := newest.closed or newest.stop is not distinct from seen_tail;
+
+  -- Up to `most` segments that lie before the newest.
+  select count(*), max(c.position) into taken, reach
+  from (
+    select g.position from penstock.segments g
+    where g.stream_id = stream and g.position >= from_position and g.position < newest.position
+    order by g.position limit most
+  ) c;
+  stop := case
+    when taken = 0 then from_position
+    when taken = most or quiet then reach + 1
+    else newest.position - newest.position % run_bytes
+  end;
+
+  with runs as (
+    select min(g.position) as first, max(g.position) as last,
+      string_agg(g.data, ''::bytea order by g.position) as data,
+      (array_agg(g.last_seq order by g.position desc))[1] as last_seq
+    from penstock.segments g
+    where g.stream_id = stream and g.position >= from_position and g.position < stop
+      and length(g.data) <= run_bytes
+    group by g.position / run_bytes
+    having count(*) >= case
+      when newest.closed or max(g.position) < newest.position - newest.position % run_bytes then 2
+      else 32
+    end
+  ), merged as (
+    update penstock.segments g set data = r.data, last_seq = r.last_seq
+    from runs r
+    where g.stream_id = stream and g.position = r.first
+  )
+  delete from penstock.segments g
+  using runs r
+  where g.stream_id = stream and g.position > r.first and g.position <= r.last;
+  get diagnostics removed = row_count;
+
+  more := taken = most;
+  finished := quiet and not more;
+  tail := newest.stop;
+  -- The run that the last segment lies in may not be complete: the next call begins with it.
+  next_position := case
+    when taken = 0 then from_position
+    else greatest(from_position, least(reach, stop) - least(reach, stop) % run_bytes)
+  end;
+  if more and removed = 0 and next_position = from_position then
+    next_position := reach + 1;
+  end if;
+  return next;
+end
+$$;
