@@ -61,6 +61,8 @@ async function fill(database: Database, lengths: readonly number[]): Promise<Str
     id: row!.id,
     contentType: "application/octet-stream",
     sourceId: null,
+    forkPosition: null,
+    sources: [],
     tail,
     closed: false,
   } as StreamState;
