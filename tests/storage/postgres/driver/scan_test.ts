@@ -65,7 +65,7 @@ async function fill(database: Database, lengths: readonly number[]): Promise<Str
     sources: [],
     tail,
     closed: false,
-  } as StreamState;
+  } as unknown as StreamState;
 }
 
 for (const kind of ["postgres", "embedded"] as const) {
