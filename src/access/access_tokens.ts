@@ -1,0 +1,158 @@
+/** The access tokens of a database. Of a token only the hash is stored: it is shown once, when made. */
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { asc, eq, sql } from "drizzle-orm";
+import { Refused } from "../errors.ts";
+import { type Database, numberArray } from "../storage/database.ts";
+import { accessTokens } from "../storage/schema.ts";
+import { parseRules, type Rule, textOfRule } from "./rules.ts";
+
+const PREFIX = "pst_";
+const SECRET_BYTES = 32;
+const MOST_TOKENS = 10_000;
+/** `pst_` and 256 bits in base64url. */
+const FORM = /^pst_[A-Za-z0-9_-]{43}$/;
+
+/** A token as lists show it: without its secret. */
+export interface AccessToken {
+  readonly id: number;
+  readonly name: string;
+  readonly rules: readonly Rule[];
+  readonly createdAtMs: number;
+  /** Milliseconds since 1970; null: never. */
+  readonly expiresAtMs: number | null;
+}
+
+export interface NewAccessToken {
+  readonly name: string;
+  readonly rules: readonly Rule[];
+  readonly expiresAtMs: number | null;
+  readonly parentId: number | null;
+}
+
+/** A stored token that was presented, and the revision of the tokens as it was then. */
+export interface FoundToken extends AccessToken {
+  readonly revision: number;
+}
+
+export function isTokenForm(text: string): boolean {
+  return FORM.test(text);
+}
+
+export function hashOfToken(token: string): string {
+  return createHash("sha256").update(token).digest("hex");
+}
+
+const millisecondsOf = (column: unknown) =>
+  sql<number | null>`floor(extract(epoch from ${column}) * 1000)::bigint`;
+
+const COLUMNS = {
+  id: accessTokens.id,
+  name: accessTokens.name,
+  rules: accessTokens.rules,
+  createdAtMs: sql<number>`floor(extract(epoch from ${accessTokens.createdAt}) * 1000)::bigint`,
+  expiresAtMs: millisecondsOf(accessTokens.expiresAt),
+};
+
+export class AccessTokens {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /**
+   * Stores a new token. Returns its secret and when it expires: with its parent, if that is sooner.
+   * @throws Refused `access_token_exists`, `access_tokens_full`, or `credentials_invalid` where the
+   * parent is gone
+   */
+  async create(
+    token: NewAccessToken,
+  ): Promise<{ readonly secret: string; readonly stored: AccessToken }> {
+    const random = crypto.getRandomValues(new Uint8Array(SECRET_BYTES));
+    const secret = PREFIX + Buffer.from(random).toString("base64url");
+    const [row] = await this.#database.query<{ outcome: string }>(
+      "select penstock.create_access_token($1, $2, $3, $4, $5, $6) as outcome",
+      [
+        token.name,
+        hashOfToken(secret),
+        JSON.stringify(token.rules.map(textOfRule)),
+        token.parentId,
+        token.expiresAtMs,
+        MOST_TOKENS,
+      ],
+    );
+    switch (row!.outcome) {
+      case "exists":
+        throw new Refused({ kind: "access_token_exists" });
+      case "full":
+        throw new Refused({ kind: "access_tokens_full", limit: MOST_TOKENS });
+      case "parent_gone":
+        throw new Refused({ kind: "credentials_invalid", message: "the token was revoked" });
+    }
+    const stored = await this.named(token.name);
+    if (stored === null) throw new Refused({ kind: "access_token_not_found" });
+    return { secret, stored };
+  }
+
+  /** Reads the row and the revision in one snapshot. */
+  async find(secret: string): Promise<FoundToken | null> {
+    const rows = await this.#database.typedQuery((drizzle) =>
+      drizzle.select({
+        ...COLUMNS,
+        revision: sql<number>`(select r.revision from penstock.access_revision r where r.id = 1)`,
+      }).from(accessTokens).where(eq(accessTokens.hash, hashOfToken(secret)))
+    );
+    const [row] = rows;
+    return row === undefined ? null : { ...row, rules: parseStored(row.rules) };
+  }
+
+  async named(name: string): Promise<AccessToken | null> {
+    const [row] = await this.#database.typedQuery((drizzle) =>
+      drizzle.select(COLUMNS).from(accessTokens).where(eq(accessTokens.name, name))
+    );
+    return row === undefined ? null : { ...row, rules: parseStored(row.rules) };
+  }
+
+  /** All of them, by name. */
+  async list(): Promise<AccessToken[]> {
+    const rows = await this.#database.typedQuery((drizzle) =>
+      drizzle.select(COLUMNS).from(accessTokens).orderBy(asc(accessTokens.name)).limit(MOST_TOKENS)
+    );
+    return rows.map((row) => ({ ...row, rules: parseStored(row.rules) }));
+  }
+
+  /** Deletes a token and its descendants. Returns whether it was there. */
+  async revoke(id: number): Promise<boolean> {
+    const [row] = await this.#database.query<{ revoked: boolean }>(
+      "select penstock.revoke_access_token($1) as revoked",
+      [id],
+    );
+    return row!.revoked;
+  }
+
+  /** How often the tokens of this database have changed; 0: there never was one. */
+  async revision(): Promise<number> {
+    const [row] = await this.#database.hedged<{ revision: number }>(
+      "select revision from penstock.access_revision where id = 1",
+    );
+    return row!.revision;
+  }
+
+  /** Of these tokens, those that are still there. */
+  async existing(ids: readonly number[]): Promise<Set<number>> {
+    const rows = await this.#database.hedged<{ id: number }>(
+      "select id from penstock.access_tokens where id = any($1::bigint[])",
+      [numberArray(ids)],
+    );
+    return new Set(rows.map(({ id }) => id));
+  }
+}
+
+/** A rule that this Penstock cannot read, because a newer one wrote it, allows nothing here. */
+function parseStored(text: string): readonly Rule[] {
+  return (JSON.parse(text) as string[]).flatMap((rule) => {
+    const rules = parseRules([rule]);
+    return typeof rules === "string" ? [] : rules;
+  });
+}
