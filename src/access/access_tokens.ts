@@ -2,14 +2,18 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { asc, eq, sql } from "drizzle-orm";
-import { Refused } from "../errors.ts";
-import { type Database, numberArray } from "../storage/database.ts";
+import { Overloaded, Refused } from "../errors.ts";
+import { Batcher } from "../lib/batcher.ts";
+import { type Database, numberArray, StatementTimeout, textArray } from "../storage/database.ts";
 import { accessTokens } from "../storage/schema.ts";
 import { parseRules, type Rule, textOfRule } from "./rules.ts";
 
 const PREFIX = "pst_";
 const SECRET_BYTES = 32;
 const MOST_TOKENS = 10_000;
+/** Presented tokens that one query finds, and that wait for the next. */
+const MOST_IN_BATCH = 1000;
+const MOST_WAITING = 10_000;
 /** `pst_` and 256 bits in base64url. */
 const FORM = /^pst_[A-Za-z0-9_-]{43}$/;
 
@@ -35,6 +39,14 @@ export interface FoundToken extends AccessToken {
   readonly revision: number;
 }
 
+type FoundRow = Omit<FoundToken, "rules"> & { readonly hash: string; readonly rules: string };
+
+const FIND = `select t.id, t.name, t.hash, t.rules,
+    floor(extract(epoch from t.created_at) * 1000)::bigint as "createdAtMs",
+    floor(extract(epoch from t.expires_at) * 1000)::bigint as "expiresAtMs", r.revision
+  from penstock.access_tokens t cross join penstock.access_revision r
+  where t.hash = any($1::text[]) and r.id = 1`;
+
 export function isTokenForm(text: string): boolean {
   return FORM.test(text);
 }
@@ -56,9 +68,18 @@ const COLUMNS = {
 
 export class AccessTokens {
   readonly #database: Database;
+  readonly #finds: Batcher<string, FoundToken | null>;
 
   constructor(database: Database) {
     this.#database = database;
+    this.#finds = new Batcher({
+      concurrency: 1,
+      maxBatch: MOST_IN_BATCH,
+      maxWaiting: MOST_WAITING,
+      onFull: () => new Overloaded("too many tokens are being verified"),
+      run: (batch) => this.#findAll(batch),
+      failsWaiting: (error) => error instanceof StatementTimeout,
+    });
   }
 
   /**
@@ -95,16 +116,13 @@ export class AccessTokens {
     return { secret, stored };
   }
 
-  /** Reads the row and the revision in one snapshot. */
-  async find(secret: string): Promise<FoundToken | null> {
-    const rows = await this.#database.typedQuery((drizzle) =>
-      drizzle.select({
-        ...COLUMNS,
-        revision: sql<number>`(select r.revision from penstock.access_revision r where r.id = 1)`,
-      }).from(accessTokens).where(eq(accessTokens.hash, hashOfToken(secret)))
-    );
-    const [row] = rows;
-    return row === undefined ? null : { ...row, rules: parseStored(row.rules) };
+  /**
+   * The token that was presented, with the revision of the same snapshot. Tokens that are presented
+   * together are found by one query, so that made-up ones cannot fill the pool.
+   * @throws DatabaseUnavailable, Overloaded
+   */
+  find(secret: string): Promise<FoundToken | null> {
+    return this.#finds.submit(hashOfToken(secret));
   }
 
   async named(name: string): Promise<AccessToken | null> {
@@ -137,6 +155,14 @@ export class AccessTokens {
       "select revision from penstock.access_revision where id = 1",
     );
     return row!.revision;
+  }
+
+  async #findAll(hashes: readonly string[]): Promise<(FoundToken | null)[]> {
+    const rows = await this.#database.hedged<FoundRow>(FIND, [textArray([...new Set(hashes)])]);
+    const found = new Map(
+      rows.map(({ hash, rules, ...row }) => [hash, { ...row, rules: parseStored(rules) }] as const),
+    );
+    return hashes.map((hash) => found.get(hash) ?? null);
   }
 
   /** Of these tokens, those that are still there. */

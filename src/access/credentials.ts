@@ -1,7 +1,6 @@
 /** From an Authorization header to its holder: verified once, and remembered until that ends. */
 import { LRUCache } from "lru-cache";
-import { Overloaded, Refused } from "../errors.ts";
-import { Semaphore } from "../lib/semaphore.ts";
+import { Refused } from "../errors.ts";
 import type { DatabaseClock } from "../storage/database_clock.ts";
 import { type AccessTokens, type FoundToken, hashOfToken, isTokenForm } from "./access_tokens.ts";
 import type { JwtVerifier } from "./jwt_verifier.ts";
@@ -14,9 +13,6 @@ const JWT_REMEMBERED_MS = 5 * 60_000;
 /** A stored token is remembered only while the last poll is no older: a revocation is known by then. */
 const POLL_GOOD_MS = 4000;
 const LONGEST_HEADER = 8192 + 16;
-
-/** Verifications of tokens that are not remembered, at once; made-up tokens must not fill the pool. */
-const VERIFICATIONS = { concurrency: 4, maxWaiting: 1000 };
 
 interface Remembered {
   readonly principal: Principal;
@@ -41,10 +37,6 @@ export class Credentials {
   /** Of stored tokens, those that are remembered no longer, but may still have followers. */
   readonly #evicted = new Set<Principal>();
   readonly #verifying = new Map<string, Promise<Principal>>();
-  readonly #semaphore = new Semaphore({
-    ...VERIFICATIONS,
-    onFull: () => new Overloaded("too many tokens are being verified"),
-  });
   /** The newest revision of the tokens that a poll has found, and the one last acted on. */
   #revision = 0;
   #checked = -1;
@@ -80,7 +72,7 @@ export class Credentials {
     if (match === null) throw invalidCredentials("the scheme is Authorization: Bearer <token>");
     let verifying = this.#verifying.get(header);
     if (verifying === undefined) {
-      verifying = this.#semaphore.run(() => this.#verify(header, match[1]!))
+      verifying = this.#verify(header, match[1]!)
         .finally(() => this.#verifying.delete(header));
       this.#verifying.set(header, verifying);
     }
