@@ -47,6 +47,15 @@ const FIND = `select t.id, t.name, t.hash, t.rules,
   from penstock.access_tokens t cross join penstock.access_revision r
   where t.hash = any($1::text[]) and r.id = 1`;
 
+/** Names are parts of URLs, and of log lines. */
+export const TOKEN_NAME_RULE =
+  "a token's name has 1 to 128 letters, digits, dots, underscores or " +
+  "hyphens, and begins with a letter or a digit";
+
+export function isTokenName(text: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(text);
+}
+
 export function isTokenForm(text: string): boolean {
   return FORM.test(text);
 }

@@ -1,6 +1,6 @@
 /** The API of access tokens, `__ds/tokens`: an extension, for holders of `admin`. */
 import type { Access } from "../access/access.ts";
-import type { AccessToken } from "../access/access_tokens.ts";
+import { type AccessToken, isTokenName, TOKEN_NAME_RULE } from "../access/access_tokens.ts";
 import type { Principal } from "../access/principal.ts";
 import { parseRules, type Rule, textOfRule } from "../access/rules.ts";
 import { invalidRequest } from "../errors.ts";
@@ -10,7 +10,6 @@ import { respond, respondJson } from "./respond.ts";
 import { parseObject } from "./subscription_bodies.ts";
 
 const LARGEST_BODY = 64 << 10;
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const LATEST_MS = 253_402_300_799_000; // the end of the year 9999
 
 export interface TokenParts {
@@ -71,11 +70,8 @@ function parseToken(body: Readonly<Record<string, unknown>>) {
 }
 
 function parseName(name: string): string {
-  if (NAME.test(name)) return name;
-  throw invalidRequest(
-    "a token's name has 1 to 128 letters, digits, dots, underscores or hyphens, and does not begin " +
-      "with one of the last three",
-  );
+  if (isTokenName(name)) return name;
+  throw invalidRequest(TOKEN_NAME_RULE);
 }
 
 function parseRuleList(value: unknown): readonly Rule[] {

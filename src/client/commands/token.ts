@@ -27,7 +27,8 @@ export const token: Command = {
   ],
   details:
     `A token may do what its rules say and no more than the one it is made with, which needs admin.
-create prints the token, once, and nothing else. The server needs access control.`,
+create prints the token, once, and nothing else. The server needs access control.
+With --database-url or --data-dir the tokens of a database are meant, and no token is needed.`,
   examples: [
     "penstock token create --name ci --rules 'create,append:builds/**' --expires 30d",
     "penstock token list",
