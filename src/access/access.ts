@@ -29,6 +29,13 @@ export interface AccessParts {
 /** A holder, or why the request is not served. */
 export type Authorization = Principal | { readonly refusal: AccessRefusal };
 
+/** Of a request, what reports of its refusal say. */
+interface Origin {
+  readonly request: Request;
+  readonly path: string;
+  readonly peer: () => string | null;
+}
+
 /** Between two polls for revocations, by other nodes or the command line. Milliseconds. */
 const POLL_MS = 1500;
 
@@ -89,9 +96,14 @@ export class Access extends BaseService {
    * depend on whether they exist. Without a promise for a token that is remembered.
    *
    * @param path the request's, as sent, without the query
+   * @param peer the address that it comes from, for reports
    * @returns rejects with DatabaseUnavailable or Refused where a token cannot be verified now
    */
-  authorize(request: Request, path: string): Authorization | Promise<Authorization> {
+  authorize(
+    request: Request,
+    path: string,
+    peer: () => string | null,
+  ): Authorization | Promise<Authorization> {
     const credentials = this.#credentials;
     if (credentials === null) return OPEN;
     const requirement = requirementOf({
@@ -101,11 +113,11 @@ export class Access extends BaseService {
     });
     if (requirement.kind === "public") return this.#anonymous;
     const header = request.headers.get("authorization");
-    if (header === null) return this.#decide(this.#anonymous, requirement, { request, path });
+    if (header === null) return this.#decide(this.#anonymous, requirement, { request, path, peer });
     const remembered = credentials.remembered(header);
     return remembered === null
-      ? this.#verify(credentials, header, requirement, { request, path })
-      : this.#decide(remembered, requirement, { request, path });
+      ? this.#verify(credentials, header, requirement, { request, path, peer })
+      : this.#decide(remembered, requirement, { request, path, peer });
   }
 
   /**
@@ -154,7 +166,7 @@ export class Access extends BaseService {
     credentials: Credentials,
     header: string,
     requirement: Requirement,
-    from: { readonly request: Request; readonly path: string },
+    from: Origin,
   ): Promise<Authorization> {
     let principal: Principal;
     try {
@@ -172,7 +184,7 @@ export class Access extends BaseService {
   #decide(
     principal: Principal,
     requirement: Requirement,
-    from: { readonly request: Request; readonly path: string },
+    from: Origin,
   ): Authorization {
     const missing = missingOperation(principal, requirement);
     if (missing === null && (requirement.kind !== "any" || principal !== this.#anonymous)) {
@@ -187,9 +199,10 @@ export class Access extends BaseService {
   #refuse(
     refusal: AccessRefusal,
     principal: string,
-    { request, path }: { readonly request: Request; readonly path: string },
+    { request, path, peer }: Origin,
   ): Authorization {
-    this.#reports.refused({ principal, method: request.method, path, reason: refusal.kind });
+    const { method } = request;
+    this.#reports.refused({ principal, address: peer(), method, path, reason: refusal.kind });
     return { refusal };
   }
 }

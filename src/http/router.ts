@@ -16,7 +16,7 @@ import { RequestBodies } from "./request_body.ts";
 import { OriginPolicy, type OriginPolicyOptions } from "./origin_policy.ts";
 import { parseTarget, type RequestTarget } from "./request_target.ts";
 import { allowOrigin, respondPreflight, restrictCaching, STREAM_METHODS } from "./respond.ts";
-import type { Handler, TargetState } from "./server.ts";
+import type { Handler, Peer, TargetState } from "./server.ts";
 import { control, isControlPath } from "./subscription_routes.ts";
 import { post, put, remove } from "./write_routes.ts";
 
@@ -45,14 +45,14 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
   const caches = new CachePolicy(options.cacheControl);
   const policy = new OriginPolicy(options.origins);
   const whole = { ...options, ...parts, bodies, pages, responses, caches, policy };
-  return (request, state) => {
+  return (request, state, peer) => {
     const parsed = parseTarget(request.url, request.headers.get("host"));
     if ("refusal" in parsed) return Promise.resolve(respondRefusal(parsed.refusal));
     const target = parsed.value;
     const refusal = refuseTarget(target, state);
     if (refusal !== null) return Promise.resolve(respondRefusal(refusal));
     const serve = () =>
-      authorized(whole, request, target).catch((error) =>
+      authorized(whole, request, target, peer).catch((error) =>
         answerError(error, { method: request.method, path: target.path }, failures)
       );
     return underPolicy(policy, { request, target }, serve);
@@ -111,6 +111,7 @@ function authorized(
   parts: RouteParts,
   request: Request,
   target: RequestTarget,
+  peer: Peer,
 ): Promise<Response> {
   const { access } = parts;
   if (!access.enabled) return route(parts, request, target, null);
@@ -118,7 +119,7 @@ function authorized(
     "refusal" in authorization
       ? Promise.resolve(respondRefusal(authorization.refusal))
       : route(parts, request, target, authorization);
-  const authorization = access.authorize(request, target.path);
+  const authorization = access.authorize(request, target.path, peer);
   const served = authorization instanceof Promise
     ? authorization.then(serve)
     : serve(authorization);

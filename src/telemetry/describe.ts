@@ -121,8 +121,8 @@ const SENTENCES: Sentences = {
   access_token_created: ({ name, by, rules }) =>
     `Token ${name} created by ${by}: ${rules.join(" ")}`,
   access_token_revoked: ({ name, by }) => `Token ${name} revoked by ${by}`,
-  access_refused: ({ principal, method, path, reason, suppressed }) =>
-    `Refused ${principal} ${method} ${path}: ${reason}` + moreOf(suppressed),
+  access_refused: ({ principal, address, method, path, reason, suppressed }) =>
+    `Refused ${principal} at ${address} ${method} ${path}: ${reason}` + moreOf(suppressed),
   request_failed: (event) => `${event.method} ${event.path} failed: ${messageOf(event.error)}`,
 };
 

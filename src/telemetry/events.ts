@@ -148,6 +148,8 @@ export type TelemetryEvent =
     /** Access control refused a request; others like it are counted. */
     readonly event: "access_refused";
     readonly principal: string;
+    /** Of the connection: behind a proxy, the proxy's. */
+    readonly address: string | null;
     readonly method: string;
     /** Without the query. */
     readonly path: string;

@@ -50,7 +50,9 @@ Deno.test("only the hash of a token is stored, and no log line holds one", async
   const token = await makeToken(node.url, "hashed", ["read:hashed"]);
   await ask(stream("hashed"), { token });
   await ask(stream("elsewhere"), { token });
-  await node.server.logged((line) => line.event === "access_refused");
+  const refused = await node.server.logged((line) => line.reason === "forbidden");
+  assert.deepEqual([refused.event, refused.address], ["access_refused", "127.0.0.1"]);
+  assert.match(String(refused.principal), /^token /);
   const logged = node.server.logs.join("\n");
   assert.ok(logged.includes("access_token_created"));
   for (const secret of [token, token.slice(4), ADMIN]) assert.ok(!logged.includes(secret));
