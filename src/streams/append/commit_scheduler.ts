@@ -13,6 +13,11 @@ const MAX_CONCURRENCY = 3;
 const COMMIT_BYTES = 8 << 20;
 /** The same where nothing else is done meanwhile, because the database runs on this thread. */
 const COMMIT_BYTES_EMBEDDED = 2 << 20;
+/**
+ * Streams in one commit. Each takes an advisory lock, and all sessions of a PostgreSQL with default
+ * settings share room for 6,400: eight nodes with three such commits each fit.
+ */
+const COMMIT_STREAMS = 256;
 
 /** One group commit. */
 export interface CommitGroup {
@@ -107,7 +112,7 @@ export class CommitScheduler {
     const largeToo = this.#largeMayStart;
     let large = 0;
     let room = this.#commitBytes;
-    while (room > 0) {
+    while (room > 0 && queues.length < COMMIT_STREAMS) {
       const queue = this.#nextReady(room, largeToo);
       if (queue === undefined) break;
       if (!queue.loaded) {

@@ -66,6 +66,13 @@ Deno.test("CommitScheduler takes together what is enqueued in one turn, by strea
   assert.ok(commits[0]!.queues.every((queue) => queue.state === "idle"));
 });
 
+Deno.test("CommitScheduler takes 256 streams into a commit at most: each of them takes a lock", async () => {
+  const { scheduler, commits } = scheduling();
+  for (let id = 0; id < 600; id++) scheduler.enqueue(small(id));
+  await settled();
+  assert.deepEqual(commits.map(({ queues }) => queues.length), [256, 256, 88]);
+});
+
 Deno.test("CommitScheduler starts no more commits than its limit, and the next when one ends", async () => {
   for (const [concurrency, limit] of [[1, 1], [2, 2], [10, 3]] as const) {
     const { scheduler, commits } = scheduling(concurrency);
