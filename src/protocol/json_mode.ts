@@ -114,11 +114,6 @@ export function renderJson(stored: Uint8Array): Uint8Array<ArrayBuffer> {
   return body;
 }
 
-/** Whether a message may begin after `previousByte`; undefined is the beginning of the stream. */
-export function isMessageBoundary(previousByte: number | undefined): boolean {
-  return previousByte === undefined || previousByte === MESSAGE_END;
-}
-
 /**
  * Walks over at most `count` whole messages: how many `stored` holds of them (`found`), and how
  * many bytes they take (`length`).

@@ -5,7 +5,6 @@ import {
   flattenJson,
   flattenJsonInTurns,
   InvalidJson,
-  isMessageBoundary,
   JsonTooDeep,
   lastBoundary,
   MESSAGE_END,
@@ -151,12 +150,6 @@ Deno.test("renderJson leaves the stored bytes as they are", () => {
   const stored = bytesOf(`1${RS}2${RS}`);
   renderJson(stored);
   assert.equal(textOf(stored), `1${RS}2${RS}`);
-});
-
-Deno.test("isMessageBoundary holds at the beginning and after a terminator", () => {
-  assert.ok(isMessageBoundary(undefined));
-  assert.ok(isMessageBoundary(MESSAGE_END));
-  assert.ok(!isMessageBoundary(0x2c));
 });
 
 Deno.test("positionAfterMessages walks over whole messages", () => {
