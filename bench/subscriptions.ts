@@ -7,7 +7,7 @@
 import process from "node:process";
 import { migrate } from "../src/storage/migrate.ts";
 import { openPostgres } from "../src/storage/postgres/postgres.ts";
-import { parseGlob } from "../src/subscriptions/glob.ts";
+import { parseGlob } from "../src/protocol/glob.ts";
 import { SubscriptionStore } from "../src/subscriptions/store.ts";
 import { freshDatabase, startPostgres } from "../tests/support/postgres.ts";
 import { startServer } from "../tests/support/server.ts";

@@ -7,7 +7,6 @@ import {
   InvalidJson,
   JsonTooDeep,
   lastBoundary,
-  MESSAGE_END,
   positionAfterMessages,
   renderJson,
   splitAnywhere,
