@@ -13,6 +13,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { DENO_FLAGS } from "../src/platform.ts";
+import { PREPARED_CLUSTER } from "../src/storage/pglite/prepared_cluster.ts";
 import manifest from "../deno.json" with { type: "json" };
 
 const ROOT = resolve(import.meta.dirname!, "..");
@@ -81,14 +82,15 @@ function executable(name: string, target: string | undefined): string {
  * What `deno compile` is given is baked in, the permissions included: a server reads and writes
  * where it is told, listens where it is told, and locks its folder.
  *
- * PGlite's files go along as part of its npm package.
+ * PGlite's files go along as part of its npm package; the prepared cluster is named.
  */
 function compileWithDeno(
   { target, outfile }: Compilation,
   { patient }: { patient: boolean },
 ): boolean {
   const flags = ["--allow-all", "--unstable-net", "--no-check", ...DENO_FLAGS];
-  const args = ["compile", ...flags, "--output", outfile];
+  const include = ["--include", relative(ROOT, PREPARED_CLUSTER)];
+  const args = ["compile", ...flags, ...include, "--output", outfile];
   if (target !== undefined) args.push("--target", target);
   const done = spawnSync(denoCommand(), [...args, "main.ts"], {
     cwd: ROOT,

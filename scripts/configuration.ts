@@ -14,7 +14,8 @@ the variable over the default. An empty variable counts as not set. \`penstock -
 list.
 
 All settings are checked at the start. If any of them is wrong, Penstock prints every problem it
-found, starts nothing and ends with exit code 2.
+found, starts nothing and ends with exit code 2. That, and whatever else ends it early (exit code 1),
+goes to standard error in the format of the log.
 
 - A *time* is a number with \`ms\`, \`s\` or \`m\` after it (\`500ms\`, \`30s\`, \`2m\`), from 1 ms to 60 minutes.
   A bare number means seconds.
@@ -26,7 +27,9 @@ const COMBINATIONS = `
 ## Settings that depend on each other
 
 - **Which database.** With \`--database-url\`, Penstock uses that PostgreSQL and ignores \`--data-dir\`.
-  Without it, Penstock runs the embedded database in \`--data-dir\`. The settings
+  With \`--data-dir\`, it runs the embedded database in that folder, whatever \`DATABASE_URL\` says. Of
+  the two variables, \`DATABASE_URL\` wins. The first lines of the log name the database, the setting
+  that decided, and the one that is ignored. The settings
   \`--database-connections\`, \`--listen-url\` and \`--wakeups\` only matter with \`--database-url\`.
 - **\`--workers\`** above 1 needs \`--database-url\`, because only one process can open the embedded
   database. \`--database-connections\`, \`--max-buffered-bytes\` and \`--max-followers\` are per worker:
@@ -42,10 +45,16 @@ const COMBINATIONS = `
   \`--listen-url\`, the node polls.
 - **\`--drain-delay\`** belongs with a proxy that asks \`/ready\`: make it a few of the proxy's intervals,
   and give systemd's \`TimeoutStopSec\` as much more.
-- **\`--allow-http-webhooks\`** is on by default only while \`--host\` is a loopback address and
-  \`--public-url\` does not begin with \`https:\`.
+- **\`--webhook-allow\`** names every target that is not https on the internet, also those of a private
+  network behind the same firewall. A host allows what it resolves to; a network also allows names that
+  resolve into it. \`localhost\` stands for all loopback names and addresses. A refusal is logged as
+  \`webhook_refused\` or \`delivery_failed\`, with the address.
 
 \`penstock migrate\` and \`penstock keys rotate\` take the same settings and use those of the database.
+They make no database: for a folder that holds none they end with exit code 1.
+
+A variable that begins with \`PENSTOCK_\` and is no setting is named in a warning at the start, and
+ignored.
 `;
 
 /** The whole page, from the table of settings. */

@@ -1,6 +1,6 @@
 /**
- * The closed union of the ways a request can be refused, whoever notices: the protocol's parsers,
- * streams, subscriptions or the server itself. Code below `http` returns or throws these values;
+ * The closed union of the reasons to refuse a request. The protocol's parsers, streams,
+ * subscriptions and the server itself return or throw these values, and know nothing of HTTP:
  * `http/error_responses.ts` is the one table that gives each its status, code and headers.
  */
 
@@ -46,6 +46,8 @@ export type RequestRefusal =
   | { readonly kind: "misdirected"; readonly host: string }
   /** A web page of this origin may not do that here. */
   | { readonly kind: "foreign_origin"; readonly origin: string }
+  /** The body is coded, by the Content-Encoding that is named. */
+  | { readonly kind: "coded_body"; readonly coding: string }
   /** `limit` in bytes. */
   | { readonly kind: "body_too_large"; readonly limit: number }
   /** The client went away, or broke off, before its body was complete. Nothing of it counts. */
@@ -58,6 +60,8 @@ export type ServerRefusal =
   /** More is in progress than this node takes on. Nothing has been done. */
   | { readonly kind: "overloaded"; readonly message: string }
   | { readonly kind: "database_unavailable" }
+  /** The database answers, and is out of memory or locks. */
+  | { readonly kind: "database_exhausted" }
   /** The node has been told to stop. */
   | { readonly kind: "draining" };
 

@@ -40,7 +40,7 @@ export class Node {
       database,
       streams: this.#streams,
       telemetry,
-      allowLocalWebhooks: config.allowHttpWebhooks,
+      webhookAllow: config.webhookAllow,
       publicUrl: () => config.publicUrl ?? this.url,
     });
     const parts = {

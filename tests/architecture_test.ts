@@ -15,15 +15,17 @@ const SEAMS = [
   "src/http/server.ts",
   "src/storage/pglite/file_lock.ts",
   "src/platform.ts",
-  "main.ts",
 ];
 
 /** Put the parts together: may import anything, and only the next one up imports them. */
-const ASSEMBLY: Record<string, readonly string[]> = { "main.ts": [], "src/node.ts": ["main.ts"] };
+const ASSEMBLY: Record<string, readonly string[]> = {
+  "main.ts": [],
+  "src/node.ts": ["src/cli/serve.ts"],
+};
 
 /** What the files of a folder of src may import besides each other and the root files of src. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
-  cli: ["client", "storage", "telemetry", "lib"],
+  cli: ["client", "subscriptions", "storage", "telemetry", "lib"],
   client: ["lib"],
   http: ["protocol", "streams", "subscriptions", "storage", "telemetry", "lib"],
   subscriptions: ["streams", "protocol", "storage", "telemetry", "lib"],

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { once } from "node:events";
 import fc from "fast-check";
-import { parseCommand } from "../src/cli/config.ts";
+import { parseCommand } from "../src/cli/command_line.ts";
 import { HttpServer } from "../src/http/server.ts";
 import type { Service } from "../src/lib/service.ts";
 import { Node } from "../src/node.ts";
@@ -32,7 +32,7 @@ const SERVICES: Readonly<Record<string, ServiceMaker>> = {
   Subscriptions: (database) =>
     new Subscriptions({
       ...{ database, telemetry, streams: new Streams(database, telemetry) },
-      ...{ allowLocalWebhooks: true, publicUrl: () => "http://127.0.0.1" },
+      ...{ webhookAllow: [], publicUrl: () => "http://127.0.0.1" },
     }),
 };
 

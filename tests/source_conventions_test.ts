@@ -91,6 +91,8 @@ const RETIRED: readonly RetiredWord[] = [
 const ALLOWED: readonly RegExp[] = [
   /"silent"|`silent`|\|silent\b|; silent logs/g, // a log level
   /\bdead ?lock\w*/gi, // PostgreSQL's word
+  /\bn_dead_tup\b|\bdead_(?:bytes|rows)\b|\bdead (?:rows|tuples)\b/g, // PostgreSQL's: what a vacuum removes
+  /\bhint(?=: string \| undefined;)|\bthis\.hint\b/g, // a field of PostgreSQL's errors
   /[Aa]nyone who\b/g, // a person
 ];
 

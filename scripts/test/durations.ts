@@ -13,7 +13,7 @@ const FIRST_GUESS: Readonly<Record<string, number>> = {
   "conformance deno+postgres": 40,
   "conformance binary+embedded": 40,
   "pooler_test.ts": 36,
-  "silent_connections_test.ts": 33,
+  "half_open_connections_test.ts": 33,
   "types": 30,
   "compile": 25,
   "fuzz_test.ts": 25,

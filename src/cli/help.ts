@@ -19,8 +19,8 @@ Usage:
   penstock migrate [options]    bring the database's schema up to date, and end
   penstock keys rotate [options]
                                 sign webhooks and tokens with new keys from now on
-  penstock --version
-  penstock --help
+  penstock version              print the version (also -v, --version)
+  penstock help [command]       print this, or what a command takes (also -h, --help)
 
 Use streams of this or any other Durable Streams server (penstock COMMAND --help says more):
 ${commandList(COMMANDS)}

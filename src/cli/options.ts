@@ -44,7 +44,7 @@ export const OPTIONS = {
     value: "url",
     fallback: "",
     help:
-      "The PostgreSQL (14 or newer) that stores the streams. Without it, Penstock runs a PostgreSQL inside its own process. If set, --data-dir is ignored.",
+      "The PostgreSQL (14 or newer) that stores the streams. Without it, Penstock runs a PostgreSQL inside its own process. A --data-dir that is given as a flag wins over the variable.",
   },
   databaseConnections: {
     flag: "database-connections",
@@ -82,7 +82,7 @@ export const OPTIONS = {
     value: "folder",
     fallback: "",
     help:
-      "The folder of the embedded database. By default it is a folder in the data directory of the user.",
+      "The folder of the embedded database. By default it is a folder in the data directory of the user. The flag wins over DATABASE_URL; with --database-url it is ignored.",
   },
   longPollTimeout: {
     flag: "long-poll-timeout",
@@ -104,7 +104,7 @@ export const OPTIONS = {
     value: "time",
     fallback: "30s",
     help:
-      "How long a request body may take to arrive, plus one second for every 64KiB. Then the request gets 408.",
+      "How long a request body may take to arrive, plus one second for every 64KiB that has arrived, and how long it may pause. Then the request gets 408.",
   },
   maxBufferedBytes: {
     flag: "max-buffered-bytes",
@@ -153,12 +153,13 @@ export const OPTIONS = {
     help:
       "Origins whose web pages may read and write here, such as https://app.example.com, with commas between; * means every origin. Pages of the same host always may.",
   },
-  allowHttpWebhooks: {
-    flag: "allow-http-webhooks",
-    environment: "PENSTOCK_ALLOW_HTTP_WEBHOOKS",
+  webhookAllow: {
+    flag: "webhook-allow",
+    environment: "PENSTOCK_WEBHOOK_ALLOW",
+    value: "targets",
     fallback: "",
     help:
-      "Also deliver webhooks to http://localhost, for development. On by default while Penstock listens on loopback and --public-url is not https.",
+      "What webhooks may reach besides https addresses of the internet, by http too: hosts, addresses and networks, each with a port or without, such as localhost,host.docker.internal:4700,10.0.0.0/8; with commas between. Metadata services and link-local addresses are never reached.",
   },
   logFormat: {
     flag: "log-format",

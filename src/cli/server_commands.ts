@@ -2,7 +2,8 @@
 import type { CommandDescription, Flag } from "../client/command.ts";
 import { type Option, OPTIONS } from "./options.ts";
 
-const FLAGS: readonly Flag[] = Object.values<Option>(OPTIONS).map((option) => ({
+/** Of every command that runs a server. */
+export const FLAGS: readonly Flag[] = Object.values<Option>(OPTIONS).map((option) => ({
   name: option.flag,
   help: option.help,
   environment: option.environment,
@@ -25,4 +26,5 @@ export const SERVER_COMMANDS: readonly CommandDescription[] = [
     operandSuggestions: ["rotate"],
     flags: FLAGS,
   },
+  { name: "version", summary: "Print the version", operands: [], flags: [] },
 ];

@@ -3,9 +3,10 @@
  * nothing: it starts them, starts another for one that dies, and sends them all away in the end.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import process from "node:process";
 import type { Config } from "./config.ts";
+import { claimPort } from "./listening_port.ts";
 import { selfCommand } from "../platform.ts";
 import type { Telemetry } from "../telemetry/events.ts";
 
@@ -19,7 +20,7 @@ const MOST_BACKOFF_MS = 10_000;
 const WELL_MS = 10_000;
 /** A little more than a node takes to go by itself. */
 const STOP_MS = 35_000;
-const LOOK_MS = 50;
+const PROBE_MS = 50;
 
 interface Worker {
   readonly number: number;
@@ -50,7 +51,7 @@ export class Supervisor {
   readonly #telemetry: Telemetry;
   readonly #workers: Worker[];
   #port = 0;
-  /** A worker has listened: deaths from now on are mended, not fatal. */
+  /** A worker has listened: a worker that dies from now on is replaced. */
   #up = false;
   #stopping = false;
   #exit: (code: number) => void = () => {};
@@ -182,22 +183,7 @@ export class Supervisor {
       socket.destroy();
     });
     socket.once("error", () => {
-      if (!this.#stopping) setTimeout(() => this.#awaitUp(), LOOK_MS);
+      if (!this.#stopping) setTimeout(() => this.#awaitUp(), PROBE_MS);
     });
   }
-}
-
-/** The port, or a free one for 0, when nobody listens there. */
-function claimPort(host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", (error) => {
-      reject(new Error(`cannot listen on ${host} port ${port}: ${error.message}`));
-    });
-    server.listen(port, host, () => {
-      const address = server.address();
-      const free = address !== null && typeof address === "object" ? address.port : port;
-      server.close(() => resolve(free));
-    });
-  });
 }

@@ -10,7 +10,7 @@ import { concatenate } from "./json_messages.ts";
 import type { Producer } from "./producer.ts";
 
 const LARGEST_BATCH_BYTES = 1 << 20;
-/** Bytes that may wait, before whoever adds more waits too. */
+/** Bytes that may wait to be sent. A caller that adds more is suspended until there is room. */
 const LARGEST_WAITING_BYTES = 2 << 20;
 
 export interface AppenderOptions {
@@ -37,7 +37,8 @@ export class Appender {
 
   constructor(options: AppenderOptions) {
     this.#options = options;
-    this.#failed.promise.catch(() => {}); // whoever waits for it hears of it
+    // Without a handler a failure that nothing awaits yet would end the process.
+    this.#failed.promise.catch(() => {});
   }
 
   /** Rejects when an append fails for good, however quiet the input is then. */

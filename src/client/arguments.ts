@@ -17,17 +17,33 @@ export function parseArguments(
   command: CommandDescription,
   args: readonly string[],
 ): ParsedArguments {
-  const flags = [...command.flags, ...SHARED_FLAGS];
+  const parsed = parseFlags({ ...command, flags: [...command.flags, ...SHARED_FLAGS] }, args);
+  if (!parsed.values.has("help")) checkOperands(command, parsed.operands);
+  return parsed;
+}
+
+/**
+ * Reads flags by their description; all other words are operands.
+ * @throws ClientError with exit code 2 and a line for each flag that is wrong
+ */
+export function parseFlags(
+  { name, flags }: Pick<CommandDescription, "name" | "flags">,
+  args: readonly string[],
+): ParsedArguments {
   const values = new Map<string, string | true>();
   const operands: string[] = [];
+  const problems: string[] = [];
   for (const token of tokensOf(flags, args)) {
     if (token.kind === "positional") operands.push(token.value);
     if (token.kind !== "option") continue;
-    const flag = flags.find(({ name }) => name === token.name);
-    if (flag === undefined) throw usageError(unknownFlag(command, flags, token.rawName));
-    values.set(flag.name, valueOf(flag, token));
+    const flag = flags.find((known) => known.name === token.name);
+    const problem = flag === undefined
+      ? unknownFlag(name, flags, token.rawName)
+      : problemOf(flag, token);
+    if (problem !== undefined) problems.push(problem);
+    else values.set(token.name, token.value ?? true);
   }
-  if (!values.has("help")) checkOperands(command, operands);
+  if (problems.length > 0) throw usageError(problems.join("\n"));
   return { operands, values };
 }
 
@@ -55,26 +71,24 @@ function tokensOf(flags: readonly Flag[], args: readonly string[]) {
   }).tokens;
 }
 
-function valueOf(flag: Flag, { rawName, value, inlineValue }: OptionToken): string | true {
+function problemOf(
+  flag: Flag,
+  { rawName, value, inlineValue }: OptionToken,
+): string | undefined {
   if (flag.value === undefined) {
-    if (value !== undefined) throw usageError(`${rawName} takes no value`);
-    return true;
+    return value === undefined ? undefined : `${rawName} takes no value`;
   }
   // `--data --json` is more likely a forgotten value than the text "--json"; `-5` is a value.
   if (value === undefined || (inlineValue !== true && value.startsWith("--"))) {
-    throw usageError(`${rawName} needs a value: ${rawName} <${flag.value}>`);
+    return `${rawName} needs a value: ${rawName} <${flag.value}>`;
   }
-  return value;
+  return undefined;
 }
 
-function unknownFlag(
-  command: CommandDescription,
-  flags: readonly Flag[],
-  rawName: string,
-): string {
+function unknownFlag(command: string, flags: readonly Flag[], rawName: string): string {
   const guess = nearest(rawName.replace(/^-+/, ""), flags.map(({ name }) => name));
   const hint = guess === undefined ? "" : `: did you mean --${guess}?`;
-  return `penstock ${command.name} has no flag ${rawName}${hint}`;
+  return `penstock ${command} has no flag ${rawName}${hint}`;
 }
 
 function checkOperands(command: CommandDescription, operands: readonly string[]): void {

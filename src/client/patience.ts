@@ -13,8 +13,8 @@ export interface PatienceOptions {
 
 /**
  * Doubles the delay with each failure, with jitter, and gives up when an outage has lasted longer
- * than its budget. A server that was never reached is given no time unless the user asks for it:
- * someone who mistyped a URL should read so at once.
+ * than its budget. A server that was never reached is given no time unless the user asks for it: a
+ * mistyped URL should be reported at once.
  */
 export class Patience {
   readonly #options: PatienceOptions;

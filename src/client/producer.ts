@@ -1,4 +1,4 @@
-/** Who appends: what makes an append that is repeated count once (protocol section 5.2.1). */
+/** The idempotent producer of a command: a repeated append takes effect once (section 5.2.1). */
 import type { Answer, Connection } from "./connection.ts";
 import { ClientError, EXIT, usageError } from "./exit_codes.ts";
 

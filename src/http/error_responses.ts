@@ -1,5 +1,6 @@
 /** The one table from refusals to HTTP: status, code, message and headers of each. */
 import { type Refusal, Refused } from "../errors.ts";
+import { normalizeContentType } from "../protocol/content_type.ts";
 import { encodeOffset } from "../protocol/offset.ts";
 import {
   CLOSED,
@@ -8,7 +9,7 @@ import {
   PRODUCER_EXPECTED_SEQ,
   PRODUCER_RECEIVED_SEQ,
 } from "../protocol/headers.ts";
-import { DatabaseUnavailable } from "../storage/database.ts";
+import { DatabaseExhausted, DatabaseUnavailable } from "../storage/database.ts";
 import { type HeaderList, NO_STORE, respond } from "./respond.ts";
 
 /** An error as HTTP says it. */
@@ -35,39 +36,39 @@ const ANSWERS: Table = {
   not_found: () => ({
     status: 404,
     code: "STREAM_NOT_FOUND",
-    message: "there is no stream here",
+    message: "Stream not found: there is none at this path",
   }),
   gone: () => ({
     status: 410,
     code: "STREAM_GONE",
-    message: "the stream was deleted; forks still read it",
+    message: "Stream is gone: it was deleted, and forks still read it",
   }),
   closed: ({ tail }) => ({
     status: 409,
     code: "STREAM_CLOSED",
-    message: "the stream is closed",
+    message: "Stream is closed",
     headers: [[CLOSED, "true"], [NEXT_OFFSET, encodeOffset(tail)]],
   }),
   content_type_mismatch: ({ expected }) => ({
     status: 409,
     code: "CONTENT_TYPE_MISMATCH",
-    message: `the stream's content type is ${expected}`,
+    message: explainMismatch(expected),
   }),
   sequence_regression: () => ({
     status: 409,
     code: "SEQUENCE_REGRESSION",
-    message: "Stream-Seq is not greater than the last one accepted",
+    message: "Sequence conflict: Stream-Seq is not greater than the last one accepted",
   }),
   stale_epoch: ({ epoch }) => ({
     status: 403,
     code: "STALE_EPOCH",
-    message: "a newer epoch of this producer has written",
+    message: "Stale epoch: a newer epoch of this producer has written",
     headers: [[PRODUCER_EPOCH, String(epoch)]],
   }),
   sequence_gap: ({ expected, received }) => ({
     status: 409,
     code: "SEQUENCE_GAP",
-    message: `expected Producer-Seq ${expected}, received ${received}`,
+    message: `Sequence conflict: expected Producer-Seq ${expected}, received ${received}`,
     headers: [
       [PRODUCER_EXPECTED_SEQ, String(expected)],
       [PRODUCER_RECEIVED_SEQ, String(received)],
@@ -133,6 +134,12 @@ const ANSWERS: Table = {
     code: "FOREIGN_ORIGIN",
     message: `pages of ${origin} may not write here: --cors-origins admits them`,
   }),
+  coded_body: ({ coding }) => ({
+    status: 415,
+    code: "UNSUPPORTED_CONTENT_ENCODING",
+    message: `the body is stored as it is sent: send it without Content-Encoding: ${coding}`,
+    headers: [["Accept-Encoding", "identity"]],
+  }),
   body_too_large: ({ limit }) => ({
     status: 413,
     code: "BODY_TOO_LARGE",
@@ -158,12 +165,29 @@ const ANSWERS: Table = {
     message: "the database does not answer; try again",
     headers: RETRY_AFTER,
   }),
-  draining: () => ({ status: 503, code: "DRAINING", message: "this node is going away" }),
+  database_exhausted: () => ({
+    status: 503,
+    code: "DATABASE_EXHAUSTED",
+    message: "the database is out of memory or locks; try again",
+    headers: RETRY_AFTER,
+  }),
+  draining: () => ({ status: 503, code: "DRAINING", message: "this node is draining" }),
 };
+
+/** What `curl -d` calls a body of which nothing else is said. */
+const FORM = "application/x-www-form-urlencoded";
+
+function explainMismatch(expected: string): string {
+  const message = `Content-type mismatch: the stream's content type is ${expected}`;
+  if (normalizeContentType(expected) !== FORM) return message;
+  return `${message}, which \`curl -d\` sends unless told -H 'Content-Type: …'. ` +
+    "A stream keeps the type it was created with: append with that one, or create another stream";
+}
 
 /** What an error refuses, or null for one that nobody foresaw. */
 export function refusalOf(error: unknown): Refusal | null {
   if (error instanceof Refused) return error.refusal;
+  if (error instanceof DatabaseExhausted) return { kind: "database_exhausted" };
   return error instanceof DatabaseUnavailable ? { kind: "database_unavailable" } : null;
 }
 

@@ -1,10 +1,17 @@
 /** Reports of requests that failed: what fails one fails others like it, and one line a second says so. */
-import type { Telemetry, TelemetryEvent } from "../telemetry/events.ts";
+import type { Telemetry } from "../telemetry/events.ts";
 
 /** Milliseconds between two events that say the same of many requests. */
 const QUIET_MS = 1000;
 
-type Repeated = TelemetryEvent & { event: "database_unavailable" | "overloaded" };
+/** The refusals that are events too: an operator can do something about them. */
+const REPORTED = ["database_unavailable", "database_exhausted", "overloaded"] as const;
+
+type Reported = typeof REPORTED[number];
+
+export function isReported(kind: string): kind is Reported {
+  return REPORTED.some((reported) => reported === kind);
+}
 
 export class FailureReports {
   readonly #telemetry: Telemetry;
@@ -15,7 +22,7 @@ export class FailureReports {
   }
 
   /** At most one event of each kind a second, with the number of those left out since. */
-  serverRefused(event: Repeated["event"], error: unknown): void {
+  serverRefused(event: Reported, error: unknown): void {
     const quiet = this.#quiet.get(event) ?? { until: 0, suppressed: 0 };
     if (performance.now() < quiet.until) {
       quiet.suppressed++;

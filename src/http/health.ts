@@ -1,4 +1,7 @@
-/** /health and /live: the process answers. /ready: so does its database, and it is not going away. */
+/**
+ * The health endpoints. /health and /live say that the process answers; /ready says that its
+ * database does too, and that the node is not draining.
+ */
 import type { RouterParts } from "./parts.ts";
 import { respondRefusal } from "./error_responses.ts";
 import { respondJson } from "./respond.ts";

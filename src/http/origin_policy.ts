@@ -1,7 +1,7 @@
 /**
- * Which hosts a node answers for, and which web pages may use it. Without access control, whoever
- * opens a page in a browser would lend that page the run of a server on their own machine: by a
- * request across origins, or by a name that is made to point to this machine (DNS rebinding).
+ * Which hosts a node answers for, and which web pages may use it. A server without access control
+ * is open to every page that a browser on the same machine opens: the page can send requests across
+ * origins, or reach the server by a name that is made to resolve to this machine (DNS rebinding).
  */
 import { isIP } from "node:net";
 import type { Refusal } from "../errors.ts";
@@ -36,10 +36,12 @@ export class OriginPolicy {
     return this.#origins.has("*");
   }
 
-  /** Why a request for this host is not answered, or null. A request without Host is no browser's. */
+  /**
+   * Why a request for this host is not answered, or null. A request without Host is no browser's.
+   */
   refuseHost(host: string | null): Refusal | null {
     if (host === null || this.#admitted.has(host)) return null;
-    if (!this.#admits(nameOf(host))) return { kind: "misdirected", host };
+    if (!this.#hosts.has("*") && !this.#admits(nameOf(host))) return { kind: "misdirected", host };
     // A client may make up as many ports as it likes.
     if (this.#admitted.size < 1000) this.#admitted.add(host);
     return null;
@@ -58,9 +60,20 @@ export class OriginPolicy {
     return page === own || (isLoopbackName(page) && isLoopbackName(own));
   }
 
+  /**
+   * Whether a URL with this host is one of this server's, for a client that reached it by
+   * `requestHost`: the same host, another of its names with the same port, or the public URL's.
+   */
+  isOwnHost(host: string, requestHost: string | null): boolean {
+    const { publicUrl } = this.#options;
+    if (publicUrl !== null && withoutDefaultPort(host) === new URL(publicUrl).host) return true;
+    if (requestHost === null || portOf(host) !== portOf(requestHost)) return false;
+    return nameOf(host) === nameOf(requestHost) || this.#admits(nameOf(host));
+  }
+
   #admits(name: string): boolean {
     const { listenHost } = this.#options;
-    if (this.#hosts.has("*") || this.#hosts.has(name) || isLoopbackName(name)) return true;
+    if (this.#hosts.has(name) || isLoopbackName(name)) return true;
     if (name === listenHost.toLowerCase() || name === `[${listenHost}]`) return true;
     // An address is no name that could be made to point elsewhere.
     const everywhere = listenHost === "0.0.0.0" || listenHost === "::";
@@ -71,6 +84,15 @@ export class OriginPolicy {
 /** The host without its port, in lower case. */
 function nameOf(host: string): string {
   return host.replace(/:\d*$/, "").toLowerCase();
+}
+
+/** As digits; "" for the one that http or https implies. */
+function portOf(host: string): string {
+  return /:(\d+)$/.exec(withoutDefaultPort(host))?.[1] ?? "";
+}
+
+function withoutDefaultPort(host: string): string {
+  return host.toLowerCase().replace(/:(?:80|443)?$/, "");
 }
 
 function isLoopbackName(name: string): boolean {

@@ -11,6 +11,7 @@ import { bodyOf, pageHeaders, respondPage } from "./page_response.ts";
 import type { ReadParts } from "./parts.ts";
 import { respondRefusal } from "./error_responses.ts";
 import { CACHEABLE, type HeaderList, NO_STORE, respond } from "./respond.ts";
+import { bodyOfUnknownLength } from "./server.ts";
 import { followBySse } from "./sse_route.ts";
 
 export async function head(streams: Streams, path: string): Promise<Response> {
@@ -25,7 +26,7 @@ export async function head(streams: Streams, path: string): Promise<Response> {
   if (stream.expiresAtMs !== null) {
     headers.push([header.EXPIRES_AT, new Date(stream.expiresAtMs).toISOString()]);
   }
-  return respond(200, headers);
+  return respond(200, headers, bodyOfUnknownLength(headers));
 }
 
 /** @param query what follows `?` in the URL, or "" */

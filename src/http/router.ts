@@ -8,7 +8,7 @@ import type { ReadParts, RouterParts } from "./parts.ts";
 import { PageStreams } from "./page_stream.ts";
 import { get, head } from "./read_routes.ts";
 import { refusalOf, respondInternal, respondRefusal } from "./error_responses.ts";
-import { FailureReports } from "./failure_reports.ts";
+import { FailureReports, isReported } from "./failure_reports.ts";
 import { RequestBodies } from "./request_body.ts";
 import { OriginPolicy, type OriginPolicyOptions } from "./origin_policy.ts";
 import { parseTarget, type RequestTarget } from "./request_target.ts";
@@ -38,8 +38,8 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
     maxPageBytes: parts.streams.maxPageBytes,
   });
   const responses = new ResponseCache();
-  const whole = { ...parts, ...options, bodies, pages, responses };
   const policy = new OriginPolicy(options.origins);
+  const whole = { ...parts, ...options, bodies, pages, responses, policy };
   return (request, state) => {
     const parsed = parseTarget(request.url, request.headers.get("host"));
     if ("refusal" in parsed) return Promise.resolve(respondRefusal(parsed.refusal));
@@ -54,7 +54,7 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
   };
 }
 
-/** Why a target is not looked at at all: it is not what was sent, or nothing is ever there. */
+/** Why a target is refused before routing: it is not as it was sent, or no route can match it. */
 function refuseTarget({ path }: RequestTarget, state: TargetState): Refusal | null {
   if (state === "as_sent") return null;
   if (state === "rewritten" || path.startsWith(STREAM_PREFIX)) {
@@ -98,9 +98,12 @@ function printable(origin: string): string {
 
 /** Hands the route's own promise on: one promise less a request than by `async`. */
 function route(
-  parts: RouterParts & ReadParts & { readonly bodies: RequestBodies },
+  parts: RouterParts & ReadParts & {
+    readonly bodies: RequestBodies;
+    readonly policy: OriginPolicy;
+  },
   request: Request,
-  { path, query }: RequestTarget,
+  { path, query, host }: RequestTarget,
 ): Promise<Response> {
   if (!path.startsWith(STREAM_PREFIX)) return health(parts, request, path);
   const { method } = request;
@@ -117,7 +120,11 @@ function route(
     case "HEAD":
       return head(streams, stream.value);
     case "PUT":
-      return put(streams, stream.value, request, bodies);
+      return put(
+        { ...parts, isOwnHost: (other) => parts.policy.isOwnHost(other, host) },
+        stream.value,
+        request,
+      );
     case "DELETE":
       return remove(streams, stream.value);
     default:
@@ -138,6 +145,6 @@ function answerError(
     return respondInternal();
   }
   const { kind } = refusal;
-  if (kind === "overloaded" || kind === "database_unavailable") failures.serverRefused(kind, error);
+  if (isReported(kind)) failures.serverRefused(kind, error);
   return respondRefusal(refusal);
 }

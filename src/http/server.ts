@@ -53,7 +53,24 @@ export interface ListenOptions {
 /** Milliseconds before listening again after accepting has failed. */
 const AGAIN_MS = 100;
 
-/** Seconds without a byte in either direction after which Bun closes a connection; Deno does not. */
+/**
+ * The body of a response to HEAD of which no length is said: what GET would send depends on where its
+ * page ends. Both runtimes say `Content-Length: 0` of no body, unless it is a stream (Deno), or is
+ * said to come in chunks (Bun).
+ */
+export function bodyOfUnknownLength(
+  headers: [string, string][],
+): ReadableStream<Uint8Array> | null {
+  if (typeof Deno !== "undefined") {
+    return new ReadableStream({ start: (controller) => controller.close() });
+  }
+  headers.push(["Transfer-Encoding", "chunked"]);
+  return null;
+}
+
+/**
+ * Seconds without a byte in either direction after which Bun closes a connection; Deno does not.
+ */
 const IDLE_S = 120;
 
 /** @throws Error that names the address when it cannot be had. */
@@ -75,8 +92,8 @@ function listenOnDeno({ hostname, port, handler, sharedPort }: ListenOptions): L
       // Deno hands the target on as it was sent.
       (request) => handler(request, "as_sent"),
     );
-    // An error that ends Deno's accepting, such as having no file descriptor left, ends it for good,
-    // and the process with it when it is not handled. Open connections stay.
+    // An error that ends Deno's accepting, such as having no file descriptor left, ends it for
+    // good, and the process with it when it is not handled. Open connections stay.
     server.finished.catch(() => setTimeout(again, AGAIN_MS));
     return server;
   };
@@ -102,12 +119,13 @@ function listenOnDeno({ hostname, port, handler, sharedPort }: ListenOptions): L
 
 /**
  * Bun resolves `..`, `.` and `\\` in `request.url`, encoded ones too, before a handler sees it. Its
- * router matches the target as it was sent and hands over the segments, so there is a route for each
- * number of segments, and a target that no route matches has been rewritten, or is no stream's.
+ * router matches the target as it was sent and hands over the segments, so there is a route for
+ * each number of segments, and a target that no route matches has been rewritten, or is no
+ * stream's.
  */
 function listenOnBun({ hostname, port, handler, sharedPort }: ListenOptions): Listener {
   const serve = (request: Bun.BunRequest, server: Bun.Server<undefined>) => {
-    // A follower is silent for as long as its stream is.
+    // A follower's connection is idle while its stream is, and Bun would close it.
     if (request.url.includes("live=")) server.timeout(request, 0);
     return handler(request, isRewritten(request.params) ? "rewritten" : "as_sent");
   };

@@ -41,7 +41,8 @@ export function parseConfiguration(body: Members): Configuration {
   if (glob === null && streams.length === 0) {
     throw invalidRequest("at least one of pattern and streams is needed");
   }
-  // Of what belongs to the other type only the shape is looked at: section 6.2 shows both at once.
+  // Section 6.2 shows the fields of both types at once, so those of the other type are accepted,
+  // and only their shape is checked.
   const url = absent(body.webhook) ? null : textOf(objectOf(body.webhook, "webhook").url, {
     name: "webhook.url",
     longest: 2048,
@@ -113,7 +114,9 @@ export function parseAck(body: Members, token: string): AckRequest {
   };
 }
 
-/** A stream-root-relative path as bodies hold it: not percent-encoded, a slash before it allowed. */
+/**
+ * A stream-root-relative path as bodies hold it: not percent-encoded, a slash before it allowed.
+ */
 export function parsePath(value: unknown, name: string): string {
   if (typeof value !== "string" || !value.isWellFormed()) {
     throw invalidRequest(`${name} is a stream's path`);

@@ -2,18 +2,24 @@
 import { encodeOffset } from "../protocol/offset.ts";
 import { invalid, type Result } from "../errors.ts";
 import * as header from "../protocol/headers.ts";
-import { parseStreamPath, STREAM_PREFIX, streamUrlPath } from "../protocol/stream_path.ts";
+import { parseStreamReference, streamUrlPath } from "../protocol/stream_path.ts";
 import type { ForkRequest } from "../streams/lifecycle/create.ts";
 import type { Streams } from "../streams/streams.ts";
 import { respondRefusal } from "./error_responses.ts";
 import type { RequestBodies } from "./request_body.ts";
 import { type HeaderList, NO_STORE, respond } from "./respond.ts";
 
+export interface PutParts {
+  readonly streams: Streams;
+  readonly bodies: RequestBodies;
+  /** Whether a URL with this host is one of this server's. */
+  readonly isOwnHost: (host: string) => boolean;
+}
+
 export async function put(
-  streams: Streams,
+  { streams, bodies, isOwnHost }: PutParts,
   path: string,
   request: Request,
-  bodies: RequestBodies,
 ): Promise<Response> {
   const { headers } = request;
   const contentType = header.parseContentType(headers.get("content-type"));
@@ -27,7 +33,7 @@ export async function put(
       invalid("TTL_AND_EXPIRES_AT", `${header.TTL} and ${header.EXPIRES_AT} exclude each other`),
     );
   }
-  const fork = parseFork(headers);
+  const fork = parseFork(headers, isOwnHost);
   if ("refusal" in fork) return respondRefusal(fork.refusal);
 
   const outcome = await streams.create({
@@ -108,7 +114,10 @@ export async function remove(streams: Streams, path: string): Promise<Response> 
   return refusal === null ? respond(204) : respondRefusal(refusal);
 }
 
-function parseFork(headers: Headers): Result<ForkRequest | null> {
+function parseFork(
+  headers: Headers,
+  isOwnHost: PutParts["isOwnHost"],
+): Result<ForkRequest | null> {
   const from = headers.get(header.FORKED_FROM);
   const offset = headers.get(header.FORK_OFFSET);
   const subOffset = headers.get(header.FORK_SUB_OFFSET);
@@ -118,7 +127,7 @@ function parseFork(headers: Headers): Result<ForkRequest | null> {
       refusal: invalid("MISSING_FORK_SOURCE", `a fork needs ${header.FORKED_FROM}`),
     };
   }
-  const source = parseStreamPath(from.startsWith(STREAM_PREFIX) ? from : STREAM_PREFIX + from);
+  const source = parseStreamReference(from, isOwnHost);
   if ("refusal" in source) return source;
   const anchor = header.parseForkOffset(offset);
   if ("refusal" in anchor) return anchor;

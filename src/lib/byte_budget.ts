@@ -1,4 +1,7 @@
-/** A bound on what is held in memory at once, in bytes. Counting only: whoever takes gives back. */
+/**
+ * A bound on the bytes held in memory at once. It only counts: a caller that has taken bytes from
+ * the budget has to give them back.
+ */
 export class ByteBudget {
   readonly #limit: number;
   #used = 0;
@@ -8,13 +11,14 @@ export class ByteBudget {
   }
 
   /**
-   * Whether so many bytes may be held in addition. The first always may, however many: what is
-   * larger than the whole budget goes alone, rather than never.
+   * Whether so many bytes may be held in addition. A caller that is alone always may, however many:
+   * what is larger than the whole budget goes alone, rather than never.
    *
    * @param share the part of the budget, up to 1, that is open to the caller
+   * @param held how many bytes the caller holds already
    */
-  take(bytes: number, share = 1): boolean {
-    if (this.#used > 0 && this.#used + bytes > this.#limit * share) return false;
+  take(bytes: number, share = 1, held = 0): boolean {
+    if (this.#used > held && this.#used + bytes > this.#limit * share) return false;
     this.#used += bytes;
     return true;
   }

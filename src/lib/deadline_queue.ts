@@ -8,24 +8,29 @@ export interface Deadline {
   /** Milliseconds, as `performance.now()`. The owner may move it when there is progress. */
   at: number;
   /** Called once, unless removed before. */
-  readonly expire: () => void;
+  expire(): void;
 }
 
 const CHECK_MS = 1000;
 
-export class DeadlineQueue {
-  readonly #pending = new Set<Deadline>();
+export class DeadlineQueue<T extends Deadline = Deadline> implements Iterable<T> {
+  readonly #pending = new Set<T>();
   #timer: ReturnType<typeof setInterval> | undefined;
   /** Whether the last check found nothing pending. */
   #idle = false;
 
-  add(deadline: Deadline): void {
+  add(deadline: T): void {
     this.#pending.add(deadline);
     this.#timer ??= setInterval(() => this.#check(), CHECK_MS);
   }
 
-  remove(deadline: Deadline): void {
+  remove(deadline: T): void {
     this.#pending.delete(deadline);
+  }
+
+  /** All that is pending, the oldest first. */
+  [Symbol.iterator](): Iterator<T> {
+    return this.#pending.values();
   }
 
   #check(): void {

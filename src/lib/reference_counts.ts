@@ -1,10 +1,10 @@
 /**
- * How many need a large buffer. One that nobody needs any longer is freed at once: left to the
- * collector, 256 MB of catch-up grew a node by 116 to 139 MiB instead of 30 to 47, on both runtimes;
- * see docs/decisions.md.
+ * Counts the references to large buffers, and frees a buffer with its last reference. Left to the
+ * garbage collector, 256 MB of catch-up grew a node by 116 to 139 MiB instead of 30 to 47, on both
+ * runtimes; see docs/decisions.md.
  *
- * A reference that is never released only leaves the buffer to the collector. A holder that looks
- * at a buffer after its release sees no bytes, never those of another.
+ * A reference that is never released only leaves its buffer to the collector. A read from a buffer
+ * after its release sees no bytes, and never those of another buffer.
  */
 export class ReferenceCounts {
   readonly #counts = new WeakMap<ArrayBufferLike, number>();
@@ -14,7 +14,9 @@ export class ReferenceCounts {
     this.#counts.set(bytes.buffer, (this.#counts.get(bytes.buffer) ?? 0) + references);
   }
 
-  /** Gives one reference up; the last one frees the buffer. What was never retained is left alone. */
+  /**
+   * Gives one reference up; the last one frees the buffer. What was never retained is left alone.
+   */
   release(bytes: Uint8Array): void {
     const count = this.#counts.get(bytes.buffer);
     if (count === undefined) return;

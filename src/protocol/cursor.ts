@@ -32,10 +32,10 @@ export function nextCursor(
   return String(client + 1 + Math.floor(random() * MAX_JITTER));
 }
 
-/** The last one, which most who ask in the next 20 s get. */
+/** The last cursor made. Clients without one share it for the 20 s of its interval. */
 let latest = { interval: 0, cursor: "0" };
 
-/** `nextCursor` of a client without one: for all who ask in one interval the same string. */
+/** `nextCursor` for a client without a cursor: the same string throughout an interval. */
 export function currentCursor(nowMs: number): string {
   const interval = intervalAt(nowMs);
   if (interval !== latest.interval) latest = { interval, cursor: String(interval) };

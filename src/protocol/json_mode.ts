@@ -8,13 +8,11 @@
  * follows a terminator begins a message.
  */
 
-/** The body is not the JSON text it claims to be. HTTP: 400. */
-export class InvalidJson extends Error {
-  override readonly name = "InvalidJson";
-}
+import { isUtf8 } from "node:buffer";
+import { yieldToEventLoop } from "../lib/event_loop.ts";
+import { InvalidJson, JsonScanner, MAX_DEPTH, MESSAGE_END } from "./json_scanner.ts";
 
-/** The byte after every stored message: RECORD SEPARATOR. */
-export const MESSAGE_END = 0x1e;
+export { InvalidJson, JsonTooDeep, MESSAGE_END } from "./json_scanner.ts";
 
 /** A run of bytes inside a larger one, in bytes. */
 export interface Piece {
@@ -33,15 +31,46 @@ const OBJECT_CLOSE = 0x7d;
 // ignoreBOM keeps a byte order mark in the text, where JSON.parse refuses it.
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** What is stored of a request body, and how many messages that is. */
+export interface FlattenedJson {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly messages: number;
+}
+
+/** A valid body up to this length cannot be nested too deeply: each level takes two bytes. */
+const SHORT_BYTES = 2 * MAX_DEPTH;
+/** Scanned between two turns of the event loop: 2 to 5 ms. Bytes. */
+const TURN_BYTES = 512 << 10;
+
 /**
  * Turns a request body into what is stored: each element of a top-level array is a message (one
  * level, section 9.1.2), anything else is one message. White space around a message is dropped;
  * within it no byte changes.
- * @throws InvalidJson when the body is not one JSON text in UTF-8 without a byte order mark.
+ * @throws InvalidJson when the body is not one JSON text in UTF-8 without a byte order mark, or is
+ * nested more than `MAX_DEPTH` deep.
  */
-export function flattenJson(
-  body: Uint8Array,
-): { bytes: Uint8Array<ArrayBuffer>; messages: number } {
+export function flattenJson(body: Uint8Array): FlattenedJson {
+  if (body.length <= SHORT_BYTES) return flattenShort(body);
+  const scanner = scannerOf(body);
+  scanner.run(body.length);
+  return scanner.result();
+}
+
+/** As `flattenJson`; others have their turn meanwhile, for a body of mebibytes takes 100 ms. */
+export async function flattenJsonInTurns(body: Uint8Array): Promise<FlattenedJson> {
+  const scanner = scannerOf(body);
+  while (!scanner.run(TURN_BYTES)) await yieldToEventLoop();
+  return scanner.result();
+}
+
+function scannerOf(body: Uint8Array): JsonScanner {
+  // 16 MiB take 3 ms: not worth interrupting.
+  if (!isUtf8(body)) throw new InvalidJson();
+  return new JsonScanner(body);
+}
+
+/** JSON.parse is the faster one here, most of all on Bun: 0.4 µs instead of 0.7 for 100 bytes. */
+function flattenShort(body: Uint8Array): FlattenedJson {
   validate(body);
   let start = 0;
   while (isWhiteSpace(body[start])) start++;
@@ -133,7 +162,7 @@ function validate(body: Uint8Array): void {
     JSON.parse(strictUtf8.decode(body));
   } catch (cause) {
     // Not the cause's own words: they quote the body, and differ between runtimes.
-    throw new InvalidJson("The body is not valid JSON in UTF-8", { cause });
+    throw new InvalidJson({ cause });
   }
 }
 
@@ -141,10 +170,7 @@ function validate(body: Uint8Array): void {
  * Copies the elements of the array that opens at `open`, in one pass. The body is known to be
  * valid, so at depth 1 and outside of strings white space can only stand around an element.
  */
-function flattenArray(
-  body: Uint8Array,
-  open: number,
-): { bytes: Uint8Array<ArrayBuffer>; messages: number } {
+function flattenArray(body: Uint8Array, open: number): FlattenedJson {
   // n elements come with at least n + 1 brackets and commas, so their n terminators fit.
   const bytes = new Uint8Array(body.length - open);
   let length = 0;

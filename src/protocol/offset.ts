@@ -4,9 +4,9 @@
  * A position counts the stored bytes before it. It is a JavaScript number, an integer in
  * 0..2^53-1: 9 PB a stream, and no bigint on the hot path.
  *
- * The token is two fields of sixteen digits, the shape the official server has, so that whoever
- * took that shape for granted goes on working. Fixed width makes the lexicographic order of tokens
- * the order of positions. The first field is always zero.
+ * The token is two fields of sixteen digits, as the official server writes it, so that clients that
+ * rely on that shape keep working. The fixed width makes the lexicographic order of tokens the
+ * order of positions. The first field is always zero.
  */
 
 /** The sentinel for the beginning of a stream. Never minted. */

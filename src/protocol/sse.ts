@@ -45,9 +45,9 @@ export function encodeControl(control: Control): string {
  * and CR turned into LF; SSE cannot carry those.
  *
  * Every kind of line end starts a new `data:` line, so no text can begin a field or end the event.
- * No space is put after the colon (the conformance suite looks for `data:line1`), except where the
- * line itself begins with a space: parsers take one away. The official server does not do that,
- * and loses the space.
+ * No space is put after the colon, for the conformance suite expects `data:line1`, except where the
+ * line itself begins with a space: parsers remove one. The official server does not do that, and
+ * loses the space.
  */
 export function encodeTextData(text: string): string {
   const lines = text.replace(/(?:\r\n?|\n)( ?)/g, "\ndata:$1$1");
@@ -102,8 +102,8 @@ function sequenceLength(lead: number): number {
 }
 
 /**
- * Whether a continuation byte may come second after `lead`. Overlong forms, surrogates and what is
- * beyond U+10FFFF are wrong from the second byte on, and waiting would not mend them.
+ * Whether a continuation byte may come second after `lead`. Overlong forms, surrogates and code
+ * points beyond U+10FFFF are invalid from the second byte on: no later byte can make them valid.
  */
 function mayFollow(lead: number, second: number): boolean {
   if (lead === 0xe0) return second >= 0xa0;

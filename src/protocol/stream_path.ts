@@ -51,6 +51,25 @@ export function parseStreamPath(rawPath: string): Result<string> {
   return bounded(path);
 }
 
+/**
+ * A stream as a header names it: `name`, `/name`, the path of its URL, or its URL. Percent-encoded.
+ * @param isOwnHost whether a host, as URLs have it, is this server's
+ */
+export function parseStreamReference(
+  text: string,
+  isOwnHost: (host: string) => boolean,
+): Result<string> {
+  if (/[?#]/.test(text)) return refuse("a stream's path has no query and no fragment");
+  const url = /^https?:\/\/([^/@\\]+)(\/.*)$/i.exec(text);
+  if (url === null) {
+    const path = text.startsWith(STREAM_PREFIX) ? text : STREAM_PREFIX + text.replace(/^\//, "");
+    return text.includes("://") ? refuse("not a URL of a stream") : parseStreamPath(path);
+  }
+  const [, host, path] = url as unknown as [string, string, string];
+  if (isOwnHost(host)) return parseStreamPath(path);
+  return { refusal: invalid("FOREIGN_STREAM", `${host.slice(0, 200)} is not this server`) };
+}
+
 /** The URL path of a stream, percent-encoded. */
 export function streamUrlPath(path: string): string {
   return STREAM_PREFIX + path.split("/").map(encodeURIComponent).join("/");

@@ -1,32 +1,32 @@
 /**
- * The one face both databases show to the rest of Penstock: PostgreSQL over postgres.js, and the
- * embedded PostgreSQL (PGlite). Everything above this file writes one SQL and knows one driver.
+ * The interface that both databases implement: PostgreSQL over postgres.js, and the embedded
+ * PostgreSQL (PGlite). Code outside `storage` uses this interface only, with the same SQL for both.
  */
 import type { PgRemoteDatabase } from "drizzle-orm/pg-proxy";
 
-/** What a statement may be given. Arrays travel as text in Postgres's own `{…}` syntax. */
+/** A parameter of a statement. Arrays are passed as text in PostgreSQL's own `{…}` syntax. */
 export type Parameter = string | number | boolean | null | Uint8Array;
 
 /** drizzle's query builder, for the queries that are not hot. */
 export type Drizzle = PgRemoteDatabase;
 
-/** A channel that is being listened to. */
+/** A LISTEN that is in force. */
 export interface Listening {
-  /** Milliseconds between two signs of life of a peer, as `ListenerEvents.onPeer` gives them. */
+  /** Milliseconds between two calls of `ListenerEvents.onPeer` while there is a peer. */
   readonly peerIntervalMs: number;
   /** Stops listening. Resolves when no further payload will be delivered. */
   stop(): Promise<void>;
 }
 
-/** What a listener is told. */
+/** The events of a LISTEN. */
 export interface ListenerEvents {
   /** A NOTIFY arrived. */
   onPayload(payload: string): void;
   /** A peer listens to the same channel: called every `peerIntervalMs` for as long as it does. */
   onPeer(): void;
   /**
-   * LISTEN is (again) in force. What was sent before is lost, so whoever waits for a wake-up
-   * must look for itself now.
+   * LISTEN is in force, for the first time or again. PostgreSQL keeps no notifications for a
+   * listener that was away, so the state that they announce has to be reconciled now.
    */
   onListening(): void;
 }
@@ -53,9 +53,9 @@ export interface Database {
    */
   query<Row>(statement: string, parameters?: readonly Parameter[]): Promise<Row[]>;
   /**
-   * As `query`, of a statement that does no harm when it runs twice. On PostgreSQL it is asked again
-   * on another connection when the answer does not come at once, for a connection may be dead
-   * without a word; so whoever waits here does not wait out the limit of a statement.
+   * As `query`, for a statement that may run twice. On PostgreSQL it is sent again on another
+   * connection when no answer comes soon, because the first connection may be half-open: the caller
+   * then has its answer long before the statement's time limit.
    */
   hedged<Row>(statement: string, parameters?: readonly Parameter[]): Promise<Row[]>;
   /**
@@ -65,10 +65,11 @@ export interface Database {
   typedQuery<T>(build: (drizzle: Drizzle) => PromiseLike<T>): Promise<T>;
 
   /**
-   * Rows of a query that yields `position bigint, data bytea`, neither of them null, for many bytes
-   * at once: on PostgreSQL it is planned anew each time, but its bytes come as they are.
+   * The rows of a query that yields `position bigint, data bytea`, neither of them null. Meant for
+   * many bytes at once: PostgreSQL plans the query anew each time, but sends the bytes in binary,
+   * where `query` would receive them as hexadecimal text.
    * @param parameters whole numbers, for `$1` and so on
-   * @param expected bytes of `data` that will come, about
+   * @param expected about how many bytes of `data` the query will yield
    * @throws DatabaseUnavailable as `query` does
    */
   scan(query: string, parameters: readonly number[], expected?: number): Promise<ScannedRow[]>;
@@ -79,13 +80,13 @@ export interface Database {
   transaction<T>(work: (transaction: Drizzle) => Promise<T>): Promise<T>;
   /** Runs a script of several statements without parameters (migrations, DDL). */
   execute(script: string): Promise<void>;
-  /** Whether `listen` can be had. Where not, whoever waits for news has to look for it. */
+  /** Whether `listen` is available. Where it is not, changes are found by polling. */
   readonly listens: boolean;
   listen(channel: string, events: ListenerEvents): Promise<Listening>;
   /**
-   * Tells this listener, one for all, when the server was replaced by one whose history branched
-   * off: what was read or written before may not be there, and all that is remembered of it must be
-   * forgotten. Statements that had not been answered have failed by then.
+   * Sets the listener, of which there is one, for the promotion of a server that may lack commits
+   * of the server before it. What was read or written earlier may not exist there, so everything
+   * cached must be invalidated. Statements in flight have failed by the time it is called.
    */
   onNewTimeline(listener: () => void): void;
   close(): Promise<void>;
@@ -97,12 +98,23 @@ export class DatabaseUnavailable extends Error {
 }
 
 /**
- * A statement had its whole time and was not done. Whoever has waited behind it has waited as long,
- * and is answered the same.
+ * The statement timed out. Requests that were queued behind it have waited as long, and fail with
+ * the same error.
  */
 export class StatementTimeout extends DatabaseUnavailable {
   override name = "StatementTimeout";
 }
+
+/**
+ * The database answers that it is out of memory or of locks (SQLSTATE 53200), which others free again.
+ * HTTP: 503 with Retry-After, and a code of its own.
+ */
+export class DatabaseExhausted extends DatabaseUnavailable {
+  override name = "DatabaseExhausted";
+}
+
+/** SQLSTATE: out of memory, that for locks included. */
+export const OUT_OF_MEMORY = "53200";
 
 /** Postgres's array input syntax for numbers, bigints and booleans: `{1,2}`. */
 export function numberArray(values: readonly (number | bigint | boolean | null)[]): string {

@@ -1,13 +1,15 @@
 /**
- * drizzle's query builder over either database, for queries that are not hot. Its proxy driver builds
- * the SQL and maps the rows; running it is left to us, so its queries keep the time limits and the
- * errors of all others.
+ * drizzle's query builder over either database, for queries that are not hot. Its proxy driver
+ * builds the SQL and maps the rows, and leaves running the SQL to us: so these queries have the
+ * same time limits and errors as all others.
  */
 import { DrizzleQueryError } from "drizzle-orm/errors";
 import { drizzle } from "drizzle-orm/pg-proxy";
 import type { Drizzle, Parameter } from "./database.ts";
 
-/** How a row is wanted: the builder maps arrays, and raw SQL gives objects. */
+/**
+ * The form of a row: drizzle's builder maps arrays to objects itself, and raw SQL needs objects.
+ */
 export type RowMode = "array" | "object";
 
 export type Run = (
@@ -24,8 +26,8 @@ export function drizzleOver(run: Run): Drizzle {
 }
 
 /**
- * The result of drizzle's work, or the database's own error: drizzle's has the statement and its
- * parameters for a message, and keys are among them.
+ * The result of drizzle's work, or the database's own error in the place of drizzle's, whose
+ * message repeats the statement and its parameters: private keys are among those.
  */
 export async function unwrapped<T>(work: PromiseLike<T>): Promise<T> {
   try {
@@ -35,7 +37,7 @@ export async function unwrapped<T>(work: PromiseLike<T>): Promise<T> {
   }
 }
 
-/** drizzle hands on what a column maps to: besides our own types, dates and bigints. */
+/** drizzle passes parameters of our own types, and dates and bigints. */
 function asParameter(value: unknown): Parameter {
   if (value === undefined) return null;
   if (value instanceof Date) return value.toISOString();

@@ -1,8 +1,9 @@
 /**
- * Brings the schema to what this executable knows. Many nodes may start at once: one migrates under
- * an advisory lock while the others wait, and a schema newer than the executable is refused.
+ * Migrates the schema to the version of this executable. Many nodes may start at once: one migrates
+ * under an advisory lock while the others wait, and a schema newer than the executable is refused.
  *
- * drizzle's own migrator reads the disk, takes no lock and compares timestamps only.
+ * drizzle's own migrator does not fit: it reads the migrations from the disk, takes no lock, and
+ * compares timestamps only.
  */
 import { createHash } from "node:crypto";
 import { sql } from "drizzle-orm";
@@ -18,7 +19,7 @@ export class SchemaRefused extends Error {
   override name = "SchemaRefused";
 }
 
-/** What a database is brought to. */
+/** The schema that a database is migrated to. */
 export interface Schema {
   readonly steps: readonly Step[];
   /** Functions, views and triggers, each a statement that creates or replaces it. */
@@ -27,24 +28,26 @@ export interface Schema {
   readonly version: string;
 }
 
-/** What was done: the names of the steps applied now, and `functions` if those were. */
+/**
+ * What a migration did: the names of the steps it applied, and `functions` if it replaced those.
+ */
 export interface MigrationReport {
   readonly applied: readonly string[];
 }
 
 export const SCHEMA: Schema = { steps: STEPS, definitions: DEFINITIONS, version: VERSION };
 
-/** What a database has when nothing is left to be done. */
+/** What a fully migrated database has recorded of its schema. */
 export function fingerprint(schema: Schema): { steps: number; functions: string } {
   return { steps: schema.steps.length, functions: hashOf(schema.definitions.join("\n")) };
 }
 
 /**
- * Applies the steps that are missing, then all definitions if a step was applied or their text is not
- * what the database has; in one transaction.
+ * Applies the steps that are missing, then all definitions if a step was applied or their text is
+ * not what the database has; in one transaction.
  *
- * @throws SchemaRefused when the database was migrated by a newer Penstock, by one whose steps differ
- * from ours, or by one before 0.2
+ * @throws SchemaRefused when the database was migrated by a newer Penstock, by one whose steps
+ * differ from ours, or by one before 0.2
  */
 export async function migrate(
   database: Database,
@@ -68,7 +71,9 @@ export async function migrate(
   });
 }
 
-/** What says how far a database is. `hash` is the SHA-256 of the SQL. */
+/**
+ * Creates the tables that record how far a database is migrated. `hash` is the SHA-256 of the SQL.
+ */
 async function createTables(transaction: Drizzle): Promise<void> {
   const [{ present }] = await transaction.execute(
     sql.raw("select to_regclass('penstock.migrations') is not null as present"),
@@ -125,8 +130,8 @@ async function applyStep(transaction: Drizzle, step: Step): Promise<void> {
 }
 
 /**
- * Whether the functions of the database are of another text. A node that is older than the one that
- * made them must not put its own in their place, while newer nodes call them.
+ * Whether the database's functions have another text than ours, and ours may replace them. A node
+ * that is older than the one that made them must not replace them, because newer nodes call them.
  */
 async function functionsDiffer(
   transaction: Drizzle,

@@ -115,7 +115,7 @@ export const wakePhase = penstock.enum("wake_phase", [
 ]);
 export type WakePhase = typeof wakePhase.enumValues[number];
 
-/** One row a subscription (sections 6 and 7). Its row lock guards the row and its links. */
+/** One row per subscription (sections 6 and 7). Its row lock guards the row and its links. */
 export const subscriptions = penstock.table("subscriptions", {
   id: bigint("id", { mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
   /** The client's id. */
@@ -156,7 +156,7 @@ export const subscriptions = penstock.table("subscriptions", {
   index("subscriptions_deleted").on(table.deletedAt).where(sql`deleted_at is not null`),
 ]);
 
-/** One row a (subscription, stream): the cursor. */
+/** One row per (subscription, stream): the cursor. */
 export const subscriptionLinks = penstock.table("subscription_links", {
   subscriptionId: bigint("subscription_id", { mode: "number" }).notNull(),
   path: bytewise("path").notNull(),

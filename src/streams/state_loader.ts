@@ -1,7 +1,7 @@
 /**
- * Loads streams' states from the database, many in one query: whatever is asked for while a query
- * is in progress shares the next one. A query that began before a state was asked for never answers
- * it, so no answer is stale, on any node, and a thousand readers cost one round trip.
+ * Loads streams' states from the database, many in one query: requests that arrive while a query is
+ * in progress share the next one, so a thousand readers cost one round trip. A request is never
+ * answered by a query that began before it, so no state is stale, on any node.
  */
 import { WAITING } from "../limits.ts";
 import { Batcher } from "../lib/batcher.ts";
@@ -14,12 +14,14 @@ const CHANGED = `select followed_id, (stream).*
   from penstock.changed_streams($1::bigint[], $2::bigint[], $3::boolean[])`;
 const RENEW_TTL = "select penstock.renew_ttls($1::bigint[])";
 
-/** Requests that one query answers, at most. */
+/** The most requests that one query answers. */
 const MAX_BATCH = 5000;
-/** Queries in progress at once: a request need not wait out the round trip of the one before. */
+/**
+ * Queries in progress at once: with two, a request need not wait for the query before it to end.
+ */
 const CONCURRENCY = 2;
 
-/** What is known of a followed stream. */
+/** A followed stream, as this node last knew it. */
 export interface KnownStream {
   readonly id: number;
   readonly tail: number;
@@ -28,7 +30,7 @@ export interface KnownStream {
 
 interface StateRequest {
   readonly path: string;
-  /** The state is loaded for a read, which renews the stream's TTL. */
+  /** Whether the state is loaded for a read, which renews the stream's TTL. */
   readonly renewsTtl: boolean;
 }
 
@@ -44,13 +46,14 @@ export class StateLoader {
       maxWaiting: WAITING.stateLoads,
       onFull: () => new Overloaded("too many reads wait for the database"),
       run: (batch) => this.#loadBatch(batch),
-      // What waits behind a query that timed out has waited as long, and must not wait twice.
+      // Requests that wait behind a query that timed out have waited as long: they fail with it, so
+      // that none waits for two time limits.
       failsWaiting: (error) => error instanceof StatementTimeout,
     });
   }
 
   /**
-   * The stream at `path` now, or null. Not a read: its TTL is left alone.
+   * The stream at `path` now, or null. This is not a read, so the TTL is not renewed.
    * @throws DatabaseUnavailable, Overloaded
    */
   load(path: string): Promise<StreamState | null> {
@@ -62,15 +65,15 @@ export class StateLoader {
     return this.#batcher.submit({ path, renewsTtl: true });
   }
 
-  /** The states at many paths, as they are now, by a query of their own. */
+  /** The current states at many paths, by a query of their own. */
   async loadAll(paths: readonly string[]): Promise<Map<string, StreamState>> {
     const rows = await this.#database.hedged<StreamRow>(BY_PATH, [textArray(paths)]);
     return new Map(rows.map((row) => [row.path, stateOf(row)]));
   }
 
   /**
-   * Of these streams, those that differ from what is known of them: deleted ones included, null for
-   * one that has been reaped. The TTL of a followed stream is renewed.
+   * Those of the streams that have changed: deleted ones have their state, and null stands for one
+   * that has been reaped. The TTL of all of them is renewed, because they are followed.
    */
   async changed(known: readonly KnownStream[]): Promise<Map<number, StreamState | null>> {
     const rows = await this.#database.hedged<StreamRow & { followed_id: number }>(CHANGED, [
@@ -99,8 +102,8 @@ export class StateLoader {
     );
     if (due.length > 0) {
       await this.#renewTtls(due.map((state) => state.id));
-      // A stream that expired in between has not been renewed, and its reader must not be told
-      // that it is still there.
+      // A stream that expired between the load and the renewal was not renewed, so the states are
+      // loaded again: a reader must not get the state of an expired stream.
       const renewed = await this.loadAll(due.map((state) => state.path));
       for (const { path } of due) {
         const state = renewed.get(path);

@@ -6,7 +6,10 @@ import { flattenJson, InvalidJson, splitAnywhere, splitAtMessages } from "../pro
 /** The bytes a body is stored as, or why it cannot be. */
 export type StoredBody = Uint8Array | Refusal;
 
-/** Bytes of a segment. It is read whole: small enough to page through, large enough to be few. */
+/**
+ * The size of a segment, which is always read whole: so it is small enough to page through, and
+ * large enough that there are few. Bytes.
+ */
 const SEGMENT_BYTES = 1 << 20;
 
 /** @param mayBeEmpty whether an empty array is no messages (PUT) or an error (POST) */

@@ -23,7 +23,7 @@ export interface StreamState {
   readonly forkCount: number;
   /** By the database's clock, when the row was read. */
   readonly expired: boolean;
-  /** A read now has to renew the TTL. */
+  /** Whether a read at this time has to renew the TTL. */
   readonly ttlRenewalDue: boolean;
 }
 

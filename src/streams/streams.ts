@@ -1,4 +1,4 @@
-/** The streams of one database, as one node serves them. Everything HTTP needs, and nothing of it. */
+/** The streams of one database, as one node serves them: the interface that `http` uses. */
 import { type Refusal, Refused } from "../errors.ts";
 import { BaseService, startAll, stopAll } from "../lib/service.ts";
 import { type BufferedBytes, CACHED_BYTES, divideBufferedBytes, WAITING } from "../limits.ts";
@@ -17,6 +17,7 @@ import { CreationAdmission } from "./lifecycle/creation_admission.ts";
 import type { AppendRequest } from "./append/decide.ts";
 import { StreamMonitor } from "./follow/stream_monitor.ts";
 import { Follower } from "./follow/follower.ts";
+import { deleteStream } from "./lifecycle/delete.ts";
 import { createFork } from "./lifecycle/fork.ts";
 import { StateLoader } from "./state_loader.ts";
 import { type Page, PageReader } from "./read/page_reader.ts";
@@ -26,9 +27,9 @@ import { type StreamState, unusable } from "./stream_state.ts";
 import { Sweeper } from "./lifecycle/sweeper.ts";
 
 export interface StreamsOptions {
-  /** Bytes of segments to cache. */
+  /** How many bytes of segments to cache. */
   readonly cachedBytes: number;
-  /** Bytes of bodies that may wait for the database. */
+  /** How many bytes of request bodies may wait for the database. */
   readonly buffered: Pick<BufferedBytes, "appends" | "creations">;
 }
 
@@ -85,35 +86,35 @@ export class Streams extends BaseService {
   }
 
   protected override async onStart(): Promise<void> {
-    this.#database.onNewTimeline(() => this.#forget());
+    this.#database.onNewTimeline(() => this.#invalidateCaches());
     // The monitor first: it drops notifications while it is stopped.
     await startAll([this.#streamMonitor, this.#nodeNotifier, this.#sweeper]);
   }
 
-  /** Who is told which streams this node created or wrote. One listener: the subscriptions. */
+  /** Sets the listener for writes of this node: it gets the ids of streams created or written. */
   listenToWrites(listener: (ids: readonly number[]) => void): void {
     this.#onWritten = listener;
   }
 
   /**
-   * Grows when the database may have lost what was read before: positions and bytes that were known
-   * together in an earlier epoch may be others now.
+   * Grows when the database may have lost commits. A position of an earlier epoch may have other
+   * bytes now, so responses cached in one epoch are not valid in the next.
    */
   get cacheEpoch(): number {
     return this.#cacheEpoch;
   }
 
-  /** Followers waiting now. */
+  /** How many followers are waiting now. */
   get followers(): number {
     return this.#hub.followers;
   }
 
-  /** Ends every follower's wait: the node is going away. */
+  /** Ends every follower's wait, because the node is draining. */
   drain(): void {
     this.#hub.drain();
   }
 
-  /** To be stopped when no request is left. */
+  /** Must be called only when no request is in progress. */
   protected override async onStop(): Promise<void> {
     await stopAll([this.#nodeNotifier, this.#streamMonitor, this.#sweeper]);
   }
@@ -139,13 +140,13 @@ export class Streams extends BaseService {
     return this.#appender.append(path, request);
   }
 
-  /** HEAD: the stream as it is, its TTL left alone. */
+  /** HEAD: the stream's state. This is not a read, so the TTL is not renewed. */
   async inspect(path: string): Promise<StreamState> {
     return usable(await this.#stateLoader.load(path));
   }
 
   /**
-   * The stream as it is, for a read: its TTL begins again.
+   * The stream's state for a read, which renews the TTL.
    * @throws Refused `not_found` or `gone`
    */
   async open(path: string): Promise<StreamState> {
@@ -171,32 +172,27 @@ export class Streams extends BaseService {
     );
   }
 
-  /** DELETE: null when the stream is gone now, soft-deleted where forks read it. */
-  async delete(path: string): Promise<Refusal | null> {
-    const stream = await this.#stateLoader.load(path);
-    const refusal = unusable(stream);
-    if (refusal !== null) return refusal;
-    const [row] = await this.#database.query<{ outcome: string; ended: string }>(
-      "select outcome, array_to_string(terminated, ',') as ended from penstock.terminate_stream($1, false)",
-      [stream!.id],
-    );
-    this.#ended(row?.ended ? row.ended.split(",").map(Number) : []);
-    if (row?.outcome === "deleted" || row?.outcome === "soft_deleted") return null;
-    return { kind: row?.outcome === "already_soft_deleted" ? "gone" : "not_found" };
+  /** DELETE: null when the stream has been deleted, or soft-deleted where forks still read it. */
+  delete(path: string): Promise<Refusal | null> {
+    return deleteStream({
+      database: this.#database,
+      stateLoader: this.#stateLoader,
+      onEnded: (ids) => this.#ended(ids),
+    }, path);
   }
 
   /**
-   * A standby that had not received all commits was promoted: versions, tails and bytes that this
-   * node remembers may be given anew, to others.
+   * Called when a standby that may lack commits was promoted. Versions, tails and positions that
+   * this node has cached may be given to other appends there.
    */
-  #forget(): void {
+  #invalidateCaches(): void {
     this.#cacheEpoch++;
     this.#appender.invalidateStates();
     this.#pageReader.invalidate();
     this.#hub.invalidate();
   }
 
-  /** Streams came to their end: their followers are told, here and on the other nodes. */
+  /** Notifies the followers of streams that were deleted or expired, here and on other nodes. */
   #ended(ids: readonly number[]): void {
     for (const id of ids) {
       this.#hub.publish(id, { tail: 0, closed: false, ended: true });

@@ -7,7 +7,8 @@ import { BaseService } from "../lib/service.ts";
 import { settlesWithin } from "../lib/timeout.ts";
 import { encodeOffset } from "../protocol/offset.ts";
 import type { Streams } from "../streams/streams.ts";
-import { messageOf, type Telemetry } from "../telemetry/events.ts";
+import type { Telemetry } from "../telemetry/events.ts";
+import { messageOf } from "../telemetry/redact.ts";
 import { streamUrlPath } from "../protocol/stream_path.ts";
 import type { KeyRing } from "./key_ring.ts";
 import type {
@@ -20,7 +21,7 @@ import type {
 } from "./store.ts";
 import type { Tokens } from "./tokens.ts";
 import { postWebhook } from "./webhook_request.ts";
-import { checkWebhookUrl } from "./webhook_url.ts";
+import type { WebhookPolicy } from "./webhook_policy.ts";
 
 /** Sockets and memory: each may hold 64 KiB of an answer for as long as a lease. */
 const MOST_DELIVERIES = 128;
@@ -35,12 +36,12 @@ export interface DelivererParts {
   readonly keys: KeyRing;
   readonly tokens: Tokens;
   readonly telemetry: Telemetry;
-  readonly allowLocalWebhooks: boolean;
+  readonly webhookPolicy: WebhookPolicy;
   /** Where this server's control APIs are: `https://host`, without a slash at the end. */
   readonly publicUrl: () => string;
-  /** A cursor moved: look at these streams again, for what was appended meanwhile. */
+  /** Called when a cursor has moved, so that these streams are matched with later appends. */
   readonly onAcked: (streamList: string | null) => void;
-  /** Something comes due in so many milliseconds. */
+  /** Called when a lease ends or a retry is due in this many milliseconds. */
   readonly onDueIn: (ms: number) => void;
 }
 
@@ -132,15 +133,17 @@ export class Deliverer extends BaseService {
   }
 
   async #post(subscription: SubscriptionRow, body: Uint8Array, signature: string) {
+    const { webhookPolicy: policy } = this.#parts;
     let url: URL;
     try {
       // Again: what the operator allows may have changed since it was created.
-      url = checkWebhookUrl(subscription.webhook_url!, this.#parts.allowLocalWebhooks);
+      url = policy.check(subscription.webhook_url!);
     } catch (error) {
       return { kind: "failed", reason: messageOf(error) } as const;
     }
     return await postWebhook({
       url,
+      policy,
       headers: {
         "content-type": "application/json",
         "user-agent": "penstock",
@@ -167,19 +170,13 @@ export class Deliverer extends BaseService {
       generation,
       ts: await keys.clock.now(),
     });
-    const append = (contentType: string, text: string) =>
-      streams.append(subscription.wake_stream!, {
-        contentType,
-        body: new TextEncoder().encode(text),
-        closes: false,
-        streamSeq: null,
-        producer: { id: `penstock-subscription-${id}`, epoch: generation, seq: 0 },
-      });
-    let outcome = await append("application/json", event);
-    // A wake stream of another type gets a line an event.
-    if (outcome.kind === "content_type_mismatch") {
-      outcome = await append(outcome.expected, event + "\n");
-    }
+    const outcome = await streams.append(subscription.wake_stream!, {
+      contentType: "application/json",
+      body: new TextEncoder().encode(event),
+      closes: false,
+      streamSeq: null,
+      producer: { id: `penstock-subscription-${id}`, epoch: generation, seq: 0 },
+    });
     if (outcome.kind === "appended" || outcome.kind === "stale_epoch") {
       telemetry.report({ event: "wake_written", subscription: name, generation });
       await store.delivered(id, generation);

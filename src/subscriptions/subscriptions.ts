@@ -1,10 +1,12 @@
 /** The subscriptions of one database, as one node serves them (sections 6 and 7). */
-import { invalidRequest, Refused } from "../errors.ts";
+import { invalid, invalidRequest, type Refusal, Refused } from "../errors.ts";
 import { BaseService, startAll, stopAll } from "../lib/service.ts";
+import { isJsonMode } from "../protocol/content_type.ts";
 import { encodeOffset } from "../protocol/offset.ts";
 import type { Database } from "../storage/database.ts";
 import type { Streams } from "../streams/streams.ts";
 import type { Telemetry } from "../telemetry/events.ts";
+import { messageOf } from "../telemetry/redact.ts";
 import { Reconciler } from "./reconciler.ts";
 import { type Configuration, hashOf } from "./configuration.ts";
 import { Deliverer, shownInWake } from "./deliverer.ts";
@@ -12,10 +14,12 @@ import { Dispatcher } from "./dispatcher.ts";
 import { KeyRing, type PublishedKey } from "./key_ring.ts";
 import { type Ack, type IssuedWake, type SubscriptionRow, SubscriptionStore } from "./store.ts";
 import { Tokens } from "./tokens.ts";
-import { checkWebhookUrl } from "./webhook_url.ts";
+import { WebhookPolicy } from "./webhook_policy.ts";
+import type { NetworkTarget } from "../lib/network_targets.ts";
 
 export interface SubscriptionsOptions {
-  readonly allowLocalWebhooks: boolean;
+  /** What webhooks may reach beyond https to the internet. */
+  readonly webhookAllow: readonly NetworkTarget[];
   /** `https://host`, without a slash at the end. Asked for late: a port may be picked at start. */
   readonly publicUrl: () => string;
 }
@@ -46,6 +50,7 @@ export class Subscriptions extends BaseService {
   readonly #deliverer: Deliverer;
   readonly #dispatcher: Dispatcher;
   readonly #reconciler: Reconciler;
+  readonly #webhookPolicy: WebhookPolicy;
 
   constructor(parts: SubscriptionsParts) {
     super();
@@ -54,13 +59,14 @@ export class Subscriptions extends BaseService {
     this.#store = new SubscriptionStore(database);
     this.#keys = new KeyRing(database);
     this.#tokens = new Tokens(this.#keys);
+    this.#webhookPolicy = new WebhookPolicy(parts.webhookAllow);
     this.#deliverer = new Deliverer({
       store: this.#store,
       streams,
       keys: this.#keys,
       tokens: this.#tokens,
       telemetry,
-      allowLocalWebhooks: parts.allowLocalWebhooks,
+      webhookPolicy: this.#webhookPolicy,
       publicUrl: parts.publicUrl,
       onAcked: (list) => this.#dispatcher.cursorsMoved(list),
       onDueIn: (ms) => this.#dispatcher.pollIn(ms),
@@ -104,10 +110,13 @@ export class Subscriptions extends BaseService {
   /** PUT (section 6.2). @throws Refused */
   async create(name: string, configuration: Configuration) {
     const { delivery } = configuration;
-    if (delivery.type === "webhook") {
-      checkWebhookUrl(delivery.url, this.#parts.allowLocalWebhooks);
-    }
+    if (delivery.type === "webhook") this.#checkWebhook(name, delivery.url);
     const hash = hashOf(configuration);
+    const refusal = delivery.type === "webhook"
+      ? null
+      : await this.#refuseWakeStream(delivery.wakeStream);
+    // What exists is confirmed, whatever has become of its wake stream since.
+    if (refusal !== null && await this.#store.find(name) === null) throw new Refused(refusal);
     this.#onCreated();
     const result = await this.#store.create(name, configuration, hash);
     if (result.hash !== hash) {
@@ -122,6 +131,35 @@ export class Subscriptions extends BaseService {
       this.#issued(await this.#store.refresh(result.id));
     }
     return { created: result.created, subscription: await this.read(name) };
+  }
+
+  /** As loud in the log as a delivery that fails: it is the operator who can allow it. */
+  #checkWebhook(name: string, url: string): void {
+    try {
+      this.#webhookPolicy.check(url);
+    } catch (error) {
+      const reason = messageOf(error);
+      this.#parts.telemetry.report({ event: "webhook_refused", subscription: name, reason });
+      throw error;
+    }
+  }
+
+  /** Why wake events could not be appended to this stream, or null (section 7.2). */
+  async #refuseWakeStream(path: string): Promise<Refusal | null> {
+    let stream;
+    try {
+      stream = await this.#parts.streams.inspect(path);
+    } catch (error) {
+      const kind = error instanceof Refused ? error.refusal.kind : null;
+      if (kind !== "not_found" && kind !== "gone") throw error;
+      return invalid("WAKE_STREAM_NOT_FOUND", "there is no stream at wake_stream: create it first");
+    }
+    if (stream.closed) return invalid("WAKE_STREAM_CLOSED", "the wake_stream is closed");
+    if (isJsonMode(stream.contentType)) return null;
+    return invalid(
+      "WAKE_STREAM_NOT_JSON",
+      `wake events are JSON, and the wake_stream's content type is ${stream.contentType}`,
+    );
   }
 
   /** GET (section 6.3). @throws Refused */
@@ -234,8 +272,19 @@ export class Subscriptions extends BaseService {
         throw this.#fenced(row, type === "webhook" ? "callback" : "ack");
       case "ok":
         if (!done) this.#dispatcher.pollIn(row.lease_ttl_ms + 5);
-        return { ok: true, next_wake: result.next_generation !== null };
+        return { ok: true, next_wake: done && await this.#hasNext(row, result.next_generation) };
     }
+  }
+
+  /**
+   * Whether a wake follows the one that has just ended: one that its end issued, or one for streams
+   * that were created a moment ago, whether they are matched here or were by another node meanwhile.
+   */
+  async #hasNext({ name, generation }: SubscriptionRow, issued: number | null): Promise<boolean> {
+    if (issued !== null) return true;
+    await this.#matchNewStreams();
+    const row = await this.#store.find(name);
+    return row !== null && row.generation > generation;
   }
 
   /** Section 7.2. @throws Refused */

@@ -8,10 +8,11 @@ import { type IncomingMessage, request as requestHttp, type RequestOptions } fro
 import { request as requestHttps } from "node:https";
 import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
-import { kindOfAddress } from "./addresses.ts";
-import { hostOf, mayConnect } from "./webhook_url.ts";
+import { hostOf, portOf, type WebhookPolicy } from "./webhook_policy.ts";
 
-/** Bytes. `{"done":true}` is all that is ever looked for. */
+/**
+ * The longest response body that is read, in bytes. The only one with a meaning is `{"done":true}`.
+ */
 const LARGEST_ANSWER = 64 << 10;
 
 export type WebhookAnswer =
@@ -22,32 +23,32 @@ export type WebhookAnswer =
 
 export interface WebhookPost {
   readonly url: URL;
+  readonly policy: WebhookPolicy;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
-  /** For all of it: resolving, connecting, sending, and the answer to its end. */
+  /** The time limit from the name lookup to the end of the response. */
   readonly timeoutMs: number;
-  /** Gives up early: the node is going away. */
+  /** Aborts the request when the node drains. */
   readonly signal: AbortSignal;
 }
 
 /** Never rejects. */
 export function postWebhook(post: WebhookPost): Promise<WebhookAnswer> {
-  const { url, body } = post;
+  const { url, policy, body } = post;
   return new Promise((resolve) => {
     const options: RequestOptions = {
       method: "POST",
       // A connection of its own: a pooled one would be to an address judged some other time.
       agent: false,
       hostname: hostOf(url),
-      port: url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port),
+      port: portOf(url),
       path: url.pathname + url.search,
       headers: { ...post.headers, host: url.host, "content-length": String(body.length) },
-      lookup: lookupFor(url),
+      lookup: lookupFor(url, policy),
     };
     const host = hostOf(url);
-    if (isIP(host) > 0 && !mayConnect(url, kindOfAddress(host))) {
-      return resolve(failed("the address is not allowed"));
-    }
+    const refusal = isIP(host) > 0 ? policy.refuseAddress(url, host) : null;
+    if (refusal !== null) return resolve(failed(refusal));
     const request = url.protocol === "https:" ? requestHttps(options) : requestHttp(options);
     const finish = (answer: WebhookAnswer) => {
       clearTimeout(timer);
@@ -55,7 +56,7 @@ export function postWebhook(post: WebhookPost): Promise<WebhookAnswer> {
       resolve(answer);
       request.destroy();
     };
-    const onAbort = () => finish(failed("the node is going away"));
+    const onAbort = () => finish(failed("the node is draining"));
     const timer = setTimeout(
       () => finish(failed(`no whole answer within ${post.timeoutMs} ms`)),
       post.timeoutMs,
@@ -99,14 +100,15 @@ function saysDone(body: Uint8Array): boolean {
 }
 
 /** Resolves as ever, and lets through only what may be connected to: one bad address spoils all. */
-function lookupFor(url: URL): NonNullable<RequestOptions["lookup"]> {
+function lookupFor(url: URL, policy: WebhookPolicy): NonNullable<RequestOptions["lookup"]> {
   return (hostname, options, callback) => {
     lookup(hostname, { all: true, verbatim: true }, (error, addresses) => {
       if (error !== null) return callback(error, "", 0);
       const first = addresses[0];
-      const allowed = addresses.every(({ address }) => mayConnect(url, kindOfAddress(address)));
-      if (first === undefined || !allowed) {
-        return callback(new Error("the name resolves to an address that is not allowed"), "", 0);
+      if (first === undefined) return callback(new Error("the name has no address"), "", 0);
+      for (const { address } of addresses) {
+        const refusal = policy.refuseAddress(url, address);
+        if (refusal !== null) return callback(new Error(refusal), "", 0);
       }
       if (options.all === true) callback(null, addresses);
       else callback(null, first.address, first.family);

@@ -1,31 +1,31 @@
 /** Telemetry as a log: sentences on a terminal, JSON lines otherwise. */
 import { configureSync, getLogger, type LogRecord, resetSync } from "@logtape/logtape";
 import process from "node:process";
-import {
-  type Level,
-  levelOf,
-  messageOf,
-  sentenceOf,
-  type Telemetry,
-  type TelemetryEvent,
-} from "./events.ts";
+import { type Level, levelOf, sentenceOf } from "./describe.ts";
+import type { Telemetry, TelemetryEvent } from "./events.ts";
+import { messageOf, redact } from "./redact.ts";
 
-export interface LogOptions {
+/** How an event becomes a line. */
+export interface LineOptions {
   readonly format: "text" | "json";
-  /** The quietest level that is written; `silent` writes nothing. */
-  readonly level: Level | "silent";
   /** Of several processes that write to one log, this one; null: the only one. */
   readonly worker: number | null;
 }
 
+export interface LogOptions extends LineOptions {
+  /** The lowest level that is written; `silent` writes nothing. */
+  readonly level: Level | "silent";
+}
+
+type Formatter = (event: TelemetryEvent, time: Date) => string;
+
 export function openLog(options: LogOptions): Telemetry {
-  const { worker } = options;
-  const format = options.format === "json"
-    ? (record: LogRecord) => jsonLine(record, worker)
-    : (record: LogRecord) => textLine(record, worker);
+  const format = formatterOf(options);
+  const write = ({ properties, timestamp }: LogRecord) =>
+    process.stdout.write(format(properties as unknown as TelemetryEvent, new Date(timestamp)));
   resetSync();
   configureSync({
-    sinks: { stdout: (record: LogRecord) => process.stdout.write(format(record)) },
+    sinks: { stdout: write },
     loggers: [
       {
         category: ["penstock"],
@@ -38,31 +38,55 @@ export function openLog(options: LogOptions): Telemetry {
   const logger = getLogger(["penstock"]);
   return {
     report(event) {
-      logger[levelOf(event)](sentenceOf(event), { ...event });
+      logger[levelOf(event)](event.event, { ...event });
     },
   };
 }
 
-function textLine(record: LogRecord, worker: number | null): string {
-  const time = new Date(record.timestamp).toISOString().slice(11, 23);
-  const level = record.level === "info" ? "" : ` ${record.level.toUpperCase()}`;
-  const who = worker === null ? "" : ` [${worker}]`;
-  return `${time}${who}${level} ${sentence(record)}\n`;
+/** Says on standard error, whatever the level of the log, why the process ends. */
+export function reportFatal(event: TelemetryEvent, options: LineOptions): void {
+  process.stderr.write(formatterOf(options)(event, new Date()));
 }
 
-function jsonLine(record: LogRecord, worker: number | null): string {
-  const { error, ...fields } = record.properties as unknown as TelemetryEvent & { error?: unknown };
-  return JSON.stringify({
-    time: new Date(record.timestamp).toISOString(),
-    level: record.level,
+/** Makes one line of each event; it ends in a newline and holds no other control character. */
+export function formatterOf({ format, worker }: LineOptions): Formatter {
+  return format === "json"
+    ? (event, time) => jsonLine(event, time, worker)
+    : (event, time) => textLine(event, time, worker);
+}
+
+function textLine(event: TelemetryEvent, time: Date, worker: number | null): string {
+  const level = levelOf(event);
+  const shown = level === "info" ? "" : ` ${level.toUpperCase()}`;
+  const number = worker === null ? "" : ` [${worker}]`;
+  const sentence = escapeControls(redact(sentenceOf(event)));
+  return `${time.toISOString().slice(11, 23)}${number}${shown} ${sentence}\n`;
+}
+
+function jsonLine(event: TelemetryEvent, time: Date, worker: number | null): string {
+  const { error, ...fields } = event as TelemetryEvent & { error?: unknown };
+  const line = {
+    time: time.toISOString(),
+    level: levelOf(event),
     ...(worker === null ? {} : { worker }),
-    message: sentence(record),
+    message: sentenceOf(event),
     ...fields,
     ...(error === undefined ? {} : { error: messageOf(error) }),
-  }) + "\n";
+  };
+  const secretless = (_: string, value: unknown) =>
+    typeof value === "string" ? redact(value) : value;
+  return escapeControls(JSON.stringify(line, secretless)) + "\n";
 }
 
-/** Not LogTape's own rendering: that one reads `{…}` in a message as a place to fill in. */
-function sentence(record: LogRecord): string {
-  return sentenceOf(record.properties as unknown as TelemetryEvent);
+/**
+ * What clients choose (names of workers, paths) must not begin lines of its own or steer a terminal.
+ * Escaped as JSON has it, whose own encoder leaves those from U+007F on as they are.
+ */
+function escapeControls(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (control) => {
+    const escaped = JSON.stringify(control).slice(1, -1);
+    if (escaped !== control) return escaped;
+    return `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
 }

@@ -1,15 +1,9 @@
 /** Settings: where they come from, what is refused and in which words, and that no secret is said. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import {
-  type Config,
-  ConfigError,
-  type Environment,
-  isLoopback,
-  parseCommand,
-  parseDuration,
-  parseSize,
-} from "../../src/cli/config.ts";
+import { logFormatOf, parseCommand, unknownVariables } from "../../src/cli/command_line.ts";
+import { type Config, ConfigError, type Environment } from "../../src/cli/config.ts";
+import { isLoopback, parseDuration, parseSize } from "../../src/cli/setting_values.ts";
 import { helpText } from "../../src/cli/help.ts";
 import { type Option, type OptionName, OPTIONS } from "../../src/cli/options.ts";
 
@@ -37,7 +31,7 @@ Deno.test("without flags and environment the defaults hold", () => {
       port: 4437,
       workers: 1,
       publicUrl: null,
-      allowHttpWebhooks: true,
+      webhookAllow: [],
       allowedHosts: [],
       corsOrigins: [],
       databaseUrl: null,
@@ -46,6 +40,8 @@ Deno.test("without flags and environment the defaults hold", () => {
       listenUrl: null,
       wakeups: "auto",
       dataDir: null,
+      databaseSource: "default",
+      databaseIgnored: null,
       longPollTimeoutMs: 30_000,
       maxAppendBytes: 16 << 20,
       bodyTimeoutMs: 30_000,
@@ -84,6 +80,9 @@ Deno.test("flags win over the environment, and that over the defaults", () => {
       "https://a",
       "http://b:1",
     ]],
+    ["webhookAllow", "webhookAllow", "a:1", [{ host: "a", port: 1 }], "b", [
+      { host: "b", port: null },
+    ]],
     ["logFormat", "logFormat", "text", "text", "json", "json"],
     ["logLevel", "logLevel", "debug", "debug", "silent", "silent"],
   ];
@@ -100,6 +99,66 @@ Deno.test("flags win over the environment, and that over the defaults", () => {
   // Switches are no settings with a value: they have tests of their own.
   const valued = Object.values<Option>(OPTIONS).filter((option) => option.value !== undefined);
   assert.equal(new Set(rows.map(([name]) => name)).size, valued.length);
+});
+
+Deno.test("a folder that a flag names wins over a URL of the environment, and both are told", () => {
+  const url = "postgres://h/d";
+  const rows: [args: string[], environment: Environment, chosen: unknown[]][] = [
+    [[], {}, [null, null, "default", null]],
+    [["--data-dir=/f"], {}, [null, "/f", "--data-dir", null]],
+    [["--data-dir=/f"], { DATABASE_URL: url }, [null, "/f", "--data-dir", "DATABASE_URL"]],
+    // What is not used need not be right.
+    [["--data-dir=/f"], { DATABASE_URL: "mysql://x" }, [null, "/f", "--data-dir", "DATABASE_URL"]],
+    [["--data-dir="], { DATABASE_URL: url }, [url, null, "DATABASE_URL", null]],
+    [["--data-dir=/f", `--database-url=${url}`], {}, [url, null, "--database-url", "--data-dir"]],
+    [["--database-url="], { DATABASE_URL: url }, [null, null, "default", null]],
+    [["--database-url="], { PENSTOCK_DATA_DIR: "/e" }, [null, "/e", "PENSTOCK_DATA_DIR", null]],
+    [[], { DATABASE_URL: url, PENSTOCK_DATA_DIR: "/e" }, [
+      url,
+      null,
+      "DATABASE_URL",
+      "PENSTOCK_DATA_DIR",
+    ]],
+  ];
+  for (const [args, environment, chosen] of rows) {
+    const { databaseUrl, dataDir, databaseSource, databaseIgnored } = configOf(args, environment);
+    assert.deepEqual([databaseUrl, dataDir, databaseSource, databaseIgnored], chosen, args.join());
+  }
+});
+
+Deno.test("a variable that is no setting is found, with the setting that is nearest", () => {
+  assert.deepEqual(
+    unknownVariables({
+      PENSTOCK_LOG_LEVLE: "x",
+      PENSTOCK_QUUX_FROB: "x",
+      PENSTOCK_LOG_LEVEL: "info",
+      PENSTOCK_URL: "x",
+      PENSTOCK_TOKEN: "x",
+      PENSTOCK_WORKER: "1",
+      DATABASE_URL: "x",
+      HOME: "/",
+    }),
+    [
+      { variable: "PENSTOCK_LOG_LEVLE", nearest: "PENSTOCK_LOG_LEVEL" },
+      { variable: "PENSTOCK_QUUX_FROB", nearest: null },
+    ],
+  );
+  for (const option of Object.values<Option>(OPTIONS)) {
+    assert.deepEqual(unknownVariables({ [option.environment]: "" }), []);
+  }
+});
+
+Deno.test("the format of the log is known of a command line that is wrong otherwise", () => {
+  assert.equal(logFormatOf(["--prot", "--log-format=json"], {}, true), "json");
+  assert.equal(
+    logFormatOf(["--log-format", "text"], { PENSTOCK_LOG_FORMAT: "json" }, false),
+    "text",
+  );
+  assert.equal(logFormatOf([], { PENSTOCK_LOG_FORMAT: "json" }, true), "json");
+  for (const args of [[], ["--log-format"], ["--log-format=xml"], ["--log-format", "auto"]]) {
+    assert.equal(logFormatOf(args, {}, true), "text");
+    assert.equal(logFormatOf(args, {}, false), "json");
+  }
 });
 
 Deno.test("several workers need a database that several processes can share", () => {
@@ -119,12 +178,12 @@ Deno.test("parseCommand knows its commands", () => {
   for (const args of [["--help"], ["-h"], ["help"], ["serve", "--help"], ["x", "-h"]]) {
     assert.deepEqual(parseCommand(args, {}), { name: "help" });
   }
-  for (const args of [["--version"], ["-V"], ["serve", "--version"]]) {
+  for (const args of [["--version"], ["-V"], ["-v"], ["version"], ["serve", "--version"]]) {
     assert.deepEqual(parseCommand(args, {}), { name: "version" });
   }
   assert.equal(
     problemOf(["run"]),
-    'unknown command "run": there are serve, migrate, keys rotate, create, append, read, tail, stat, close, fork, rm, completions',
+    'unknown command "run": there are serve, migrate, keys rotate, version, help, create, append, read, tail, stat, close, fork, rm, completions',
   );
   assert.equal(problemOf(["serve", "now"]), 'unexpected argument "now"');
   assert.match(problemOf(["--prot=1"]), /--prot/);
@@ -209,25 +268,16 @@ Deno.test("the public URL is an origin, and nothing that streams are not under",
   }
 });
 
-Deno.test("webhooks go to http://localhost on a developer's machine, or when told to", () => {
-  const others = ["--host=0.0.0.0", "--allow-anonymous"];
-  const rows: [string[], string, boolean][] = [
-    [[], "", true],
-    [["--public-url=http://localhost:4437"], "", true],
-    // Behind a proxy it listens on loopback too, and is no developer's.
-    [["--public-url=https://streams.example"], "", false],
-    [others, "", false],
-    [[...others, "--allow-http-webhooks"], "", true],
-    [["--public-url=https://streams.example"], "true", true],
-    [[], "false", false],
-  ];
-  for (const [args, variable, expected] of rows) {
-    const { allowHttpWebhooks } = configOf(args, { PENSTOCK_ALLOW_HTTP_WEBHOOKS: variable });
-    assert.equal(allowHttpWebhooks, expected, `${args.join(" ")} ${variable}`);
+Deno.test("webhooks reach nothing but the internet unless the operator names it", () => {
+  for (const args of [[], ["--public-url=http://localhost:4437"]]) {
+    assert.deepEqual(configOf(args, { PENSTOCK_WEBHOOK_ALLOW: "" }).webhookAllow, []);
   }
-  assert.equal(
-    problemOf([], { PENSTOCK_ALLOW_HTTP_WEBHOOKS: "yes" }),
-    'PENSTOCK_ALLOW_HTTP_WEBHOOKS: "yes" is none of true, false',
+  const { webhookAllow } = configOf(["--webhook-allow", "a.internal:4700, 10.0.0.0/8"], {});
+  assert.deepEqual(webhookAllow.map(({ port }) => port), [4700, null]);
+  assert.equal(configOf([], { PENSTOCK_WEBHOOK_ALLOW: "b" }).webhookAllow.length, 1);
+  assert.match(
+    problemOf(["--webhook-allow", "a/8"], {}),
+    /^--webhook-allow: "a\/8" is no host, address or network/,
   );
 });
 

@@ -60,3 +60,15 @@ Deno.test("pages of the same host may use the server on any port, others only wh
   assert(!allows("null"));
   assert(policyOf({ corsOrigins: ["*"] }).allowsOrigin("null", "localhost"));
 });
+
+Deno.test("a URL is one of this server's by its host and port, or by the public URL", () => {
+  const policy = policyOf({ publicUrl: "https://streams.example", allowedHosts: ["*"] });
+  const own = (hosts: string[], by: string | null) =>
+    hosts.filter((host) => policy.isOwnHost(host, by));
+  const hosts = ["10.0.0.1:4437", "localhost:4437", "streams.example", "STREAMS.example:443"];
+  assert.deepEqual(own(hosts, "10.0.0.1:4437"), hosts);
+  assert.deepEqual(own(hosts, "127.0.0.1:4437"), hosts.slice(1));
+  assert.deepEqual(own(hosts, null), hosts.slice(2));
+  const others = ["localhost:80", "localhost:44", "other.example:4437", "streams.example:4437x"];
+  assert.deepEqual(own(others, "127.0.0.1:4437"), []);
+});

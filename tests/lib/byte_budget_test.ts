@@ -28,3 +28,13 @@ Deno.test("ByteBudget never lends more than it has to more than one", () => {
     }
   }));
 });
+
+Deno.test("what grows beyond the whole budget goes on as long as it is alone", () => {
+  const budget = new ByteBudget(10);
+  assert.ok(budget.take(8, 0.5));
+  assert.ok(budget.take(8, 0.5, 8));
+  assert.ok(!budget.take(1));
+  budget.give(10);
+  assert.ok(budget.take(1));
+  assert.ok(!budget.take(8, 1, 6), "another holds a byte");
+});

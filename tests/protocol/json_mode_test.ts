@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
 import {
   flattenJson,
+  flattenJsonInTurns,
   InvalidJson,
   isMessageBoundary,
+  JsonTooDeep,
   lastBoundary,
   MESSAGE_END,
   positionAfterMessages,
@@ -12,6 +14,9 @@ import {
   splitAnywhere,
   splitAtMessages,
 } from "../../src/protocol/json_mode.ts";
+import { JsonScanner } from "../../src/protocol/json_scanner.ts";
+import { isUtf8 } from "node:buffer";
+import { setImmediate } from "node:timers";
 
 const RS = "\x1e";
 const bytesOf = (text: string) => new TextEncoder().encode(text);
@@ -212,4 +217,115 @@ Deno.test("a limit must be a positive integer", () => {
     assert.throws(() => splitAnywhere(9, limit), RangeError);
     assert.throws(() => splitAtMessages(bytesOf(`1${RS}`), limit), RangeError);
   }
+});
+
+/** The body is valid for both, or for neither; and is stored as the same bytes. */
+function scanned(body: Uint8Array, step: number): { stored: string; messages: number } | "invalid" {
+  try {
+    if (!isUtf8(body)) return "invalid";
+    const scanner = new JsonScanner(body);
+    while (!scanner.run(step));
+    const { bytes, messages } = scanner.result();
+    return { stored: textOf(bytes), messages };
+  } catch (error) {
+    assert.ok(error instanceof InvalidJson);
+    return "invalid";
+  }
+}
+
+function parsed(body: Uint8Array): { stored: string; messages: number } | "invalid" {
+  assert.ok(body.length <= 2000);
+  try {
+    const { bytes, messages } = flattenJson(body);
+    return { stored: textOf(bytes), messages };
+  } catch (error) {
+    assert.ok(error instanceof InvalidJson);
+    return "invalid";
+  }
+}
+
+const step = fc.integer({ min: 1, max: 40 });
+
+Deno.test("JsonScanner stores what JSON.parse lets through, wherever it is interrupted", () => {
+  fc.assert(
+    fc.property(fc.tuple(space, source.value, space), step, (parts, bytes) => {
+      const body = bytesOf(parts.join("")).subarray(0, 2000);
+      assert.deepEqual(scanned(body, bytes), parsed(body));
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+Deno.test("JsonScanner refuses what JSON.parse refuses", () => {
+  const token = fc.constantFrom(
+    ...['"', "\\", "[", "]", "{", "}", ",", ":", " ", "\n", "\t", "-", "0", "1", ".", "e", "E"],
+    ...[
+      "+",
+      "true",
+      "false",
+      "null",
+      "tru",
+      "\\u",
+      "\\u00",
+      "\\n",
+      "ab",
+      "é",
+      "\x01",
+      "\x1e",
+      "\x7f",
+    ],
+    ...["\ufeff", "\u2028", "1.5e-7", '"a"', '"a":1', "nullx", "01", "1.", "-0", "\u00a0", "\x0c"],
+  );
+  const text = fc.array(token, { maxLength: 12 }).map((parts) => parts.join(""));
+  fc.assert(
+    fc.property(text, step, (body, bytes) => {
+      assert.deepEqual(scanned(bytesOf(body), bytes), parsed(bytesOf(body)), body);
+    }),
+    { numRuns: 20_000 },
+  );
+});
+
+Deno.test("JsonScanner takes no bytes for text that are none", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 12 }), step, (bytes, length) => {
+      const body = new Uint8Array([0x22, ...bytes, 0x22]);
+      assert.deepEqual(scanned(body, length), parsed(body));
+    }),
+    { numRuns: 5000 },
+  );
+});
+
+Deno.test("JSON is nested at most 1,000 deep, in arrays, in objects and in messages", async () => {
+  const nested = (depth: number, open: string, close: string) =>
+    bytesOf(open.repeat(depth) + "1" + close.repeat(depth));
+  for (const [open, close] of [["[", "]"], ['{"a":', "}"]] as const) {
+    const deepest = nested(1000, open, close);
+    assert.equal(flattenJson(deepest).messages, 1);
+    for (const tooDeep of [nested(1001, open, close), nested(1_000_000, open, close)]) {
+      assert.throws(() => flattenJson(tooDeep), JsonTooDeep);
+      await assert.rejects(flattenJsonInTurns(tooDeep), JsonTooDeep);
+    }
+  }
+  const side = "[" + "[[]],".repeat(5000) + "[]]";
+  assert.equal(flattenJson(bytesOf(side)).messages, 5001);
+});
+
+Deno.test("flattenJsonInTurns stores the same and lets others have their turn", async () => {
+  const items = Array.from(
+    { length: 100_000 },
+    (_, at) => ({ at, text: "é\u001e".repeat(at % 9) }),
+  );
+  const body = bytesOf(JSON.stringify(items, null, 1));
+  let turns = 0;
+  let over = false;
+  const count = () => {
+    turns++;
+    if (!over) setImmediate(count);
+  };
+  setImmediate(count);
+  const { bytes, messages } = await flattenJsonInTurns(body);
+  over = true;
+  assert.equal(messages, items.length);
+  assert.deepEqual(bytes, flattenJson(body).bytes);
+  assert.ok(turns >= body.length / (1 << 20), `${turns} turns for ${body.length} bytes`);
 });

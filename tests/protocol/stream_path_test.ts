@@ -1,7 +1,12 @@
 /** Stream paths: one name a stream, and nothing that two proxies might read differently. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { parseStreamPath, STREAM_PREFIX, streamUrlPath } from "../../src/protocol/stream_path.ts";
+import {
+  parseStreamPath,
+  parseStreamReference,
+  STREAM_PREFIX,
+  streamUrlPath,
+} from "../../src/protocol/stream_path.ts";
 
 /** The stream's path; null when it was refused, as what paths are refused as. */
 function parsed(raw: string): string | null {
@@ -194,4 +199,33 @@ Deno.test("whatever parseStreamPath lets pass is one sound name, the same again 
     { numRuns: 2000 },
   );
   assert.ok(passed > 100, `only ${passed} paths passed`);
+});
+
+Deno.test("parseStreamReference takes a name, a path, and a URL of this server", () => {
+  const isOwnHost = (host: string) => host === "here:1";
+  const sameStream = [
+    "a%20b/c",
+    "/a%20b/c",
+    "/v1/stream/a%20b/c",
+    "http://here:1/v1/stream/a%20b/c",
+    "HTTPS://here:1/v1/stream/a%20b/c",
+  ];
+  for (const text of sameStream) {
+    assert.deepEqual(parseStreamReference(text, isOwnHost), { value: "a b/c" }, text);
+  }
+  const code = (text: string) => {
+    const parsed = parseStreamReference(text, isOwnHost);
+    return "refusal" in parsed && parsed.refusal.kind === "invalid" ? parsed.refusal.code : parsed;
+  };
+  assert.equal(code("http://there/v1/stream/a"), "FOREIGN_STREAM");
+  const refused = [
+    ...["", "/", "//here:1/v1/stream/a", "a?b", "a#b", "a\\b", "/v1/stream/../a", "__ds/x"],
+    ...[
+      "http://here:1",
+      "http://here:1/a",
+      "http://u@here:1/v1/stream/a",
+      "ftp://here:1/v1/stream/a",
+    ],
+  ];
+  for (const text of refused) assert.equal(code(text), "INVALID_PATH", text);
 });

@@ -41,7 +41,7 @@ async function embedded(test: Test): Promise<void> {
 const KEY = { kid: "k", purpose: "webhook", jwk: "a secret" } as const;
 
 for (const [where, run] of [["PostgreSQL", onPostgres], ["embedded", embedded]] as const) {
-  Deno.test(`${where}: built queries map rows, tell no parameters in errors, and look in pg_catalog first`, () =>
+  Deno.test(`${where}: built queries map rows, keep parameters out of errors, and search pg_catalog first`, () =>
     run(async (database) => {
       const insert = () => database.typedQuery((drizzle) => drizzle.insert(keys).values(KEY));
       await insert();

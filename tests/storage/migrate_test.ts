@@ -95,7 +95,7 @@ Deno.test("functions are replaced when their text changes, and not by an older P
     assert.equal(await word(database), "new");
   }));
 
-Deno.test("a database of before 0.2 is refused and left alone", () =>
+Deno.test("a database of before 0.2 is refused and not changed", () =>
   withDatabases(async (database) => {
     await database.execute(`create schema penstock;
       create table penstock.migrations (index integer primary key, name text not null,

@@ -1,4 +1,4 @@
-/** The functions of the database: one per file, inlined where that counts, and deaf to other schemas. */
+/** The functions of the database: one per file, inlined where needed, independent of other schemas. */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

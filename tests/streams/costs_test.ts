@@ -1,6 +1,6 @@
 /**
  * What things cost, in counts that a slow machine cannot move: statements, WAL, fsyncs and rows. A
- * timing tells that something got slower one day; these tell what.
+ * timing shows that something got slower one day; these counts show what did.
  */
 // Runs alone: it counts the WAL that the whole PostgreSQL server writes.
 import assert from "node:assert/strict";
@@ -91,7 +91,7 @@ Deno.test("one append is one statement, and a thousand at once are a few", () =>
     assert.ok(statements.get("commit_append")! <= 2, `${statements.get("commit_append")}`);
   }));
 
-Deno.test("a thousand streams share their commits, and their first looks", () =>
+Deno.test("a thousand streams share their commits, and the loads of their states", () =>
   onPostgres(async ({ streams, counts: { statements } }) => {
     await times(500, (n) => create(streams, `s/${n}`));
     statements.clear();
@@ -126,7 +126,7 @@ Deno.test("a producer's state travels with its bytes", () =>
     assert.equal(statements.get("producers"), undefined);
   }));
 
-Deno.test("a thousand reads at once share their looks, and a recent page costs no other statement", () =>
+Deno.test("a thousand reads at once share their state loads, and a cached page costs no statement", () =>
   onPostgres(async ({ streams, counts: { statements } }) => {
     await create(streams, "a");
     await append(streams, "a");
@@ -136,20 +136,20 @@ Deno.test("a thousand reads at once share their looks, and a recent page costs n
       const page = await streams.page(stream, 0, 1000);
       assert.equal(page.bytes.length, 100);
     });
-    const looks = statements.get("load_states")!;
-    assert.ok(looks <= 3, `${looks}`);
+    const loads = statements.get("load_states")!;
+    assert.ok(loads <= 3, `${loads}`);
     assert.equal(statements.get("read_segments"), undefined);
   }));
 
-Deno.test("WAL: at most 330 bytes for an append of 100 alone, and 140 in a group of 500", () =>
+Deno.test("WAL: at most 330 bytes for a single append of 100, and 140 each in a group of 500", () =>
   onPostgres(async ({ streams, database }) => {
     await create(streams, "a");
     // Pages are logged whole when they are first changed after a checkpoint: not this time.
     await times(100, () => append(streams, "a"));
     const before = await walPosition(database);
     for (let n = 0; n < 50; n++) await append(streams, "a");
-    const alone = (await walPosition(database) - before) / 50;
-    assert.ok(alone <= 330, `${alone} bytes of WAL for one append`);
+    const single = (await walPosition(database) - before) / 50;
+    assert.ok(single <= 330, `${single} bytes of WAL for one append`);
 
     const middle = await walPosition(database);
     await times(500, () => append(streams, "a"));
@@ -165,13 +165,13 @@ Deno.test("a page reads the segments it is made of, wherever in the stream it li
     const reader = new Streams(database, { report: () => {} });
     const stream = await reader.open("a");
     // A node that has not written them has none of them in memory.
-    const { database: counting, counts: cold } = counted(database);
+    const { database: counting, counts: uncached } = counted(database);
     const other = new Streams(counting, { report: () => {} });
     const page = await other.page(stream, 100 * 1024 + 500, 64 << 10);
     assert.equal(page.end, 164 * 1024, "it ends where a segment does");
-    // And the one that is read ahead for whoever wants more.
-    assert.ok(cold.rows >= 64 && cold.rows <= 65, `${cold.rows} rows`);
-    assert.equal(cold.statements.get("read_segments"), undefined);
+    // One more segment is read ahead for the next page.
+    assert.ok(uncached.rows >= 64 && uncached.rows <= 65, `${uncached.rows} rows`);
+    assert.equal(uncached.statements.get("read_segments"), undefined);
     assert.equal(counts.rows, 0);
   }));
 
@@ -185,7 +185,7 @@ for (const contentType of [OCTETS, "application/json"]) {
         ? new Uint8Array(length)
         : new TextEncoder().encode(JSON.stringify("x".repeat(length - 3)));
       for (let n = 0; n < 24; n++) await append(streams, "a", { body, contentType });
-      const { database: counting, counts: cold } = counted(database);
+      const { database: counting, counts: uncached } = counted(database);
       const other = new Streams(counting, { report: () => {} });
       const stream = await other.open("a");
       const ends = [];
@@ -196,8 +196,8 @@ for (const contentType of [OCTETS, "application/json"]) {
       }
       const perPage = Math.floor((4 << 20) / length);
       assert.deepEqual(ends, Array.from({ length: 6 }, (_, n) => (n + 1) * perPage * length));
-      assert.equal(cold.rows, 24);
-      assert.equal(cold.statements.get("read_segments"), undefined);
+      assert.equal(uncached.rows, 24);
+      assert.equal(uncached.statements.get("read_segments"), undefined);
     }));
 }
 

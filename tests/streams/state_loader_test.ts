@@ -5,7 +5,7 @@ import { StateLoader } from "../../src/streams/state_loader.ts";
 import { Streams } from "../../src/streams/streams.ts";
 import { freshDatabase } from "../support/postgres.ts";
 
-Deno.test("a read whose stream expires between its load and its renewal is told so", async () => {
+Deno.test("a read does not get a stream that expires between its load and its renewal", async () => {
   const { url, drop } = await freshDatabase();
   const database = await openPostgres({ url, connections: 2, timeoutMs: 10_000 });
   try {

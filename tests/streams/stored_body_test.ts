@@ -7,12 +7,12 @@ import { sameContentType, segmentsOf, storedBody } from "../../src/streams/store
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 const SEGMENT = 1 << 20;
 
-function assertCovers(pieces: readonly { start: number; length: number }[], length: number) {
+function assertCovers(segments: readonly { start: number; length: number }[], length: number) {
   let reach = 0;
-  for (const piece of pieces) {
-    assert.equal(piece.start, reach);
-    assert.ok(piece.length > 0);
-    reach += piece.length;
+  for (const segment of segments) {
+    assert.equal(segment.start, reach);
+    assert.ok(segment.length > 0);
+    reach += segment.length;
   }
   assert.equal(reach, length);
 }
@@ -37,11 +37,12 @@ Deno.test("segmentsOf cuts bytes into full segments and a rest", () => {
     fc.constantFrom(SEGMENT - 1, SEGMENT, SEGMENT + 1, 2 * SEGMENT, 2 * SEGMENT + 1),
   );
   fc.assert(fc.property(length, (size) => {
-    const pieces = segmentsOf("application/octet-stream", new Uint8Array(size), size % 2 === 1);
-    assertCovers(pieces, size);
-    assert.equal(pieces.findIndex(({ closes }) => closes), size % 2 === 1 ? pieces.length - 1 : -1);
-    assert.equal(pieces.length, Math.ceil(size / SEGMENT));
-    assert.ok(pieces.every((piece) => piece.length <= SEGMENT));
+    const segments = segmentsOf("application/octet-stream", new Uint8Array(size), size % 2 === 1);
+    assertCovers(segments, size);
+    const closing = segments.findIndex(({ closes }) => closes);
+    assert.equal(closing, size % 2 === 1 ? segments.length - 1 : -1);
+    assert.equal(segments.length, Math.ceil(size / SEGMENT));
+    assert.ok(segments.every((segment) => segment.length <= SEGMENT));
   }));
 });
 
@@ -56,13 +57,13 @@ Deno.test("segmentsOf cuts JSON between messages only", () => {
       const bytes = new Uint8Array(sizes.reduce((sum, n) => sum + n, 0)).fill(0x31);
       let end = 0;
       for (const n of sizes) bytes[(end += n) - 1] = MESSAGE_END;
-      const pieces = segmentsOf("application/json; charset=utf-8", bytes, false);
-      assertCovers(pieces, bytes.length);
-      for (const { start, length } of pieces) {
+      const segments = segmentsOf("application/json; charset=utf-8", bytes, false);
+      assertCovers(segments, bytes.length);
+      for (const { start, length } of segments) {
         assert.equal(bytes[start + length - 1], MESSAGE_END);
         // Larger than a segment is only a message that is so by itself.
-        const alone = bytes.indexOf(MESSAGE_END, start) === start + length - 1;
-        assert.ok(length <= SEGMENT || alone);
+        const oneMessage = bytes.indexOf(MESSAGE_END, start) === start + length - 1;
+        assert.ok(length <= SEGMENT || oneMessage);
       }
     }),
     { numRuns: 40 },
@@ -87,7 +88,7 @@ Deno.test("storedBody flattens JSON, and refuses what is none", () => {
   assert.deepEqual(codes, ["EMPTY_ARRAY", "INVALID_JSON", "INVALID_JSON"]);
 });
 
-Deno.test("sameContentType compares media types alone", () => {
+Deno.test("sameContentType compares media types only", () => {
   for (
     const [one, other, same] of [
       ["text/plain", "text/plain", true],

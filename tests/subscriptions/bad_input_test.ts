@@ -184,6 +184,7 @@ Deno.test("claims, acks and releases: malformed bodies move no cursor and end no
   const folder = unique("events");
   const subscription = new Subscription(node.url);
   await stream(node.url, unique("wake"));
+  await stream(node.url, PULL.wake_stream);
   await subscription.create({ ...PULL, pattern: `${folder}/*`, lease_ttl_ms: 60_000 });
   const path = await stream(node.url, `${folder}/a`, 1);
   for (const body of ["", "[]", {}, { worker: "" }, { worker: 1 }, { worker: "x".repeat(257) }]) {

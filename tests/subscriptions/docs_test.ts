@@ -10,7 +10,9 @@ import { bunExecutable } from "../support/server.ts";
 import { eventually, freePort, serverForThisFile, within } from "../system/support.ts";
 import { appendTo, stream, Subscription } from "./support.ts";
 
-const node = serverForThisFile("postgres", { args: ["--long-poll-timeout", "1s"] });
+const node = serverForThisFile("postgres", {
+  args: ["--long-poll-timeout", "1s", "--webhook-allow", "localhost"],
+});
 const PAGE = readFileSync(join(import.meta.dirname!, "../../docs/subscriptions.md"), "utf8");
 
 /** The code block of this name; and the configuration in the curl command before it. */

@@ -13,7 +13,7 @@ import { penstock } from "../system/processes.ts";
 import { serverForThisFile } from "../system/support.ts";
 import { done, send, stream, Subscription, unique, withReceiver } from "./support.ts";
 
-const node = serverForThisFile();
+const node = serverForThisFile("postgres", { args: ["--webhook-allow", "localhost"] });
 
 interface Jwk {
   readonly kid: string;

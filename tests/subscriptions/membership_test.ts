@@ -19,7 +19,7 @@ import {
   withReceiver,
 } from "./support.ts";
 
-const node = serverForThisFile();
+const node = serverForThisFile("postgres", { args: ["--webhook-allow", "localhost"] });
 const START = "0000000000000000_0000000000000000";
 const HOOK = { url: "https://hook.invalid/" };
 
@@ -245,24 +245,27 @@ for (const kind of KINDS) {
     await withReceiver([done], async (receiver) => {
       await withStorage(kind, async (database) => {
         const jwks = (url: string) => send("GET", `${url}/v1/stream/__ds/jwks.json`);
-        const before = await withServer({ database }, async (first) => {
-          const subscription = new Subscription(first.url, "durable");
-          await subscription.create({
-            type: "webhook",
-            pattern: "events/*",
-            webhook: { url: receiver.url },
-          });
-          await stream(first.url, "events/a", 1);
-          await receiver.next();
-          await eventually(
-            5000,
-            "the ack",
-            async () => await subscription.acked("events/a") !== START || undefined,
-          );
-          const read = await subscription.read();
-          return { keys: (await jwks(first.url)).body, created: read.created_at };
-        });
-        await withServer({ database }, async (second) => {
+        const before = await withServer(
+          { database, args: ["--webhook-allow", "localhost"] },
+          async (first) => {
+            const subscription = new Subscription(first.url, "durable");
+            await subscription.create({
+              type: "webhook",
+              pattern: "events/*",
+              webhook: { url: receiver.url },
+            });
+            await stream(first.url, "events/a", 1);
+            await receiver.next();
+            await eventually(
+              5000,
+              "the ack",
+              async () => await subscription.acked("events/a") !== START || undefined,
+            );
+            const read = await subscription.read();
+            return { keys: (await jwks(first.url)).body, created: read.created_at };
+          },
+        );
+        await withServer({ database, args: ["--webhook-allow", "localhost"] }, async (second) => {
           const subscription = new Subscription(second.url, "durable");
           assert.deepEqual((await jwks(second.url)).body, before.keys);
           assert.equal((await subscription.read()).created_at, before.created);

@@ -27,7 +27,9 @@ async function withNodes(
   const database = await freshDatabase();
   const nodes: RunningServer[] = [];
   try {
-    for (let at = 0; at < count; at++) nodes.push(await startServer({ database }));
+    for (let at = 0; at < count; at++) {
+      nodes.push(await startServer({ database, args: ["--webhook-allow", "localhost"] }));
+    }
     await use(nodes, database);
   } finally {
     await Promise.all(nodes.map((node) => node.kill()));
@@ -178,6 +180,26 @@ Deno.test("nodes race to claim and to write: one lease, and one wake event a gen
   });
 });
 
+Deno.test("an ack at one node says next_wake for what was just appended at another", async () => {
+  await withNodes(2, async (nodes) => {
+    const [a, b] = nodes as [RunningServer, RunningServer];
+    const wake = await stream(a.url, "wake");
+    await stream(a.url, "events/a");
+    await stream(a.url, "events/b");
+    const subscription = new Subscription(a.url);
+    await subscription.create({ type: "pull-wake", pattern: "events/*", wake_stream: wake });
+    const events = new WakeReader(`${a.url}/v1/stream/${wake}`);
+    await appendTo(a.url, "events/a", 0);
+    for (let round = 0; round < 20; round++) {
+      await events.next();
+      const claim = await subscription.claimed();
+      await appendTo(b.url, round % 2 === 0 ? "events/b" : "events/a", round);
+      const acked = await subscription.ack(claim);
+      assert.deepEqual(acked.body, { ok: true, next_wake: true }, `round ${round}`);
+    }
+  });
+});
+
 Deno.test("a retry keeps its schedule across a restart", async () => {
   await withReceiver([({ response }) => void response.writeHead(500).end()], async (receiver) => {
     await withNodes(1, async ([a], database) => {
@@ -192,7 +214,7 @@ Deno.test("a retry keeps its schedule across a restart", async () => {
       assert.ok(retryMs > 3000 && retryMs < 5000, `${retryMs}`);
       const count = receiver.deliveries.length;
       assert.equal(await a!.stop(), 0);
-      const b = await startServer({ database });
+      const b = await startServer({ database, args: ["--webhook-allow", "localhost"] });
       try {
         assert.equal((await subscription.at(b.url).read()).status, "failed");
         const fourth = await b.logged((line) => line.event === "delivery_failed");

@@ -19,7 +19,7 @@ import {
   withReceiver,
 } from "./support.ts";
 
-const node = serverForThisFile();
+const node = serverForThisFile("postgres", { args: ["--webhook-allow", "localhost"] });
 
 /** A subscription to `<folder>/*` and one stream in it. */
 async function setUp(receiver: Receiver, more: Record<string, unknown> = {}) {
@@ -324,22 +324,68 @@ Deno.test("an ack that means a stream's former life does not move its new one", 
   });
 });
 
-Deno.test("without leave of the operator nothing is delivered to plain http", async () => {
-  await withReceiver([done], async (receiver) => {
-    const options = {
-      database: { url: node.databaseUrl },
-      args: ["--public-url", "https://streams.example"],
-    };
-    await withServer(options, async (strict) => {
-      const subscription = new Subscription(strict.url);
-      const configuration = { type: "webhook", pattern: "*", webhook: { url: receiver.url } };
-      assertRefused(await subscription.put(configuration), 400, "WEBHOOK_URL_REJECTED");
-      const https = { ...configuration, webhook: { url: "https://hook.invalid/" } };
-      const created = await subscription.create(https);
-      assert.equal(
-        created.webhook.signing.jwks_url,
-        "https://streams.example/v1/stream/__ds/jwks.json",
-      );
+for (const runtime of ["deno", "bun"] as const) {
+  Deno.test(`without leave of the operator nothing inside is delivered to, on ${runtime}`, async () => {
+    await withReceiver([done], async (receiver) => {
+      // A node behind a proxy of its machine listens on loopback, too.
+      const database = { url: node.databaseUrl };
+      await withServer({ database, runtime }, async (strict) => {
+        const subscription = new Subscription(strict.url);
+        const configuration = { type: "webhook", pattern: "*", webhook: { url: receiver.url } };
+        assertRefused(await subscription.put(configuration), 400, "WEBHOOK_URL_REJECTED");
+        const logged = await strict.logged((line) => line.event === "webhook_refused");
+        assert.equal(logged.level, "warning");
+        assert.match(String(logged.reason), /127\.0\.0\.1.*--webhook-allow/);
+        assert.doesNotMatch(String(logged.reason), /\/hook/);
+      });
     });
+  });
+
+  Deno.test(`targets are judged by address and port at each delivery, on ${runtime}`, async () => {
+    await withReceiver([done], async (receiver) => {
+      const { port } = new URL(receiver.url);
+      const database = { url: node.databaseUrl };
+      const folder = unique("judged");
+      // A name is not resolved before it is delivered to: this one leads to this machine.
+      const byName = { type: "webhook", streams: [`${folder}/a`], lease_ttl_ms: 60_000 };
+      const url = `http://localhost:${port}/hook`;
+      const id = unique("judged");
+      await withServer(
+        { database, runtime, args: ["--webhook-allow", "10.0.0.0/8"] },
+        async (strict) => {
+          const subscription = new Subscription(strict.url, id);
+          await subscription.create({ ...byName, webhook: { url } });
+          await stream(strict.url, `${folder}/a`, 1);
+          const failed = await strict.logged((line) =>
+            line.event === "delivery_failed" && line.subscription === id
+          );
+          assert.match(String(failed.reason), /is not an address of the internet.*--webhook-allow/);
+          assert.equal(receiver.deliveries.length, 0);
+        },
+      );
+      const args = ["--webhook-allow", `127.0.0.0/8:${port},[::1]:${port}`];
+      await withServer({ database, runtime, args }, async () => {
+        const { wake } = await receiver.next(15_000);
+        assert.equal(wake.subscription_id, id);
+      });
+    });
+  });
+}
+
+Deno.test("the addresses of callbacks and keys begin with the public URL", async () => {
+  const options = {
+    database: { url: node.databaseUrl },
+    args: ["--public-url", "https://streams.example"],
+  };
+  await withServer(options, async (behindProxy) => {
+    const created = await new Subscription(behindProxy.url).create({
+      type: "webhook",
+      pattern: "*",
+      webhook: { url: "https://hook.invalid/" },
+    });
+    assert.equal(
+      created.webhook.signing.jwks_url,
+      "https://streams.example/v1/stream/__ds/jwks.json",
+    );
   });
 });

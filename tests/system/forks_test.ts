@@ -162,6 +162,25 @@ Deno.test("a fork of a fork below its fork offset, and a chain of twenty, read t
   assertBytes((await readAll(tip)).bytes, expected, "after its source went on");
 });
 
+Deno.test("a chain of forks is bounded, and a whole one ends with its last fork", async () => {
+  const name = crypto.randomUUID();
+  const urls = [await createStream(node.url, `${name}-0`, { body: "x" })];
+  const fork = (number: number) =>
+    fetch(`${node.url}/v1/stream/${name}-${number}`, {
+      method: "PUT",
+      headers: { "Stream-Forked-From": `/v1/stream/${name}-${number - 1}` },
+    });
+  for (let number = 1; number < 100; number++) {
+    await expectStatus(await fork(number), 201);
+    urls.push(`${node.url}/v1/stream/${name}-${number}`);
+  }
+  assert.equal(await expectError(await fork(100), 400), "FORK_CHAIN_TOO_LONG");
+  for (const url of urls) await expectStatus(await fetch(url, { method: "DELETE" }), 204);
+  for (const url of urls) {
+    assert.equal(await expectError(await fetch(url), 404), "STREAM_NOT_FOUND");
+  }
+});
+
 Deno.test("a deleted source answers 410, blocks its path and serves its forks, until the last goes", async () => {
   const source = await createStream(node.url, undefined, { body: "shared " });
   const fork = await forkOf(source);

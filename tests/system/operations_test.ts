@@ -158,7 +158,7 @@ Deno.test("SIGINT stops as well as SIGTERM, and an idle server stops quickly", a
   }
 });
 
-Deno.test("--drain-delay: serves on while /ready says that it is going away", async () => {
+Deno.test("--drain-delay: serves on while /ready says that it is draining", async () => {
   const options = { database: { url: node.databaseUrl }, args: ["--drain-delay", "2s"] };
   await withServer(options, async (server) => {
     const url = await createStream(server.url);

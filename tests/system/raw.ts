@@ -29,11 +29,13 @@ export class RawConnection {
   readonly #socket: Socket;
   readonly #ended: Promise<void>;
   #received = "";
+  #onReceived: () => void = () => {};
 
   private constructor(socket: Socket) {
     this.#socket = socket;
     socket.on("data", (chunk: Uint8Array) => {
       this.#received += Buffer.from(chunk).toString("latin1");
+      this.#onReceived();
     });
     // A reset ends it just as well: what matters is what came before.
     socket.on("error", () => {});
@@ -52,6 +54,17 @@ export class RawConnection {
 
   async write(text: string): Promise<void> {
     await new Promise<void>((resolve) => this.#socket.write(text, "latin1", () => resolve()));
+  }
+
+  /** Resolves when what has come holds this text. */
+  async received(text: string, ms = 10_000): Promise<void> {
+    const come = new Promise<void>((resolve) => {
+      this.#onReceived = () => {
+        if (this.#received.includes(text)) resolve();
+      };
+      this.#onReceived();
+    });
+    await within(ms, `an answer that holds ${JSON.stringify(text)}`, come);
   }
 
   /** Shuts down this side only. */

@@ -1,4 +1,4 @@
-/** All nodes are replaced in turn, under load, behind a balancer that knows who is going away. */
+/** All nodes are replaced in turn, under load, behind a balancer that knows which node is draining. */
 import assert from "node:assert/strict";
 import net from "node:net";
 import { DurableStream, IdempotentProducer, stream } from "@durable-streams/client";

@@ -1,7 +1,9 @@
 /** What is reported holds no secret. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { levelOf, messageOf, sentenceOf, type TelemetryEvent } from "../../src/telemetry/events.ts";
+import { levelOf, sentenceOf } from "../../src/telemetry/describe.ts";
+import type { TelemetryEvent } from "../../src/telemetry/events.ts";
+import { messageOf } from "../../src/telemetry/redact.ts";
 
 Deno.test("messageOf takes the password out of a connection string", () => {
   for (

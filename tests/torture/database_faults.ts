@@ -20,7 +20,7 @@ export const DATABASE_FAULTS: readonly FaultKind[] = [
     name: "pause PostgreSQL",
     part: "database",
     weight: 3,
-    async inflict({ cluster, random }) {
+    async inject({ cluster, random }) {
       await cluster.database!.signalPrimary("SIGSTOP");
       await sleep(random.between(300, 6000));
       await cluster.database!.signalPrimary("SIGCONT");
@@ -31,7 +31,7 @@ export const DATABASE_FAULTS: readonly FaultKind[] = [
     name: "end all sessions",
     part: "database",
     weight: 2,
-    async inflict({ cluster }) {
+    async inject({ cluster }) {
       await cluster.database!.asAdmin((sql) =>
         sql.unsafe("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'")
       );
@@ -42,7 +42,7 @@ export const DATABASE_FAULTS: readonly FaultKind[] = [
     name: "lock the streams",
     part: "database",
     weight: 2,
-    async inflict({ cluster, random }) {
+    async inject({ cluster, random }) {
       const held = random.between(500, 4000);
       await cluster.database!.asAdmin((sql) =>
         sql.begin(async (transaction) => {
@@ -56,7 +56,7 @@ export const DATABASE_FAULTS: readonly FaultKind[] = [
     name: "hold a snapshot",
     part: "snapshots",
     weight: 2,
-    async inflict({ cluster, random }) {
+    async inject({ cluster, random }) {
       const held = random.between(2000, 15_000);
       await cluster.database!.asAdmin(
         (sql) =>
@@ -74,7 +74,7 @@ export const DATABASE_FAULTS: readonly FaultKind[] = [
     name: "merge segments",
     part: "segments",
     weight: 8,
-    async inflict({ cluster, random }) {
+    async inject({ cluster, random }) {
       let merged = 0;
       for (let left = random.between(2, 6); left > 0; left--) {
         merged += await cluster.database!.asAdmin(mergeAll, "torture");
@@ -87,7 +87,7 @@ export const DATABASE_FAULTS: readonly FaultKind[] = [
     name: "exhaust the connections",
     part: "database",
     weight: 2,
-    async inflict({ cluster, random }) {
+    async inject({ cluster, random }) {
       return await exhaust(cluster.database!, random.between(1000, 4000));
     },
   },
@@ -96,7 +96,7 @@ export const DATABASE_FAULTS: readonly FaultKind[] = [
     part: "database",
     weight: 1,
     applies: (cluster) => cluster.database!.ownDisk,
-    async inflict({ cluster, random }) {
+    async inject({ cluster, random }) {
       const database = cluster.database!;
       await database.fillDisk();
       await sleep(random.between(1000, 4000));
@@ -116,7 +116,7 @@ export const DATABASE_FAULTS: readonly FaultKind[] = [
     part: "database",
     weight: 3,
     applies: hasStandby,
-    async inflict({ cluster, random }) {
+    async inject({ cluster, random }) {
       await cluster.database!.signalStandby("SIGSTOP");
       await sleep(random.between(300, 5000));
       await cluster.database!.signalStandby("SIGCONT");
@@ -157,7 +157,7 @@ function restart(
     name,
     part: "database",
     weight,
-    async inflict({ cluster, random }: FaultContext) {
+    async inject({ cluster, random }: FaultContext) {
       await cluster.database!.stopPrimary(signal);
       await sleep(random.between(0, 2000));
       await cluster.database!.startPrimary();
@@ -176,7 +176,7 @@ function failover(
     part: "database",
     weight,
     applies: hasStandby,
-    async inflict({ cluster, random }) {
+    async inject({ cluster, random }) {
       const database = cluster.database!;
       if (!database.hasStandby) await database.rebuildStandby();
       if (!(await database.failOver())) throw new Error("the standby was not in step");
@@ -197,7 +197,7 @@ function onLink(
     name,
     part: "connections",
     weight,
-    async inflict({ cluster, random }) {
+    async inject({ cluster, random }) {
       const node = random.between(0, cluster.nodes.length - 1);
       await act(cluster.database!.links[node]!, random);
       return `node ${node}`;

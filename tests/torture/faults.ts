@@ -13,14 +13,14 @@ export interface FaultContext {
 
 export interface FaultKind {
   readonly name: string;
-  /** What it harms: two faults at once harm different parts. */
+  /** The part that it affects: two faults at once affect different parts. */
   readonly part: Fault["part"];
   /** How often, against the others. */
   readonly weight: number;
   /** Where it can be had; anywhere without this. */
   readonly applies?: (cluster: Cluster) => boolean;
   /** Returns to whom it was done. */
-  inflict(context: FaultContext): Promise<string>;
+  inject(context: FaultContext): Promise<string>;
 }
 
 const FLOOD = 300;
@@ -34,7 +34,7 @@ export const KILL_NODE: FaultKind = {
   name: "kill -9 a node",
   part: "node",
   weight: 5,
-  async inflict({ cluster, random }) {
+  async inject({ cluster, random }) {
     const node = pickNode(cluster, random);
     await node.kill();
     await sleep(random.between(0, 1000));
@@ -49,7 +49,7 @@ const NODE_FAULTS: readonly FaultKind[] = [
     name: "pause a node",
     part: "node",
     weight: 3,
-    async inflict({ cluster, random }) {
+    async inject({ cluster, random }) {
       const node = pickNode(cluster, random);
       node.signal("SIGSTOP");
       await sleep(random.between(300, 6000));
@@ -62,7 +62,7 @@ const NODE_FAULTS: readonly FaultKind[] = [
     part: "clock",
     weight: 1,
     applies: (cluster) => cluster.database !== null && haveOwnClocks(cluster),
-    inflict: setClockBack,
+    inject: setClockBack,
   },
   {
     // One process, one clock: TTLs go by it.
@@ -70,13 +70,13 @@ const NODE_FAULTS: readonly FaultKind[] = [
     part: "database clock",
     weight: 1,
     applies: (cluster) => cluster.database === null && haveOwnClocks(cluster),
-    inflict: setClockBack,
+    inject: setClockBack,
   },
   {
     name: "restart all nodes in turn",
     part: "node",
     weight: 2,
-    async inflict({ cluster }) {
+    async inject({ cluster }) {
       for (const node of cluster.nodes) {
         await node.terminate();
         await node.start();
@@ -88,7 +88,7 @@ const NODE_FAULTS: readonly FaultKind[] = [
     name: "cut clients' connections",
     part: "clients",
     weight: 3,
-    async inflict({ cluster, random }) {
+    async inject({ cluster, random }) {
       const { front } = pickNode(cluster, random);
       for (let left = random.between(1, 5); left > 0; left--) {
         front.cut();
@@ -101,7 +101,7 @@ const NODE_FAULTS: readonly FaultKind[] = [
     name: "half-open clients' connections",
     part: "clients",
     weight: 3,
-    inflict({ cluster, random }) {
+    inject({ cluster, random }) {
       const node = pickNode(cluster, random);
       const how = random.pick(["both", "answers"] as const);
       node.front.stall(how);
@@ -112,7 +112,7 @@ const NODE_FAULTS: readonly FaultKind[] = [
     name: "delay clients' connections",
     part: "clients",
     weight: 2,
-    async inflict({ cluster, random }) {
+    async inject({ cluster, random }) {
       const node = pickNode(cluster, random);
       node.front.delayMs = random.between(20, 400);
       await sleep(random.between(1000, 4000));
@@ -125,7 +125,7 @@ const NODE_FAULTS: readonly FaultKind[] = [
     part: "database",
     weight: 2,
     applies: (cluster) => cluster.disk !== null,
-    async inflict({ cluster, random }) {
+    async inject({ cluster, random }) {
       cluster.disk!.fill();
       await sleep(random.between(1000, 4000));
       cluster.disk!.free();
@@ -136,7 +136,7 @@ const NODE_FAULTS: readonly FaultKind[] = [
     name: "flood with requests",
     part: "clients",
     weight: 1,
-    async inflict({ cluster, run, random }) {
+    async inject({ cluster, run, random }) {
       const node = pickNode(cluster, random);
       const client = run.client("flood");
       const name = {
@@ -166,7 +166,7 @@ function haveOwnClocks(cluster: Cluster): boolean {
   return cluster.nodes.every((node) => node.skewed);
 }
 
-function setClockBack({ cluster, random }: Parameters<FaultKind["inflict"]>[0]): Promise<string> {
+function setClockBack({ cluster, random }: Parameters<FaultKind["inject"]>[0]): Promise<string> {
   const node = pickNode(cluster, random);
   node.signal("SIGUSR2");
   return Promise.resolve(nameOf(node));

@@ -1,5 +1,5 @@
 /**
- * A client that follows a stream to its end, by long-poll and by SSE in turn, on whichever node,
+ * A client that follows a stream to its end, by long-poll and by SSE in turn, on random nodes,
  * and always goes on from the last offset it was given.
  */
 import { decodeOffset, encodeOffset } from "../../src/protocol/offset.ts";
@@ -10,7 +10,7 @@ import { piecesOf } from "./pieces.ts";
 import type { Random } from "./random.ts";
 import { isJson, type StreamName } from "./stream_name.ts";
 
-/** A connection silent for so long may be dead; a client cannot tell. */
+/** A connection idle for this long may be half-open, which a client cannot tell. */
 const SILENCE_MS = 5000;
 const PAUSE_MS = 100;
 
@@ -22,9 +22,9 @@ interface Control {
 
 export class Follower {
   position: number;
-  /** It was told that the stream is closed, or is gone. */
+  /** Whether it has learned that the stream is closed or deleted. */
   ended = false;
-  /** Told each piece as it comes. */
+  /** Called with each piece that was read. */
   onRead: (read: Read) => void = () => {};
   readonly #client: Client;
   readonly #stream: StreamName;
@@ -55,7 +55,7 @@ export class Follower {
     }
   }
 
-  /** Has it look at whether it is enough, now. */
+  /** Ends the current connection, so that it checks at once whether it is enough. */
   interrupt(): void {
     this.#connection?.close();
   }

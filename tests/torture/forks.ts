@@ -2,7 +2,7 @@
 import type { Client } from "./client.ts";
 import { Follower } from "./follower.ts";
 import type { Fork } from "./history.ts";
-import { create, noteEnds, remove, type Survivor, tailOf } from "./owner.ts";
+import { create, noteEnds, type RemainingStream, remove, tailOf } from "./owner.ts";
 import { storedIn } from "./pieces.ts";
 import type { Random } from "./random.ts";
 import { placeIn, read } from "./readers.ts";
@@ -18,19 +18,19 @@ const MOST_MESSAGES = 10;
 const LINE_FEED = 0x0a;
 
 export interface ForkOptions {
-  /** Of its source's life, about. Milliseconds. */
+  /** About the lifetime of its source. Milliseconds. */
   readonly duration: number;
   /** How many streams it inherits from. */
   readonly depth: number;
 }
 
-/** A fork from somewhere in the stream, some time into its life. Returns what is left in the end. */
+/** Forks the stream at a random position and time. Returns the forks that remain in the end. */
 export async function forkLater(
   run: RunState,
   source: OpenStream,
   { duration, depth }: ForkOptions,
   random: Random,
-): Promise<Survivor[]> {
+): Promise<RemainingStream[]> {
   const client = run.client("forker");
   await pass(run, duration * 0.6 * random.next());
   const { path, cuts = [] } = source.name;
@@ -55,13 +55,13 @@ export async function forkLater(
   const deeper = depth < DEEPEST && random.chance(0.6)
     ? [forkLater(run, stream, { duration: duration / 2, depth: depth + 1 }, random.fork())]
     : [];
-  const removed = await live(run, stream, client, duration / 2, random);
+  const removed = await runLifetime(run, stream, client, duration / 2, random);
   const forks = (await Promise.all(deeper)).flat();
   return removed ? forks : [...forks, { name }];
 }
 
-/** Returns whether it was deleted in the end. */
-async function live(
+/** Runs the clients of a fork for a while. Returns whether it was deleted in the end. */
+async function runLifetime(
   run: RunState,
   stream: OpenStream,
   client: Client,

@@ -12,7 +12,7 @@ export type Outcome = "ok" | "refused" | "unknown";
 
 export interface Invocation {
   readonly id: number;
-  /** Who did it; one client does one thing at a time. */
+  /** The name of the client, which has one request in flight at a time. */
   readonly client: string;
   /** Which node it was sent to, from 0. */
   readonly node: number;
@@ -138,8 +138,8 @@ export interface Fault {
   to: number;
 }
 
-/** A time when nothing had been wrong for long enough that everything has to work. */
-export interface Peace {
+/** A time that begins long enough after the last fault that everything has to work again. */
+export interface RecoveryWindow {
   readonly from: number;
   readonly to: number;
 }
@@ -150,7 +150,7 @@ export interface History {
   readonly settled: readonly Settled[];
   readonly followerEnds: readonly FollowerEnd[];
   readonly faults: readonly Fault[];
-  readonly peace: readonly Peace[];
+  readonly recoveryWindows: readonly RecoveryWindow[];
 }
 
 /** `Omit` that keeps a union a union. */
@@ -164,7 +164,7 @@ export class HistoryRecorder implements History {
   readonly settled: Settled[] = [];
   readonly followerEnds: FollowerEnd[] = [];
   readonly faults: Fault[] = [];
-  readonly peace: Peace[] = [];
+  readonly recoveryWindows: RecoveryWindow[] = [];
 
   now(): number {
     return performance.now();

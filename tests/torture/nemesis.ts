@@ -1,4 +1,4 @@
-/** Does harm, one or two things at a time, as the seed says, and puts each right again. */
+/** Injects faults, one or two at a time, as the seed decides, and ends each of them. */
 import type { Cluster } from "./cluster.ts";
 import { applicable, type FaultKind, KILL_NODE } from "./faults.ts";
 import type { HistoryRecorder } from "./history.ts";
@@ -6,42 +6,42 @@ import type { Random } from "./random.ts";
 import { readOn } from "./readers.ts";
 import { type RunState, sleep } from "./run_state.ts";
 
-/** Between two faults, so that there is something to break again. Milliseconds. */
+/** The time between two faults, in which the cluster recovers a little. Milliseconds. */
 const SHORTEST_REST_MS = 300;
 const LONGEST_REST_MS = 3000;
-const ROUNDS_TO_PEACE = 8;
-/** A dead LISTEN is noticed within six seconds, dead connections within three. */
+const ROUNDS_PER_WINDOW = 8;
+/** A half-open LISTEN is noticed within six seconds, other half-open connections within three. */
 const RECOVERY_MS = 8000;
-const PEACE_MS = 3000;
-/** How long a node that is killed over and over lives. Milliseconds. */
-const SHORTEST_LIFE_MS = 50;
-const LONGEST_LIFE_MS = 1500;
+const WINDOW_MS = 3000;
+/** How long a node runs between two kills. Milliseconds. */
+const SHORTEST_UPTIME_MS = 50;
+const LONGEST_UPTIME_MS = 1500;
 
-export async function harm(run: RunState, cluster: Cluster, random: Random): Promise<void> {
+export async function injectFaults(run: RunState, cluster: Cluster, random: Random): Promise<void> {
   const kinds = applicable(cluster);
   const weights = Object.fromEntries(kinds.map((kind) => [kind.name, kind.weight]));
   const byName = new Map(kinds.map((kind) => [kind.name, kind]));
   const draw = () => byName.get(random.weighted(weights))!;
   for (let rounds = 1; !run.ending; rounds++) {
-    if (rounds % ROUNDS_TO_PEACE === 0) await peace(run, cluster);
+    if (rounds % ROUNDS_PER_WINDOW === 0) await keepRecoveryWindow(run, cluster);
     await sleep(random.between(SHORTEST_REST_MS, LONGEST_REST_MS));
     if (run.ending) break;
     const first = draw();
     const second = draw();
     const both = random.chance(0.3) && second.part !== first.part;
     const chosen = both ? [first, second] : [first];
-    await Promise.all(chosen.map((kind) => inflict(kind, cluster, run, random.fork())));
+    await Promise.all(chosen.map((kind) => injectFault(kind, cluster, run, random.fork())));
   }
 }
 
-/** Nothing goes wrong for a while: time to recover, and then some in which everything must work. */
-async function peace(run: RunState, cluster: Cluster): Promise<void> {
-  // The clients' own dead connections are theirs to notice, not the server's.
+/** Injects nothing for a while: first time to recover, and then the window in which all must work. */
+async function keepRecoveryWindow(run: RunState, cluster: Cluster): Promise<void> {
+  // Half-open connections of the clients are cut, because noticing those is not the server's part.
   for (const { front } of cluster.nodes) front.cut("stalled");
   await rest(run, RECOVERY_MS);
   const from = run.history.now();
-  await rest(run, PEACE_MS);
-  run.history.peace.push({ from, to: run.history.now() });
+  await rest(run, WINDOW_MS);
+  run.history.recoveryWindows.push({ from, to: run.history.now() });
 }
 
 async function rest(run: RunState, ms: number): Promise<void> {
@@ -58,14 +58,14 @@ export async function kill(
 ): Promise<void> {
   const client = run.client("inspector");
   for (let count = 0; count < times; count++) {
-    await sleep(random.between(SHORTEST_LIFE_MS, LONGEST_LIFE_MS));
-    await inflict(KILL_NODE, cluster, run, random.fork());
+    await sleep(random.between(SHORTEST_UPTIME_MS, LONGEST_UPTIME_MS));
+    await injectFault(KILL_NODE, cluster, run, random.fork());
     for (const stream of run.open) await readOn(client, stream, 0, run.node(random));
   }
 }
 
-/** Does one thing, and writes down when. */
-export async function inflict(
+/** Injects one fault, and records when. */
+export async function injectFault(
   kind: FaultKind,
   cluster: Cluster,
   run: RunState,
@@ -76,7 +76,7 @@ export async function inflict(
   const fault = { kind: name, part, target: "", from: history.now(), to: Infinity };
   history.faults.push(fault);
   try {
-    fault.target = await kind.inflict({ cluster, run, random });
+    fault.target = await kind.inject({ cluster, run, random });
   } catch (error) {
     fault.target = `failed: ${(error as Error).message.slice(0, 300)}`;
   }

@@ -1,12 +1,13 @@
 /**
- * How one node reaches PostgreSQL, with the harm that can be done to it. Either by the names of both
- * servers, and the node finds the primary; or by one address, which moves with the primary.
+ * The connection of one node to PostgreSQL, into which faults can be injected. The node has either
+ * the addresses of both servers, and finds the primary itself, or one address, which always leads to
+ * the primary.
  */
 import { type Stall, type Target, TcpProxy, type Which } from "./tcp_proxy.ts";
 
 export class NodeLink {
   readonly #proxies: readonly TcpProxy[];
-  /** The address moves; otherwise each proxy has a server of its own. */
+  /** Whether there is one address for both servers; otherwise each server has its own proxy. */
   readonly #moves: boolean;
 
   private constructor(proxies: readonly TcpProxy[], moves: boolean) {
@@ -14,7 +15,7 @@ export class NodeLink {
     this.#moves = moves;
   }
 
-  /** One address, for whichever of the servers is the primary. */
+  /** One address that leads to the current primary. */
   static async moving(primary: Target): Promise<NodeLink> {
     return new NodeLink([await TcpProxy.start(primary)], true);
   }

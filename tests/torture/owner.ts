@@ -1,18 +1,18 @@
-/** What whoever has made a stream does with it, on whichever node, until there is an answer. */
+/** Requests of a stream's owner, which are repeated on random nodes until there is an answer. */
 import type { Client } from "./client.ts";
 import type { Follower } from "./follower.ts";
 import type { Random } from "./random.ts";
 import type { RunState } from "./run_state.ts";
 import type { StreamName } from "./stream_name.ts";
 
-/** A stream that is still there when its career is over. */
-export interface Survivor {
+/** A stream that still exists at the end of its lifecycle. */
+export interface RemainingStream {
   readonly name: StreamName;
 }
 
 export interface Created {
   readonly tail: number;
-  /** Every attempt was answered: none can take place later. */
+  /** Whether there was one attempt only, so that none can take effect later. */
   readonly once: boolean;
 }
 
@@ -31,7 +31,7 @@ export async function create(
   return made?.outcome === "ok" ? { tail: made.tail ?? 0, once: attempts === 1 } : null;
 }
 
-/** Returns whether it was the only attempt, and took place. */
+/** Returns whether the first attempt succeeded, so that none can take effect later. */
 export async function remove(
   run: RunState,
   client: Client,

@@ -7,7 +7,7 @@ import { bodyOf, storedBytes } from "./records.ts";
 const START = 100;
 
 /** A record, 30 bytes of a second one, and a third. */
-function told() {
+function example() {
   const history = new HistoryRecorder();
   const shapes = [1, 2, 3].map(() => history.newRecord("s", 2, 20));
   const [one, two, three] = shapes.map(storedBytes);
@@ -17,7 +17,7 @@ function told() {
 }
 
 Deno.test("an answer across a cut is two pieces, and only the last one says how far it goes", () => {
-  const { cut, stored, history } = told();
+  const { cut, stored, history } = example();
   const range = { start: START, end: START + stored.length, upToDate: true, closed: true };
   const pieces = cutUp([START, cut, range.end], range, stored);
   assert.deepEqual(
@@ -34,7 +34,7 @@ Deno.test("an answer across a cut is two pieces, and only the last one says how 
 });
 
 Deno.test("whatever piece of a fork is read, its bytes are those of its pieces", () => {
-  const { cut, stored, history } = told();
+  const { cut, stored, history } = example();
   for (let from = 0; from < stored.length; from += 7) {
     for (let to = from; to <= stored.length; to += 11) {
       const range = { start: START + from, end: START + to, upToDate: false, closed: false };
@@ -47,7 +47,7 @@ Deno.test("whatever piece of a fork is read, its bytes are those of its pieces",
 });
 
 Deno.test("JSON is cut between messages, and no answer is one empty piece", () => {
-  const { shapes } = told();
+  const { shapes } = example();
   const [shape] = shapes;
   const stream = { path: "s", contentType: "application/json", incarnation: 1 };
   const length = storedBytes(shape!).length;

@@ -1,6 +1,6 @@
 /**
- * Keeps PostgreSQL servers alive for as long as its own standard input is open, and does to them
- * what it is told: they go away with whoever started it, however that ended.
+ * Runs PostgreSQL servers for as long as its own standard input is open, and executes commands on
+ * them: so the servers end with the process that started it, however that ended.
  *
  * Speaks lines of JSON: `{"id", "do", "server", …}` in, `{"id", "result"}` or `{"id", "error"}` out.
  * A process of its own for the reason tests/support/postgres_process.ts gives.

@@ -1,4 +1,4 @@
-/** Clients that read what is there, from anywhere, and look at where the end is. */
+/** Clients that read from random positions, and ask for the tail. */
 import type { Client } from "./client.ts";
 import type { Read } from "./history.ts";
 import type { Random } from "./random.ts";

@@ -1,7 +1,7 @@
 /**
  * What clients append. A record is one append: one or several messages, each of which says which
- * stream and record it belongs to and is padded with text that follows from its number. So whoever
- * reads it can tell where it belongs, and whether a byte of it has changed.
+ * stream and record it belongs to and is padded with text that follows from its number. So a
+ * reader can check where it belongs, and whether a byte of it has changed.
  *
  * Positions count stored bytes: a message and the one byte that ends it. In a JSON stream that byte
  * is not on the wire, elsewhere it is the line feed that was sent.

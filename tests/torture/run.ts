@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { type Calm, quantile } from "./calm.ts";
+import { type Baseline, quantile } from "./baseline.ts";
 import { TOPOLOGIES, type Topology } from "./cluster.ts";
 import { serialise } from "./history.ts";
 import { explain, summary } from "./report.ts";
@@ -16,7 +16,7 @@ Runs real nodes on a real PostgreSQL, breaks them in every way a seed says while
 and follow, and proves from everything the clients saw that nothing was lost, doubled or reordered.
 
   --topology NAME  embedded, nodes, failover; or all in turn (default)
-  --minutes N      of harm, for each topology (default 1)
+  --minutes N      of faults, for each topology (default 1)
   --seed S         a whole number; another one each time by default
   --kills N        instead: kill -9 a node, start it and read everything, so many times
   --nodes N        nodes on one PostgreSQL (default 3)
@@ -78,8 +78,8 @@ process.exit(failed ? 1 : 0);
 
 /** Returns whether there is something to be ashamed of. */
 function report(topology: Topology, result: TortureResult): boolean {
-  const { history, calm, violations, troubles, logs } = result;
-  if (calm !== null) console.log(describe(calm));
+  const { history, baseline, violations, troubles, logs } = result;
+  if (baseline !== null) console.log(describe(baseline));
   console.log(summary(history));
   const { operations, faults } = history;
   console.log(
@@ -97,7 +97,7 @@ function report(topology: Topology, result: TortureResult): boolean {
   return broken;
 }
 
-function describe({ wakeups, split: [one, other] }: Calm): string {
+function describe({ wakeups, split: [one, other] }: Baseline): string {
   const [p50, p95, most] = [0.5, 0.95, 1].map((part) => quantile(wakeups, part).toFixed(1));
   const share = (100 * one / (one + other)).toFixed(1);
   return `wake-ups across nodes, after the ack: p50 ${p50} ms, p95 ${p95} ms, most ${most} ms\n` +

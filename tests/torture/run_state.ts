@@ -32,7 +32,7 @@ export class RunState {
     return random.between(0, this.ports.length - 1);
   }
 
-  /** Nothing is wrong any more, and has not been for long: who still waits, waits for nothing. */
+  /** Whether the last fault is so long over that a client that still waits will wait for ever. */
   get overdue(): boolean {
     return this.healedAt !== null && performance.now() > this.healedAt + RECOVERY_MS;
   }
@@ -45,7 +45,7 @@ export class RunState {
     return this.history.newRecord(path, parts, random.between(0, pad));
   }
 
-  /** Does it again, on whichever node, until the outcome is known; null when it is overdue. */
+  /** Repeats the attempt on random nodes until its outcome is known; null when it is overdue. */
   async insist<T extends { readonly outcome: string }>(
     random: Random,
     attempt: (node: number) => Promise<T>,

@@ -1,5 +1,5 @@
-/** When all is well again: every stream that is left is read in full, from every node. */
-import type { Survivor } from "./owner.ts";
+/** The end of a run, after all faults: every remaining stream is read in full, from every node. */
+import type { RemainingStream } from "./owner.ts";
 import { readOn } from "./readers.ts";
 import { type RunState, sleep } from "./run_state.ts";
 
@@ -7,11 +7,14 @@ import { type RunState, sleep } from "./run_state.ts";
 const LIMIT_MS = 30_000;
 
 /** @returns what could not be read: streams and nodes */
-export async function settle(run: RunState, survivors: readonly Survivor[]): Promise<string[]> {
+export async function settle(
+  run: RunState,
+  remaining: readonly RemainingStream[],
+): Promise<string[]> {
   const client = run.client("settler");
   const failed: string[] = [];
   const deadline = performance.now() + LIMIT_MS;
-  for (const { name } of survivors) {
+  for (const { name } of remaining) {
     for (let node = 0; node < client.nodes; node++) {
       const pieces = await persist(deadline, () => readOn(client, name, 0, node));
       if (pieces === null) failed.push(`${name.path} on node ${node}`);

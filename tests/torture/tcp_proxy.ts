@@ -118,7 +118,7 @@ export class TcpProxy {
       server.destroy();
     });
     server.on("close", () => {
-      // A dead connection says nothing of its other end either.
+      // A half-open connection does not pass on that its other end has closed.
       if (pair.stall === null) this.#later(pair, "down", () => client.destroy());
     });
   }

@@ -1,11 +1,11 @@
-/** One run: a cluster, clients, harm, and then the proof. */
+/** One run: a cluster, its clients, injected faults, and then the check of the history. */
 import process from "node:process";
-import { type Calm, measure } from "./calm.ts";
+import { type Baseline, measure } from "./baseline.ts";
 import { check } from "./checker/check.ts";
 import type { Violation } from "./checker/violation.ts";
 import { Cluster, type Topology } from "./cluster.ts";
 import { HistoryRecorder } from "./history.ts";
-import { harm, kill } from "./nemesis.ts";
+import { injectFaults, kill } from "./nemesis.ts";
 import { Random } from "./random.ts";
 import { RunState, sleep } from "./run_state.ts";
 import { settle } from "./settle.ts";
@@ -15,22 +15,22 @@ import type { Runtime } from "../support/server.ts";
 export interface TortureOptions {
   readonly topology: Topology;
   readonly seed: number;
-  /** How long there is harm of any kind, or how often a node is killed and nothing else. */
+  /** How long to inject faults of any kind; or how often to kill a node, without other faults. */
   readonly until: { readonly ms: number } | { readonly kills: number };
   readonly nodes: number;
   readonly runtime: Runtime;
-  /** Lives of streams at once. */
+  /** How many streams the workload has at once. */
   readonly streams: number;
   readonly thinkMs: number;
-  /** Wake-ups and fairness, before there is harm. */
+  /** Whether to measure the baseline before any fault. */
   readonly measure: boolean;
-  /** Told how it goes. */
+  /** Called with lines on the progress of the run. */
   readonly say: (line: string) => void;
 }
 
 export interface TortureResult {
   readonly history: HistoryRecorder;
-  readonly calm: Calm | null;
+  readonly baseline: Baseline | null;
   readonly violations: readonly Violation[];
   /** What went wrong beside the history: nodes that ended, streams that could not be read. */
   readonly troubles: readonly string[];
@@ -38,8 +38,8 @@ export interface TortureResult {
   readonly logs: readonly string[];
 }
 
-/** Of a stream, about: what is read in full over and over should not be large. */
-const LIFE_MS = 20_000;
+/** About the lifetime of a stream, which must not grow large, because it is often read in full. */
+const LIFETIME_MS = 20_000;
 const TELL_MS = 30_000;
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
@@ -53,30 +53,32 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
     const history = new HistoryRecorder();
     const ports = cluster.nodes.map((node) => node.front.port);
     const run = new RunState(ports, history, options.thinkMs);
-    const calm = options.measure && cluster.nodes.length > 1 ? await measure(run) : null;
+    const baseline = options.measure && cluster.nodes.length > 1 ? await measure(run) : null;
     const { until } = options;
-    const duration = "ms" in until ? Math.min(until.ms / 3, LIFE_MS) : LIFE_MS;
+    const duration = "ms" in until ? Math.min(until.ms / 3, LIFETIME_MS) : LIFETIME_MS;
     const working = work(run, { streams: options.streams, duration }, random.fork());
     const own = random.fork();
-    const harming = "ms" in until ? harm(run, cluster, own) : kill(run, cluster, own, until.kills);
+    const injecting = "ms" in until
+      ? injectFaults(run, cluster, own)
+      : kill(run, cluster, own, until.kills);
     const telling = setInterval(() => {
       const { operations, faults } = history;
       options.say(`${operations.length} operations, ${faults.length} faults`);
     }, TELL_MS);
     if ("ms" in until) await sleep(until.ms);
-    else await harming;
+    else await injecting;
     run.ending = true;
-    await harming;
+    await injecting;
     run.healedAt = history.now();
-    const survivors = await working;
+    const remaining = await working;
     clearInterval(telling);
-    const unread = await settle(run, survivors);
+    const unread = await settle(run, remaining);
     const crashes = cluster.nodes.flatMap(({ index, crashes }) =>
       crashes.map((last) => `node ${index} ended by itself:\n${last}`)
     );
     return {
       history,
-      calm,
+      baseline,
       violations: check(history),
       logs: cluster.nodes.map((node) => node.log),
       troubles: [...crashes, ...unread.map((what) => `could not be read in the end: ${what}`)],

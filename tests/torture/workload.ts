@@ -1,33 +1,33 @@
-/** Streams that come and go: so many lives at once, a new one whenever one ends. */
-import { career } from "./careers.ts";
-import type { Survivor } from "./owner.ts";
+/** The workload: a number of streams at once, and a new one whenever the lifecycle of one ends. */
+import { runLifecycle } from "./lifecycle.ts";
+import type { RemainingStream } from "./owner.ts";
 import type { Random } from "./random.ts";
 import type { RunState } from "./run_state.ts";
 import { sleep } from "./run_state.ts";
 
 export interface WorkloadOptions {
-  /** Lives at once. */
+  /** How many lifecycles run at once. */
   readonly streams: number;
-  /** Of one life, about. Milliseconds. */
+  /** About how long one lifetime is. Milliseconds. */
   readonly duration: number;
 }
 
-/** Goes on until the run is ending; resolves with the streams that are left. */
+/** Runs until the run is ending. Resolves with the streams that remain. */
 export async function work(
   run: RunState,
   options: WorkloadOptions,
   random: Random,
-): Promise<Survivor[]> {
-  const survivors: Survivor[] = [];
+): Promise<RemainingStream[]> {
+  const remaining: RemainingStream[] = [];
   let last = 0;
-  const lane = async (own: Random, lane: number) => {
-    await sleep(lane * 150);
+  const worker = async (own: Random, index: number) => {
+    await sleep(index * 150);
     while (!run.ending) {
       const path = `torture/${++last}`;
-      survivors.push(...await career(run, { path, duration: options.duration }, own));
+      remaining.push(...await runLifecycle(run, { path, duration: options.duration }, own));
     }
   };
-  const lanes = Array.from({ length: options.streams }, (_, at) => lane(random.fork(), at));
-  await Promise.all(lanes);
-  return survivors;
+  const workers = Array.from({ length: options.streams }, (_, at) => worker(random.fork(), at));
+  await Promise.all(workers);
+  return remaining;
 }

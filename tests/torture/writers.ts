@@ -12,7 +12,7 @@ export interface OpenStream {
   readonly name: StreamName;
   /** Positions where a record ended, as answers said. */
   readonly boundaries: number[];
-  /** What all who write with `Stream-Seq` draw from. */
+  /** The values that all writers with `Stream-Seq` draw from. */
   readonly sequence: Sequence;
   /** Writers are to stop. */
   done: boolean;
@@ -84,7 +84,7 @@ async function pipelined(run: RunState, stream: OpenStream, random: Random): Pro
   const client = run.client("pipelined");
   const id = `${stream.name.path}#${stream.name.incarnation} ${client.name}`;
   let seq = 0;
-  const lane = async (own: Random) => {
+  const worker = async (own: Random) => {
     while (!stream.done) {
       const record = run.record(stream.name.path, own);
       const options = { record, producer: { id, epoch: 0, seq: seq++ } };
@@ -98,12 +98,12 @@ async function pipelined(run: RunState, stream: OpenStream, random: Random): Pro
       await run.think(own);
     }
   };
-  await Promise.all([1, 2, 3].map(() => lane(random.fork())));
+  await Promise.all([1, 2, 3].map(() => worker(random.fork())));
 }
 
-/** With `Stream-Seq`, two under way at once: whichever comes second and is less is refused. */
+/** With `Stream-Seq`, two in flight at once: one that arrives second and is less is refused. */
 async function sequenced(run: RunState, stream: OpenStream, random: Random): Promise<void> {
-  const lane = async (own: Random) => {
+  const worker = async (own: Random) => {
     const client = run.client("sequenced");
     const send = (streamSeq: string, node: number, record: RecordShape) =>
       client.append(node, stream.name, { record, streamSeq });
@@ -120,7 +120,7 @@ async function sequenced(run: RunState, stream: OpenStream, random: Random): Pro
       await run.think(own);
     }
   };
-  await Promise.all([1, 2].map(() => lane(random.fork())));
+  await Promise.all([1, 2].map(() => worker(random.fork())));
 }
 
 /** Notes what the answer showed. Returns whether the stream takes no more. */

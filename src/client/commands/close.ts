@@ -10,7 +10,7 @@ export const close: Command = {
   flags: [
     { name: "data", value: "text", help: "A last message, appended and closed behind in one step" },
   ],
-  details: "Whoever follows the stream comes to its end. To close a closed stream is no error,\n" +
+  details: "Followers of the stream reach its end. Closing a closed stream is not an error,\n" +
     "unless there is a last message.",
   examples: ["penstock close chat/42", `penstock close events --data '{"done":true}'`],
   retryMs: 30_000,

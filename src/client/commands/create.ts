@@ -3,7 +3,7 @@ import type { Answer } from "../connection.ts";
 import { parseSeconds } from "../durations.ts";
 import { EXIT, type ExitCode } from "../exit_codes.ts";
 
-/** When a new stream goes away; for forks as well. */
+/** When a new stream expires. Forks take the same flags. */
 export const LIFETIME_FLAGS: readonly Flag[] = [
   {
     name: "ttl",

@@ -1,7 +1,7 @@
 /**
- * What the embedded PostgreSQL is made of. From source PGlite finds its files beside its own
- * module, in node_modules; in a compiled binary there is no such place, and the binary's entry
- * file provides what was embedded in it.
+ * The files that PGlite needs to start. When Penstock runs from source, PGlite finds them beside
+ * its own module, in node_modules. A compiled binary has no such folder, so its entry file provides
+ * the files that were embedded in it.
  */
 
 /** The three files of PGlite, in the shape its options take them. */
@@ -18,15 +18,15 @@ let loader: (() => Promise<PgliteAssets>) | undefined;
 let loading: Promise<PgliteAssets> | undefined;
 
 /**
- * Says where the assets come from, before the first `openPglite`. `load` runs once, and only if
- * the embedded database is opened: compiling 9 MB of WASM is not for those who have a server.
+ * Sets where the assets come from, before the first `openPglite`. `load` runs once, and only when
+ * the embedded database is opened: a node that uses a server need not compile 9 MB of WASM.
  */
 export function providePgliteAssets(load: () => Promise<PgliteAssets>): void {
   loader = load;
   loading = undefined;
 }
 
-/** The assets provided; an empty object when there are none and PGlite is to look for itself. */
+/** The assets provided; an empty object when there are none, and PGlite finds its files itself. */
 export async function pgliteAssets(): Promise<Partial<PgliteAssets>> {
   if (loader === undefined) return {};
   return await (loading ??= loader());

@@ -1,23 +1,28 @@
-/**
- * The cluster's folder on the disk. A half-made cluster is never opened: it is made under another
- * name, and gets its own when all of it is on the disk.
- */
+/** The folder of the cluster: a cluster that was only partly made is never opened. */
 import fs from "node:fs";
 import { join } from "node:path";
 import { syncFolder } from "./files.ts";
 
+/** The cluster's folder within a data directory. */
+const FOLDER = "postgres";
+
+/** Whether the data directory holds a cluster that was made to the end. */
+export function holdsCluster(dataDir: string): boolean {
+  return fs.existsSync(join(dataDir, FOLDER, "PG_VERSION"));
+}
+
 /**
- * The cluster's folder within a data directory, made by `create` if there is none. It is made
- * under another name and gets its own only when all of it is on the disk: a power cut in between
- * leaves something to throw away, not something to open.
+ * The cluster's folder within a data directory, made by `create` if there is none. `create` works
+ * under another name, and the folder is renamed only when all of it is on the disk: what a power
+ * cut leaves in between is thrown away at the next start.
  */
 export async function prepareCluster(
   dataDir: string,
   create: (folder: string) => Promise<void>,
 ): Promise<string> {
-  const cluster = join(dataDir, "postgres");
-  if (fs.existsSync(join(cluster, "PG_VERSION"))) return cluster;
-  const unfinished = join(dataDir, "postgres.new");
+  const cluster = join(dataDir, FOLDER);
+  if (holdsCluster(dataDir)) return cluster;
+  const unfinished = join(dataDir, `${FOLDER}.new`);
   fs.rmSync(unfinished, { recursive: true, force: true });
   fs.mkdirSync(unfinished, { mode: 0o700 });
   await create(unfinished);

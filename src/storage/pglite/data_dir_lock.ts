@@ -1,4 +1,4 @@
-/** One Penstock a data directory: two would each write over the other's pages. */
+/** Lets one process use a data directory: two would overwrite each other's pages. */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import process from "node:process";
@@ -9,7 +9,7 @@ export class DataDirBusy extends Error {
   override name = "DataDirBusy";
   /** The directory, absolute. */
   readonly dataDir: string;
-  /** Who holds it, where that could be read. */
+  /** The id of the process that has the directory, where it could be read. */
   readonly holder: number | undefined;
 
   constructor(dataDir: string, holder: number | undefined) {
@@ -23,7 +23,7 @@ export class DataDirBusy extends Error {
   }
 }
 
-/** The files beside the database: the lock, which stays empty, and who last took it. */
+/** The files beside the database: the lock, which stays empty, and the id of its last holder. */
 const LOCK_FILE = "penstock.lock";
 const HOLDER_FILE = "penstock.pid";
 
@@ -39,7 +39,7 @@ export async function lockDataDir(dataDir: string): Promise<FileLock> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const lock = await tryLockFile(join(folder, LOCK_FILE));
   if (lock === undefined) throw new DataDirBusy(folder, readHolder(folder));
-  // Apart from the lock file, which Windows would let nobody read.
+  // The id has a file of its own, because Windows lets no other process read a locked one.
   writeFileSync(join(folder, HOLDER_FILE), `${process.pid}\n`);
   return lock;
 }

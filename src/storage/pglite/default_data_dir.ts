@@ -1,7 +1,7 @@
-/** Where the embedded database lives when nobody says where. Pure: it looks at nothing itself. */
+/** The default data folder of the embedded database. Pure: the environment is passed in. */
 import { posix, win32 } from "node:path";
 
-/** The variables of the environment that decide. Empty means unset, as the XDG rules have it. */
+/** The environment variables that are read. Empty means unset, as the XDG specification says. */
 export type DataDirEnvironment = Readonly<Record<string, string | undefined>>;
 
 /** There is no home folder to put data in. The message says which option to give instead. */
@@ -10,7 +10,7 @@ export class NoDataDir extends Error {
 }
 
 /**
- * The folder for this user's data, as each system has it:
+ * The folder for this user's data, by the convention of each operating system:
  *
  * - Windows: `%LOCALAPPDATA%\penstock`, never the roaming profile: a database is not to be copied
  *   between machines at sign-in
@@ -29,7 +29,7 @@ export function defaultDataDir(env: DataDirEnvironment, platform: string): strin
   }
   if (platform !== "darwin") {
     const xdg = env.XDG_DATA_HOME;
-    // A relative path there is invalid and to be ignored, say the XDG rules.
+    // The XDG specification says that a relative path is invalid and has to be ignored.
     if (xdg && posix.isAbsolute(xdg)) return posix.join(xdg, "penstock");
   }
   if (!env.HOME) throw new NoDataDir("HOME is not set: name a data directory");

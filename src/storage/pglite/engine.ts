@@ -1,6 +1,6 @@
 /**
- * One running PGlite: calls that run to their end on this thread, prepared statements, and the
- * certainty that a server that has died is noticed.
+ * One running PGlite: synchronous calls on this thread, and prepared statements. A server that has
+ * crashed is always noticed, and never called again.
  */
 import { PGlite, type PGliteOptions } from "@electric-sql/pglite";
 import { DatabaseUnavailable, type Parameter } from "../database.ts";
@@ -11,13 +11,15 @@ import { MessageWriter } from "./message_writer.ts";
 import { readReply, type Reply } from "./replies.ts";
 import type { Column } from "./wire_types.ts";
 
-/** Beyond this many, statements are parsed anew each time: a bound, never reached by our SQL. */
+/** Statements beyond this many are parsed for each call. Our own SQL never reaches the bound. */
 const MAX_PREPARED = 256;
 
-/** What PGlite throws for PostgreSQL's longjmp to its main loop: an ERROR, dealt with there. */
+/**
+ * The status that PGlite throws for PostgreSQL's longjmp to its main loop, which handles an ERROR.
+ */
 const LONGJMP_STATUS = 100;
 
-/** What is used of PGlite's Emscripten module. */
+/** The part of PGlite's Emscripten module that is used here. */
 interface ServerModule {
   stackRestore(pointer: number): void;
   _PostgresMainLoopOnce(): void;
@@ -65,7 +67,7 @@ export class Engine {
     this.#noticeDeath(server.Module as unknown as ServerModule);
   }
 
-  /** Why the server is dead; undefined while it lives. */
+  /** The exception that the server crashed with; undefined while it runs. */
   get failure(): unknown {
     return this.#failure;
   }
@@ -78,7 +80,8 @@ export class Engine {
    * Runs one statement, in a transaction of its own unless one is open.
    * @param keep whether to prepare it for the next time.
    * @throws StatementError when PostgreSQL refuses it.
-   * @throws DatabaseUnavailable when the server died of it: it may or may not have taken effect.
+   * @throws DatabaseUnavailable when the server crashed: the statement may or may not have taken
+   * effect.
    */
   run(
     statement: string,
@@ -96,13 +99,13 @@ export class Engine {
     return this.#call(undefined);
   }
 
-  /** Forgets what was prepared, for the tables may have changed. */
+  /** Drops all prepared statements, because the tables they were planned for may have changed. */
   invalidatePrepared(): void {
     this.#prepared.clear();
     this.script("deallocate all");
   }
 
-  /** Shuts the server down in good order; a dead one is only swept up. */
+  /** Shuts the server down. Of one that has crashed, only the files are closed. */
   async close(): Promise<void> {
     if (this.#failure === undefined) await this.#server.close();
     this.#files.abandon();
@@ -125,7 +128,7 @@ export class Engine {
       onRawData: (bytes) => this.#receive(bytes),
     });
     done.catch((error) => this.#failure ??= error);
-    // All has happened by now: PGlite works on the thread that calls it.
+    // The statement has run to its end by now, because PGlite works on the thread that calls it.
     if (this.#failure !== undefined) throw this.#died(columns);
     const reply = readReply(this.#received.subarray(0, this.#receivedLength), columns);
     if (this.#received.length > 8 * 1024 * 1024) this.#received = new Uint8Array(64 * 1024);
@@ -154,7 +157,7 @@ export class Engine {
       const { error } = readReply(this.#received.subarray(0, this.#receivedLength), columns);
       if (error !== undefined) this.#failure = error;
     } catch {
-      // It died in the middle of a message.
+      // The crash left a message incomplete.
     }
     return this.#unavailable();
   }
@@ -166,11 +169,11 @@ export class Engine {
   }
 
   /**
-   * PGlite swallows whatever the server throws, a PANIC's abort and a trap of WASM included, and
-   * goes on calling it: a server whose memory is no longer sound would serve the next statement.
-   * And as CommandComplete is sent before the commit, a commit that a trap ended could look like
-   * one that worked. So every exception is looked at here, and after one that is not
-   * PostgreSQL's own longjmp nothing of the server runs again.
+   * Wraps the server's entry points, so that a crash is noticed. PGlite itself catches whatever the
+   * server throws, including the abort of a PANIC and a trap of WASM, and goes on calling it: a
+   * server with corrupted memory would run the next statement. A commit that a trap ended could
+   * even seem to have worked, because CommandComplete is sent before the commit. So every exception
+   * is checked here, and after any but PostgreSQL's own longjmp the server is never called again.
    */
   #noticeDeath(module: ServerModule): void {
     const watched = (work: () => void) => () => {
@@ -191,7 +194,7 @@ export class Engine {
     module._pgl_pq_flush = watched(module._pgl_pq_flush);
     const restore = module.stackRestore;
     module.stackRestore = (pointer) => {
-      // Called where PGlite has caught an exception: the way out of its loop.
+      // PGlite calls this after catching an exception: throwing here is what ends its loop.
       if (this.#failure !== undefined) throw this.#failure;
       restore(pointer);
     };

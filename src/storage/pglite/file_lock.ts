@@ -1,15 +1,15 @@
 /**
- * An exclusive lock on a file that the kernel gives up when this process ends, however it ends.
- * The one file of the storage that names Deno and Bun, for neither Node's API nor the web's has
- * such a lock. A lock file that merely exists would outlive a `kill -9`, and one with a process id
- * in it is fooled when the id is given out again, as in every container, where it is always 1.
+ * An exclusive lock on a file, which the kernel releases when this process ends, however it ends.
+ * This is the only file of the storage that names Deno and Bun, because neither Node's API nor the
+ * web's has such a lock. The mere existence of a lock file would outlast a `kill -9`, and a process
+ * id in it would mislead when the id is used again, as in a container, where it is always 1.
  *
  * | system          | Deno                          | Bun                                        |
  * | --------------- | ----------------------------- | ------------------------------------------ |
  * | Linux and macOS | `FsFile.tryLockSync`, flock(2) | flock(2) of the C library, by bun:ffi      |
  * | Windows         | `FsFile.tryLockSync`, LockFileEx | `CreateFileW` that shares with nobody    |
  *
- * The two of one row exclude each other too.
+ * The two locks of one row exclude each other too.
  */
 import { closeSync, openSync } from "node:fs";
 import process from "node:process";
@@ -54,7 +54,7 @@ function isSharingViolation(error: unknown): boolean {
   return (error as { code?: unknown }).code === "EBUSY" || /os error 32/.test(String(error));
 }
 
-/** What is used of bun:ffi. Its own types cannot be had where `deno check` runs. */
+/** The part of bun:ffi that is used here. Its own types are not available to `deno check`. */
 interface ForeignFunctions {
   dlopen(library: string, symbols: Record<string, { args: string[]; returns: string }>): {
     symbols: Record<string, (...values: unknown[]) => unknown>;
@@ -62,7 +62,7 @@ interface ForeignFunctions {
 }
 
 async function foreignFunctions(): Promise<ForeignFunctions> {
-  // A name in a variable: Deno refuses a module graph that holds a `bun:` specifier.
+  // The name is in a variable because Deno refuses a module graph with a `bun:` specifier in it.
   const name = "bun:ffi";
   return await import(name);
 }
@@ -82,7 +82,7 @@ async function lockByBun(path: string): Promise<FileLock | undefined> {
   return locked ? { release: () => closeSync(descriptor) } : undefined;
 }
 
-/** The C library goes by another name on each system: glibc, musl, macOS. */
+/** flock(2) of the C library, whose file has another name with glibc, with musl and on macOS. */
 function flockOf(ffi: ForeignFunctions): (descriptor: number, operation: number) => unknown {
   const names = process.platform === "darwin"
     ? ["libSystem.B.dylib"]
@@ -96,14 +96,14 @@ function flockOf(ffi: ForeignFunctions): (descriptor: number, operation: number)
       reason = error;
     }
   }
-  throw new Error(`no C library to lock files with: tried ${names.join(", ")}`, { cause: reason });
+  throw new Error(`no C library to lock files with among ${names.join(", ")}`, { cause: reason });
 }
 
 const GENERIC_READ_WRITE = 0xC0000000;
 const OPEN_ALWAYS = 4;
 const SHARING_VIOLATION = 32;
 
-/** The handle is never shared, so opening the file a second time fails while it is open. */
+/** Opens the file without sharing it, so that a second attempt to open it fails meanwhile. */
 async function shareWithNobody(path: string): Promise<FileLock | undefined> {
   const { dlopen } = await foreignFunctions();
   const { symbols: kernel } = dlopen("kernel32.dll", {
@@ -118,7 +118,8 @@ async function shareWithNobody(path: string): Promise<FileLock | undefined> {
   const handle = kernel.CreateFileW!(name, GENERIC_READ_WRITE, 0, null, OPEN_ALWAYS, 0, null);
   if (BigInt(handle as bigint) !== -1n) return { release: () => void kernel.CloseHandle!(handle) };
   const code = kernel.GetLastError!();
-  // The runtime may have called Windows in between: an unknown code is treated as a busy file.
+  // The runtime may have made another system call in between, which resets the code to 0: a file
+  // that could not be opened for an unknown reason is treated as one that is in use.
   if (code === SHARING_VIOLATION || code === 0) return undefined;
   throw new Error(`${path} cannot be opened: Windows error ${code}`);
 }

@@ -1,7 +1,7 @@
 /**
- * The embedded PostgreSQL's files on the host's disk. PGlite is built for browsers, and its file
- * system answers fsync by doing nothing; here a commit is on the disk before it is acknowledged.
- * And a file that the host cannot create is not there, where Emscripten keeps a node for it.
+ * The embedded PostgreSQL's files on the host's disk. PGlite is built for browsers, and its fsync
+ * does nothing; with these files a commit is on the disk before it is acknowledged. They also leave
+ * nothing behind when the host cannot create a file, where Emscripten would keep a node for it.
  */
 import fs from "node:fs";
 import process from "node:process";
@@ -15,19 +15,19 @@ export function fsyncCount(): number {
   return fsyncs;
 }
 
-/** A file or a folder, as Emscripten knows it. It is found by its name until it is destroyed. */
+/** Emscripten's node of a file or folder. It is found by its name until it is destroyed. */
 interface FileNode {
   readonly parent: FileNode;
   readonly name: string;
 }
 
-/** What is used of Emscripten's file system, of which those below are parts. */
+/** The part of Emscripten's virtual file system that is used here. */
 interface VirtualFiles {
   lookupNode(parent: FileNode, name: string): FileNode;
   destroyNode(node: FileNode): void;
 }
 
-/** What is used of Emscripten's file system on Node's. */
+/** The part of Emscripten's NODEFS, its file system on the host's, that is used here. */
 interface NodeFiles {
   realPath(node: FileNode): string;
   convertNodeCode(error: unknown): number | undefined;
@@ -56,7 +56,7 @@ const EIO = 29;
 
 const WAL_SEGMENT = /\/pg_wal\/[0-9A-F]{24}$/;
 
-/** A folder of the host as the server's data directory, with an fsync that is one. */
+/** A folder of the host as the server's data directory, with an fsync that reaches the disk. */
 export class DurableFiles extends NodeFS {
   #segments = new Set<string>();
   #streams = new Set<FileStream>();
@@ -66,7 +66,7 @@ export class DurableFiles extends NodeFS {
     return this.#segments.size;
   }
 
-  /** What was written before is in the data files now. */
+  /** A checkpoint has brought everything in the WAL to the data files. */
   checkpointed(): void {
     this.#segments.clear();
   }
@@ -101,7 +101,7 @@ export class DurableFiles extends NodeFS {
       try {
         fs.closeSync(nfd);
       } catch {
-        // It had been closed after all.
+        // The server had closed this descriptor itself.
       }
     }
     this.#streams.clear();
@@ -131,7 +131,7 @@ export class DurableFiles extends NodeFS {
         fsyncs++;
         return 0;
       } catch (error) {
-        // The server panics on this, as it should: what is on the disk is unknown now.
+        // The server panics on this error, as it should: what is on the disk is unknown now.
         return files.convertNodeCode(error) ?? EIO;
       }
     };
@@ -139,10 +139,10 @@ export class DurableFiles extends NodeFS {
 }
 
 /**
+ * Removes what a failed creation leaves: the node, and the file where only its opening failed.
  * Emscripten registers a node before the host's file exists, and keeps it when the host has no
- * inode or no descriptor left: PostgreSQL is then told that the file exists whenever it would
- * create it, and that it does not when it would open it, until the process ends. So what a failed
- * creation left is removed: the node, and the file where only its opening failed.
+ * inode or descriptor left. Until the process ended, PostgreSQL could then neither create the file,
+ * for it would exist, nor open it, for it would not.
  */
 function undoFailedCreates(files: NodeFiles, virtual: VirtualFiles): void {
   const { node_ops: nodes, stream_ops: streams } = files;
@@ -158,7 +158,7 @@ function undoFailedCreates(files: NodeFiles, virtual: VirtualFiles): void {
     }
   };
   streams.open = (stream) => {
-    // A creation is followed by its opening, within one call of the server's.
+    // A file is opened directly after its creation, within one call of the server.
     const isNew = stream.node === created;
     created = undefined;
     try {
@@ -174,7 +174,7 @@ function undoFailedCreates(files: NodeFiles, virtual: VirtualFiles): void {
   };
 }
 
-/** Removes what may not be there after all. */
+/** Removes something that may not exist. */
 function removeIfThere(remove: () => void): void {
   try {
     remove();
@@ -183,7 +183,9 @@ function removeIfThere(remove: () => void): void {
   }
 }
 
-/** Windows cannot open a folder as a file, and keeps its entries safe by itself. */
+/**
+ * fsync of a folder. Windows cannot open one as a file, and makes its entries durable by itself.
+ */
 export function syncFolder(folder: string): void {
   if (process.platform === "win32") return;
   const descriptor = fs.openSync(folder, "r");

@@ -1,7 +1,7 @@
 /**
- * What PostgreSQL's background processes would do. The embedded server is a single process: it
- * has no checkpointer, so its WAL would grow until it is closed, and no autovacuum, so dead rows
- * would never be reclaimed and transaction ids would one day wrap.
+ * Does the work of PostgreSQL's background processes, which the embedded server, a single process,
+ * does not have. Without a checkpointer its WAL would grow until the server is closed; without
+ * autovacuum dead rows would never be reclaimed, and transaction ids would one day wrap around.
  */
 import { setImmediate } from "node:timers";
 import { yieldToEventLoop } from "../../lib/event_loop.ts";
@@ -10,13 +10,13 @@ import { BaseService } from "../../lib/service.ts";
 import type { Engine } from "./engine.ts";
 import { CHECKPOINT_SEGMENTS } from "./server_settings.ts";
 
-/** How often the tables that need a vacuum are asked for. Milliseconds. */
+/** How often to query for tables that need a vacuum. Milliseconds. */
 const VACUUM_INTERVAL_MS = 15_000;
 
 /**
- * Autovacuum's own rules, with higher floors, for a vacuum here keeps requests waiting. And a rule
- * by bytes, TOAST included: a deleted stream of large messages is few rows and much TOAST, which
- * autovacuum counts as a table of its own.
+ * Autovacuum's own rules, with higher thresholds, because requests have to wait for a vacuum here.
+ * One rule is added that counts bytes, TOAST included: a deleted stream of large messages is few
+ * rows and much TOAST, which autovacuum counts as a table of its own.
  */
 const TABLES_TO_VACUUM = `
   with tables as (
@@ -70,7 +70,7 @@ export class Maintenance extends BaseService {
   afterStatement(engine: Engine): void {
     if (this.#checkpointing || engine.files.walSegments < CHECKPOINT_SEGMENTS) return;
     this.#checkpointing = true;
-    // The answer to the statement goes out first.
+    // The answer to the statement is sent before the checkpoint begins.
     setImmediate(() => {
       this.#exclusively(checkpoint).catch(() => {}).finally(() => this.#checkpointing = false);
     });
@@ -78,7 +78,7 @@ export class Maintenance extends BaseService {
 
   /**
    * Vacuums the tables that need it, one at a time, so that requests are served in between.
-   * @throws DatabaseUnavailable when the database is closed or has no turn for it
+   * @throws DatabaseUnavailable when the database is closed, or other statements keep it too long
    */
   async vacuum(): Promise<void> {
     let commands: string[] = [];
@@ -96,7 +96,7 @@ function checkpoint(engine: Engine): void {
 }
 
 function vacuumCommands(engine: Engine): string[] {
-  // A backend reports what it did once a second at most, and not between statements.
+  // A backend reports its statistics once a second at most, and not between statements.
   engine.script("select pg_stat_force_next_flush()");
   const [old] = engine.run(DATABASE_IS_OLD, [], { keep: true }).reply.rows;
   if (old?.[0] === true) return ["vacuum (analyze)"];

@@ -1,4 +1,4 @@
-/** The embedded PostgreSQL (PGlite), durable and locked, for a node without a database URL. */
+/** The embedded PostgreSQL (PGlite) as a `Database`, for a node without a database URL. */
 import { resolve } from "node:path";
 import type { TelemetryEvent } from "../../telemetry/events.ts";
 import { settlesWithin } from "../../lib/timeout.ts";
@@ -6,24 +6,27 @@ import { drizzleOver, type Run, unwrapped } from "../drizzle.ts";
 import { lockDataDir } from "./data_dir_lock.ts";
 import {
   type Database,
+  DatabaseExhausted,
   DatabaseUnavailable,
   type Drizzle,
+  OUT_OF_MEMORY,
   type Parameter,
   type ScannedRow,
 } from "../database.ts";
 import { Engine } from "./engine.ts";
 import { prepareCluster } from "./cluster.ts";
 import { Maintenance } from "./maintenance.ts";
+import { unpackCluster } from "./prepared_cluster.ts";
 import { StatementError } from "./replies.ts";
 import type { Column } from "./wire_types.ts";
 import type { FileLock } from "./file_lock.ts";
 
 export interface PgliteOptions {
-  /** The folder for everything: the lock, and the cluster in `postgres/`. Made if missing. */
+  /** The folder of the lock, and of the cluster in `postgres/`. It is made if missing. */
   readonly dataDir: string;
   /**
-   * How long a statement may wait for its turn, milliseconds. One that runs cannot be interrupted:
-   * it runs on this thread.
+   * How long a statement may wait until it can run, milliseconds. Once it runs it cannot be
+   * interrupted, because it runs on this thread.
    */
   readonly timeoutMs?: number;
   /** Receives the events of a server that stopped and was started again. */
@@ -32,15 +35,16 @@ export interface PgliteOptions {
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 
-/** How long a server that could not be started is left alone. Milliseconds. */
+/** How long to wait after a failed start of the server before the next. Milliseconds. */
 const RESTART_PAUSE_MS = 1_000;
 
-/** SQLSTATEs that say "not now": a full disk or memory, an operator, an I/O error. */
+/**
+ * SQLSTATEs of conditions that may pass: resources exhausted, operator intervention, I/O errors.
+ */
 const UNAVAILABLE = /^(53|57P|58)/;
 
 /**
- * Opens the database in a folder, making it on the first run (some seconds), and replaying what a
- * crash left.
+ * Opens the database in a folder. The first run makes it, and a run after a crash replays the WAL.
  *
  * @throws DataDirBusy when another process has the folder.
  */
@@ -48,27 +52,18 @@ export async function openPglite(options: PgliteOptions): Promise<Database> {
   const dataDir = resolve(options.dataDir);
   const lock = await lockDataDir(dataDir);
   try {
-    const cluster = await prepareCluster(dataDir, makeCluster);
+    const report = options.report ?? (() => {});
+    const cluster = await prepareCluster(dataDir, (folder) => {
+      report({ event: "database_creating", dataDir });
+      return unpackCluster(folder);
+    });
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const engine = await Engine.open(cluster);
-    const report = options.report ?? (() => {});
     return new EmbeddedDatabase(engine, { dataDir, cluster, lock, timeoutMs, report });
   } catch (error) {
     lock.release();
     throw error;
   }
-}
-
-/**
- * Makes a cluster of one database. The templates go: nothing is ever created from them, and as a
- * vacuum cannot reach them, theirs would stay the oldest transaction id, and hold the clean-up of
- * all commit records.
- */
-async function makeCluster(folder: string): Promise<void> {
-  const engine = await Engine.open(folder);
-  engine.script("update pg_database set datistemplate = false");
-  for (const template of ["template0", "template1"]) engine.script(`drop database ${template}`);
-  await engine.close();
 }
 
 interface Place {
@@ -88,7 +83,7 @@ class EmbeddedDatabase implements Database {
   #engine: Engine;
   #place: Place;
   #maintenance: Maintenance;
-  /** A transaction, a restart or the closing: settles when statements may run again. */
+  /** A transaction, a restart or a close in progress; settles when statements may run again. */
   #busy: Promise<unknown> | undefined;
   #restartAt = 0;
   /** The failure that was last reported. */
@@ -118,7 +113,7 @@ class EmbeddedDatabase implements Database {
     return rows.map((row) => asObject(row, columns)) as Row[];
   }
 
-  /** There is no connection that could be half-open. */
+  /** The same as `query`: there is no connection that could be half-open. */
   hedged<Row>(statement: string, parameters: readonly Parameter[] = []): Promise<Row[]> {
     return this.query(statement, parameters);
   }
@@ -137,7 +132,7 @@ class EmbeddedDatabase implements Database {
       const engine = this.#engine;
       this.#run("begin", []);
       try {
-        // Nothing is kept prepared, for migrations come this way.
+        // Statements are not kept prepared, because migrations run in transactions like this one.
         const drizzle = drizzleOver((...given) =>
           Promise.try(() => this.#runBuilt(given, { keep: false }))
         );
@@ -161,12 +156,12 @@ class EmbeddedDatabase implements Database {
     });
   }
 
-  /** A data folder has one node, and NOTIFY tells nodes of each other. */
+  /** Never called: a data folder has one node, and notifications are for other nodes. */
   listen(): Promise<never> {
     return Promise.reject(new Error("the embedded database has one node and does not listen"));
   }
 
-  /** No other server is ever promoted in its place. */
+  /** Does nothing: no other server is ever promoted in the place of an embedded one. */
   onNewTimeline(): void {}
 
   close(): Promise<void> {
@@ -189,9 +184,9 @@ class EmbeddedDatabase implements Database {
   }
 
   /**
-   * Waits until a statement may run, and starts a server again that has stopped. By the time the
-   * caller goes on, another may have taken the turn, so callers ask in a loop.
-   * @throws DatabaseUnavailable when the database is closed, or the turn does not come in time
+   * Waits until a statement may run, and restarts a server that has stopped. Another caller may
+   * occupy the database before this one continues, so callers wait in a loop.
+   * @throws DatabaseUnavailable when the database is closed, or stays occupied for too long
    */
   async #turn(): Promise<void> {
     const { timeoutMs } = this.#place;
@@ -206,14 +201,16 @@ class EmbeddedDatabase implements Database {
     }
   }
 
-  /** Keeps all other statements waiting. It may be called only while idle. */
+  /**
+   * Makes all other statements wait for `work`. It may be called only while the database is idle.
+   */
   #occupy<T>(work: () => Promise<T>): Promise<T> {
     const done = work().finally(() => this.#busy = undefined);
     this.#busy = done;
     return done;
   }
 
-  /** A server that has panicked recovers as one that was killed does, by starting again. */
+  /** A server that has panicked recovers by a restart, as one that was killed does. */
   #restart(): void {
     if (performance.now() < this.#restartAt) {
       throw new DatabaseUnavailable("the embedded database could not be started again", {
@@ -250,13 +247,14 @@ class EmbeddedDatabase implements Database {
       return result;
     } catch (error) {
       if (error instanceof StatementError && UNAVAILABLE.test(error.code)) {
-        throw new DatabaseUnavailable(`${error.code}: ${error.message}`, { cause: error });
+        const Unavailable = error.code === OUT_OF_MEMORY ? DatabaseExhausted : DatabaseUnavailable;
+        throw new Unavailable(`${error.code}: ${error.message}`, { cause: error });
       }
       throw error;
     }
   }
 
-  /** A statement that drizzle has built. */
+  /** Runs a statement that drizzle has built. */
   #runBuilt(
     [statement, parameters, rowMode]: Parameters<Run>,
     { keep }: { readonly keep: boolean },

@@ -1,4 +1,4 @@
-/** Replies of the embedded PostgreSQL in its wire protocol; `message_writer.ts` writes the requests. */
+/** Reads the embedded PostgreSQL's replies; `message_writer.ts` writes the requests. */
 import {
   BINARY,
   BOOL,
@@ -14,7 +14,7 @@ import {
   OID,
 } from "./wire_types.ts";
 
-/** What came back for one call. */
+/** The reply to one call. */
 export interface Reply {
   /** Values in the order of the columns, rows in the order of the result. */
   readonly rows: unknown[][];
@@ -23,7 +23,7 @@ export interface Reply {
   error: StatementError | undefined;
   /** The tag of the last command: `INSERT 0 1`, `COMMIT`. */
   command: string;
-  /** ReadyForQuery came: the server is done, and still there. */
+  /** Whether ReadyForQuery was received: the server has finished the call, and still runs. */
   ready: boolean;
 }
 
@@ -48,7 +48,7 @@ export class StatementError extends Error {
 }
 
 /**
- * Reads all that one call brought. `bytes` may be overwritten afterwards: what is kept is copied.
+ * Reads all replies to one call. `bytes` may be overwritten afterwards: what is kept is copied.
  * @param columns as described when the statement was prepared; with `undefined` the reply is that
  * of a simple query, which describes its results itself and sends them as text.
  */

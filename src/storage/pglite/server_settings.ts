@@ -1,25 +1,25 @@
-/** How the embedded PostgreSQL is started: PGlite starts it for a browser, which need not keep data. */
+/** How the embedded PostgreSQL is started. PGlite's defaults are for data that may be lost. */
 
 /**
- * What the server is started with: PGlite's own list without `-F` (fsync off) and `-O`, and with
- * the settings of a small machine that must not lose what it acknowledged.
+ * PGlite's own list without `-F` (fsync off) and `-O`, and with settings for a small machine that
+ * must not lose what it has acknowledged.
  */
 export const START_PARAMETERS: readonly string[] = [
   "--single",
-  // A newline is no end of a statement.
+  // A newline does not end a statement.
   "-j",
   ...settings({
     search_path: "pg_catalog,penstock,pg_temp",
     exit_on_error: "false",
     log_checkpoints: "false",
-    // One thread: nobody to hand work to.
+    // There is a single thread, so no worker could be started.
     max_worker_processes: "0",
     max_parallel_workers: "0",
     max_parallel_workers_per_gather: "0",
     max_parallel_maintenance_workers: "0",
     io_method: "sync",
     fsync: "on",
-    // The other methods end in calls that Emscripten answers by doing nothing.
+    // The other methods use system calls that do nothing in Emscripten.
     wal_sync_method: "fsync",
     full_page_writes: "on",
     synchronous_commit: "on",
@@ -29,7 +29,8 @@ export const START_PARAMETERS: readonly string[] = [
     wal_buffers: "4MB",
     max_wal_size: "128MB",
     min_wal_size: "32MB",
-    // Replayed on reopening: see CHECKPOINT_SEGMENTS, which is what really bounds it here.
+    // The WAL since the last checkpoint is replayed on a start after a crash. CHECKPOINT_SEGMENTS
+    // bounds it, and not this time.
     checkpoint_timeout: "1h",
   }),
 ];

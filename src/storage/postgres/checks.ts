@@ -1,6 +1,6 @@
 /**
- * What Penstock relies on in a PostgreSQL, judged at the start: what it cannot work with is
- * refused in words an operator can act on, what makes its promises hollow is warned of.
+ * The checks of a PostgreSQL at the start. Penstock refuses a server that it cannot work with, with
+ * a message that says what to change, and warns of settings that weaken its guarantees.
  */
 import { fingerprint, SCHEMA } from "../migrate.ts";
 import type { ServerFacts } from "./facts.ts";
@@ -14,17 +14,21 @@ export class DatabaseRefused extends Error {
 }
 
 export interface Warning {
-  /** The setting it is about, as PostgreSQL spells it. */
+  /** The name of the PostgreSQL setting that the warning is about. */
   readonly setting: string;
   readonly message: string;
 }
 
 export interface Needs {
-  /** Connections this node opens, the one that listens included. */
+  /** How many connections this node opens, including the one for LISTEN. */
   readonly connections: number;
 }
 
-/** @throws DatabaseRefused for what no waiting mends; a standby may yet be promoted */
+/**
+ * Refuses what only a change by the operator can fix. A standby is not refused here, because it may
+ * be promoted.
+ * @throws DatabaseRefused
+ */
 export function refuseUnusable(facts: ServerFacts): void {
   const { version, versionNumber, database, encoding } = facts;
   if (versionNumber < OLDEST) {
@@ -56,7 +60,7 @@ export function refuseMissingGrants({ schema, role, database }: ServerFacts): vo
     refuse("may not use the schema penstock", `GRANT USAGE ON SCHEMA penstock TO ${grantee}`);
   }
   const { steps, functions } = fingerprint(SCHEMA);
-  // A newer schema is not pending: the migration says what is to be done about it.
+  // A schema that is newer than ours is left to the migration, which refuses it and says why.
   const pending = schema.migrated === null || schema.migrated.steps < steps ||
     (schema.migrated.steps === steps && schema.migrated.functions !== functions);
   if (pending && !schema.mayCreateIn) {
@@ -109,7 +113,7 @@ export function warningsOf(facts: ServerFacts, needs: Needs): Warning[] {
   return warnings;
 }
 
-/** A commit is answered before it is on the disk, or on the standbys that should have it. */
+/** Whether a commit is answered before it is on the disk, or on the synchronous standbys. */
 export function isLax(synchronousCommit: string): boolean {
   return synchronousCommit === "off" || synchronousCommit === "local";
 }

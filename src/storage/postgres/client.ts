@@ -1,4 +1,4 @@
-/** Clients of one server, with sessions set up as Penstock needs them. */
+/** Opens clients of one server, whose sessions have the settings that Penstock needs. */
 import type { TelemetryEvent } from "../../telemetry/events.ts";
 import { DriverClient } from "./driver/client.ts";
 import { PrimaryFinder } from "./primary.ts";
@@ -9,15 +9,15 @@ import type { WakeupOptions } from "./wakeup_mode.ts";
 
 export interface PostgresOptions extends Partial<WakeupOptions> {
   readonly url: string;
-  /** Connections for statements; LISTEN has one more of its own. */
+  /** How many connections are for statements; LISTEN has one more of its own. */
   readonly connections: number;
   /** How long a statement may take, connecting included, milliseconds. */
   readonly timeoutMs: number;
-  /** Receives what the start and the failures of connections show of the server. */
+  /** Receives the events of the start and of connection failures. */
   readonly report?: (event: TelemetryEvent) => void;
 }
 
-/** Asks each host of the URL on a connection of its own. */
+/** A finder that queries each host of the URL on a connection of its own. */
 export function createFinder(options: PostgresOptions): PrimaryFinder {
   const { hosts } = parsePostgresUrl(options.url);
   return new PrimaryFinder({
@@ -38,7 +38,7 @@ export interface ClientOptions {
   readonly host?: PostgresHost;
 }
 
-/** Opens no connection yet: statements do. */
+/** Makes a client without opening a connection: the first statement opens one. */
 export function openClient(
   options: PostgresOptions,
   { connections, session, finder, host }: ClientOptions,
@@ -49,7 +49,7 @@ export function openClient(
     connections,
     timeoutMs: options.timeoutMs,
     session: settingsOf(session, options.timeoutMs),
-    // A statement prepared in one session of a pooler's is unknown in the next.
+    // A pooler may change the server session between statements, and with it what is prepared.
     prepares: !session.pooled || /[?&]prepare=/.test(driverUrl),
     primaryOnly: finder !== undefined && !session.pooled,
     host: async () => host ?? (await finder?.find())?.host ?? hosts[0]!,
@@ -62,14 +62,15 @@ function settingsOf(session: Session, timeoutMs: number): Record<string, string 
     application_name: "penstock",
     // A pooler shares its sessions among clients, and most poolers refuse the following settings.
     ...(session.pooled ? {} : {
-      // Names that are not qualified mean PostgreSQL's own or ours, whatever others put in `public`.
+      // Unqualified names must mean PostgreSQL's own objects or ours, never others' in `public`.
       search_path: "pg_catalog, penstock, pg_temp",
-      // A session whose node or network is gone keeps its locks and its place among the
-      // connections for as long as the server does not look: two hours, as Linux has it.
+      // A session whose node or network has failed keeps its locks and its connection slot until
+      // the server notices. Without these settings that takes two hours, the default of Linux.
       tcp_keepalives_idle: 10,
       tcp_keepalives_interval: 5,
       tcp_keepalives_count: 3,
-      // The server ends a statement a little before the node gives it up, and frees its locks.
+      // The server cancels a statement shortly before the node gives up on it, and so releases its
+      // locks.
       statement_timeout: timeoutMs,
       idle_in_transaction_session_timeout: timeoutMs,
     }),

@@ -1,4 +1,4 @@
-/** What a PostgreSQL says of itself and of our role in it, asked once at the start. */
+/** The facts about a PostgreSQL and our role in it, which are queried once at the start. */
 import type postgres from "postgres";
 import { greetedProcessId } from "./driver/greeting.ts";
 
@@ -11,24 +11,26 @@ export interface ServerFacts {
   readonly role: string;
   readonly superuser: boolean;
   readonly encoding: string;
-  /** A standby, or a server that is still being restored. */
+  /** Whether it is a standby, or is still being restored. */
   readonly recovering: boolean;
-  /** Sessions of this role begin read-only. */
+  /** Whether sessions of this role begin read-only. */
   readonly readOnly: boolean;
   readonly fsync: boolean;
   readonly fullPageWrites: boolean;
-  /** As a session of this role has it, unless it says otherwise. */
+  /** The default of this role's sessions. */
   readonly synchronousCommit: string;
   readonly limits: ConnectionLimits;
   readonly schema: SchemaFacts;
-  /** What we are connected to is not the server itself but a pooler in front of it. */
+  /** Whether the connection leads to a pooler in front of the server. */
   readonly pooled: boolean;
 }
 
-/** Null: no limit. Counts are of client connections now, this one left out. */
+/**
+ * Limits are null where there is none. Counts are of current client connections except this one.
+ */
 export interface ConnectionLimits {
   readonly server: number;
-  /** Of those, kept for superusers and others that we are not. */
+  /** How many of those are reserved for superusers and roles that are not ours. */
   readonly reserved: number;
   readonly used: number;
   readonly role: number | null;
@@ -39,13 +41,15 @@ export interface ConnectionLimits {
 
 export interface SchemaFacts {
   readonly exists: boolean;
-  /** The role may create schemas in this database. */
+  /** Whether the role may create schemas in this database. */
   readonly mayCreateSchema: boolean;
   readonly mayUse: boolean;
   readonly mayCreateIn: boolean;
-  /** `INSERT on penstock.streams` and the like, which the role lacks. */
+  /** The privileges that the role lacks: `INSERT on penstock.streams`. */
   readonly missing: readonly string[];
-  /** Null: what says how far the schema is migrated is not there, or not to be read. */
+  /**
+   * How far the schema is migrated; null when the tables with it do not exist or cannot be read.
+   */
   readonly migrated: { readonly steps: number; readonly functions: string } | null;
 }
 
@@ -73,7 +77,8 @@ interface ServerRow {
   may_create_schema: boolean;
 }
 
-// reserved_connections is of PostgreSQL 16. Others' sessions show little but who and where.
+// reserved_connections is new in PostgreSQL 16. Of other roles' sessions an unprivileged role sees
+// little more than their role and database.
 const SERVER = `
 with sessions as (
   select usesysid, datid from pg_catalog.pg_stat_activity
@@ -134,7 +139,7 @@ interface SchemaRow {
   missing: string;
 }
 
-/** @param client of one connection that changes none of the session's settings */
+/** @param client has one connection, with a `DEFAULT_SESSION` */
 export async function askFacts(client: postgres.Sql): Promise<ServerFacts> {
   const rows = await client.unsafe<ServerRow[]>(SERVER);
   const row = rows[0]!;
@@ -154,7 +159,7 @@ export async function askFacts(client: postgres.Sql): Promise<ServerFacts> {
       server: row.max_connections,
       reserved: row.superuser ? 0 : row.reserved,
       used: row.used,
-      // Superusers are not held to a limit.
+      // The limit of a role does not apply to superusers.
       role: row.role_limit < 0 || row.superuser ? null : row.role_limit,
       usedByRole: row.used_by_role,
       database: row.database_limit < 0 || row.superuser ? null : row.database_limit,

@@ -1,8 +1,8 @@
 /**
- * LISTEN on a connection of its own, watched. A connection that was closed is opened again by
- * postgres.js; a half-open one (behind a firewall, a pooler, a host that vanished) looks alive for
- * ever, so the listener sends itself a NOTIFY now and then and expects to hear it. Its peers learn
- * from it that this one is there.
+ * LISTEN on a connection of its own, which is probed. postgres.js reopens a connection that was
+ * closed, but cannot notice one that is half-open (its firewall, pooler or host has failed). So the
+ * listener regularly sends itself a NOTIFY, and replaces the connection when it does not arrive.
+ * The same probes tell the listener's peers that there is another node.
  */
 import { PeriodicTask } from "../../lib/periodic_task.ts";
 import { BaseService } from "../../lib/service.ts";
@@ -11,14 +11,14 @@ import { DatabaseUnavailable, type ListenerEvents, type Listening } from "../dat
 import { DatabaseRefused } from "./checks.ts";
 import type { DriverClient } from "./driver/client.ts";
 
-/** Milliseconds between two probes, and how long one may take to arrive. */
+/** Milliseconds between two probes; a probe has as long to arrive. */
 const PROBE_MS = 2000;
 const PROBE = "probe";
 
 export interface ListenerParts {
-  /** A client of one connection. */
+  /** Opens a client with one connection. */
   readonly open: () => DriverClient;
-  /** Sends a NOTIFY by another connection. */
+  /** Sends a NOTIFY on another connection. */
   readonly notify: (payload: string) => Promise<void>;
 }
 
@@ -31,7 +31,7 @@ export class PostgresListener extends BaseService implements Listening {
   readonly #checks = new PeriodicTask({ run: () => this.#check(), pauseMs: PROBE_MS });
   #client: DriverClient | undefined;
   #probes = 0;
-  /** The last probe that was certainly sent, and the last that was heard. */
+  /** The number of the last probe known to be sent, and that of the last probe received. */
   #sent = 0;
   #heard = 0;
   #onHeard: () => void = () => {};
@@ -44,8 +44,8 @@ export class PostgresListener extends BaseService implements Listening {
   }
 
   /**
-   * Resolves when a NOTIFY has been heard.
-   * @throws what the first LISTEN throws, or DatabaseRefused when NOTIFY does not arrive here
+   * Resolves when a first NOTIFY has been received.
+   * @throws what the first LISTEN throws, or DatabaseRefused when no NOTIFY arrives
    */
   protected override async onStart(): Promise<void> {
     await withTimeout(
@@ -99,15 +99,16 @@ export class PostgresListener extends BaseService implements Listening {
 
   #check(): void {
     if (this.#heard < this.#sent) this.#replaceConnection();
-    // A probe that cannot be sent says nothing about the connection that listens. It is not waited
-    // for: it may take as long as a statement may, and the connection is checked meanwhile.
+    // A probe that cannot be sent says nothing about the listening connection, so its failure is
+    // ignored. It is not awaited, because it may take as long as any statement, and the connection
+    // has to be checked meanwhile.
     this.#probe().catch(() => {});
   }
 
   #replaceConnection(): void {
     this.#heard = this.#sent;
     this.#client?.end().catch(() => {});
-    // When it fails, the next probe is not heard, and the connection is replaced again.
+    // If LISTEN fails, the next probe does not arrive, and the connection is replaced again.
     this.#listen().catch(() => {});
   }
 }

@@ -1,18 +1,18 @@
-/** The connections that statements are sent on, and what becomes of those they replace. */
+/** The connections that statements are sent on, and the draining ones that they have replaced. */
 import type { DriverClient } from "./driver/client.ts";
 
 export interface PoolParts {
-  /** Opens a client of so many connections. */
+  /** Opens a client with this many connections. */
   readonly open: (connections: number) => DriverClient;
   readonly connections: number;
-  /** How long replaced connections may wait for their answers, milliseconds. */
+  /** How long draining connections may wait for the answers to their statements, milliseconds. */
   readonly drainMs: number;
 }
 
 export class ConnectionPool {
   readonly #parts: PoolParts;
   #client: DriverClient;
-  /** Clients that get no more statements and still wait for answers. */
+  /** Clients that get no new statements and still wait for answers, each with its time limit. */
   readonly #draining = new Map<DriverClient, ReturnType<typeof setTimeout>>();
 
   constructor(parts: PoolParts) {
@@ -20,20 +20,20 @@ export class ConnectionPool {
     this.#client = parts.open(parts.connections);
   }
 
-  /** Where new statements go. It changes. */
+  /** The client for new statements. It changes when the connections are replaced. */
   get client(): DriverClient {
     return this.#client;
   }
 
-  /** A client of one connection that is not of the pool. */
+  /** Opens a client with one connection that does not belong to the pool. */
   openSingle(): DriverClient {
     return this.#parts.open(1);
   }
 
   /**
-   * Replaces all connections at once, and fails the statements on them, draining ones included:
+   * Replaces all connections at once, including draining ones, and fails the statements on them:
    * they lead to a server that is not the primary.
-   * @returns false when `client` has been replaced already, and nothing is done
+   * @returns false, without doing anything, when `client` has been replaced already
    */
   replace(client: DriverClient): boolean {
     if (client !== this.#client) return false;
@@ -44,9 +44,10 @@ export class ConnectionPool {
   }
 
   /**
-   * Replaces all connections, and closes each one when it waits for no answer: where one is
-   * half-open, the others very likely are too, and statements that are still answered lose nothing.
-   * @returns false when `client` has been replaced already, and nothing is done
+   * Replaces all connections, and closes each old one as soon as it waits for no answer. When one
+   * connection is half-open the others very likely are too; statements on those that are not still
+   * get their answers.
+   * @returns false, without doing anything, when `client` has been replaced already
    */
   drain(client: DriverClient): boolean {
     if (client !== this.#client) return false;
@@ -60,7 +61,7 @@ export class ConnectionPool {
   /** Closes all connections. Statements in progress have a second to end. */
   async close(): Promise<void> {
     this.#endDraining();
-    // postgres.js waits even for statements whose connection is gone, so its wait is bounded.
+    // postgres.js waits even for statements whose connection is lost, so the wait is bounded.
     await this.#client.end(1);
   }
 

@@ -1,4 +1,4 @@
-/** PostgreSQL over postgres.js. */
+/** PostgreSQL over postgres.js as a `Database`. */
 import type {
   Database,
   Drizzle,
@@ -27,9 +27,9 @@ import { wakeupMode } from "./wakeup_mode.ts";
 const TRANSACTION = 10;
 
 /**
- * Opens the database that a URL names: asks what it is, refuses what will not do, warns of what
- * makes a promise hollow.
- * @throws DatabaseRefused when the server, the database or the role will not do
+ * Opens the database that a URL names, after checking that Penstock can work with it. Settings that
+ * weaken a guarantee are reported as warnings.
+ * @throws DatabaseRefused when Penstock cannot work with the server, the database or the role
  * @throws DatabaseUnavailable when it cannot be reached
  */
 export async function openPostgres(options: PostgresOptions): Promise<Database> {
@@ -103,7 +103,7 @@ class PostgresDatabase implements Database {
     );
     finder.onNewTimeline = ({ host, port }, timeline) => {
       report({ event: "database_promoted", host: `${host}:${port}`, timeline });
-      // Statements that wait for a connection rest on what may not be so on the new server.
+      // Statements that wait for a connection were decided by states that the new server may lack.
       this.#runner.replace(pool.client);
       this.#onNewTimeline();
     };
@@ -177,7 +177,8 @@ class PostgresDatabase implements Database {
   }
 
   async close(): Promise<void> {
-    // A question to a server that says nothing may take its whole time: it is not waited for.
+    // The end of the watch is not awaited: a query to a server that does not answer may take its
+    // whole time limit.
     void this.#primaryWatch.stop();
     await this.#pool.close();
   }
@@ -190,7 +191,7 @@ interface BuiltStatement {
   readonly prepare: boolean;
 }
 
-/** Sends a statement that drizzle has built. */
+/** Runs a statement that drizzle has built. */
 async function sendBuilt(
   sql: Pick<DriverClient["sql"], "unsafe">,
   { statement, parameters, rowMode, prepare }: BuiltStatement,

@@ -1,20 +1,22 @@
 /**
- * Finds the primary, before a connection is opened. A standby may lag, so what it says of a stream
- * may be false; a server on an older timeline than one already seen is a stale primary. Connections
- * to either are never opened.
+ * Finds the primary before a connection is opened. Penstock never opens connections to a standby,
+ * whose data may lag, or to a stale primary: a writable server on an older timeline than one that
+ * this node has already seen.
  */
 import { delay } from "../../lib/timeout.ts";
 import { DatabaseUnavailable } from "../database.ts";
 import type { ServerStatus } from "./server_status.ts";
 import type { PostgresHost } from "./url.ts";
 
-/** How long the primary that was found is used without asking again. Milliseconds. */
+/** How long the primary that was found is used without querying the servers again. Milliseconds. */
 const FRESH_MS = 1000;
-/** How long servers are asked again while a standby may be about to be promoted. Milliseconds. */
+/** How long the search is repeated while a standby may be about to be promoted. Milliseconds. */
 const PROMOTION_WAIT_MS = 1000;
-/** Between two rounds of questions. Milliseconds. */
+/** The pause between two rounds of queries. Milliseconds. */
 const PAUSE_MS = 100;
-/** How long a second writable server is waited for: the later timeline wins. Milliseconds. */
+/**
+ * How long to wait for a second writable server, which wins if its timeline is later. Milliseconds.
+ */
 const GRACE_MS = 50;
 
 export interface Primary {
@@ -22,7 +24,7 @@ export interface Primary {
   readonly timeline: number | null;
 }
 
-/** No server can be written to now. `message` says why, for each server. */
+/** No server can be written to now. `message` gives the reason for each server. */
 export class NoPrimary extends DatabaseUnavailable {
   override name = "NoPrimary";
   /** Whether a standby answered, so that a promotion would help. */
@@ -35,14 +37,14 @@ export class NoPrimary extends DatabaseUnavailable {
 
 export interface PrimaryParts {
   readonly hosts: readonly PostgresHost[];
-  /** Rejects when it cannot be reached; bounded. */
+  /** Queries a host, with a time limit. Rejects when it cannot be reached. */
   readonly ask: (host: PostgresHost) => Promise<ServerStatus>;
 }
 
 export class PrimaryFinder {
   /**
-   * Called before connections to a server whose history branched off what this node has seen:
-   * commits may be missing from it.
+   * Called before the first connection to a server on a new timeline: it may lack commits that this
+   * node has seen.
    */
   onNewTimeline: (primary: PostgresHost, timeline: number) => void = () => {};
   readonly #parts: PrimaryParts;
@@ -55,20 +57,21 @@ export class PrimaryFinder {
     this.#parts = parts;
   }
 
-  /** @throws NoPrimary, or what the only server's connection failed with */
+  /** @throws NoPrimary, or the connection's error where there is only one server */
   find(): Promise<Primary> {
     const now = performance.now();
     if (this.#found !== undefined && now - this.#found.at < FRESH_MS) {
       return Promise.resolve(this.#found);
     }
-    // Every connection that is opened asks here; one round of questions serves them all.
+    // Every connection of a pool comes here when it is opened: one round of queries serves them
+    // all.
     if (this.#failure !== undefined && now - this.#failure.at < PAUSE_MS) {
       return Promise.reject(this.#failure.error);
     }
     return this.#searching ??= this.#search().finally(() => this.#searching = undefined);
   }
 
-  /** Makes the next `find` ask again. Called when a connection failed. */
+  /** Makes the next `find` query the servers again. Called when a connection failed. */
   invalidate(): void {
     this.#found = undefined;
   }
@@ -100,7 +103,9 @@ export class PrimaryFinder {
     return primary;
   }
 
-  /** The first server that can be written to, without waiting for those that do not answer. */
+  /**
+   * The first server found that can be written to, without waiting for those that do not answer.
+   */
   #askAll(): Promise<Primary> {
     const { hosts, ask } = this.#parts;
     const writable: Primary[] = [];
@@ -116,10 +121,13 @@ export class PrimaryFinder {
         if (writable.length > 0) return best();
         const [only] = others;
         if (others.length === 1 && only?.error !== undefined) return reject(only.error);
-        // Too many connections is the one reason that passes, so the caller may wait for it.
+        // "Too many connections" is the one reason that passes by itself, so it is kept for the
+        // caller, which may try again.
         const full = others.find(({ error }) => (error as { code?: string })?.code === "53300");
         if (full !== undefined) return reject(full.error);
-        const reasons = others.map(({ host, reason }) => `${host.host}:${host.port}: ${reason}`);
+        const reasons = others.map(({ host: { host, port }, reason }) =>
+          reason.startsWith("PostgreSQL at ") ? reason : `${host}:${port}: ${reason}`
+        );
         reject(new NoPrimary(reasons.join("; "), others.some(({ standby }) => standby)));
       };
       for (const host of hosts) {

@@ -1,11 +1,11 @@
 /**
- * Notices that another server has become the primary where no connection of the node's is lost by
- * it: behind a pooler, and where a standby is promoted while its primary lives.
+ * Notices a new primary where the change closes no connection of this node: behind a pooler, and
+ * where a standby is promoted while the old primary still runs.
  */
 import { PeriodicTask } from "../../lib/periodic_task.ts";
 import { NoPrimary, type PrimaryFinder } from "./primary.ts";
 
-/** How often the servers are asked. Milliseconds. */
+/** How often a pooler is queried. Milliseconds. */
 const POOLER_INTERVAL_MS = 1000;
 const HOSTS_INTERVAL_MS = 5000;
 
@@ -15,11 +15,11 @@ export interface PrimaryWatchParts {
   readonly pooled: boolean;
   /** How many hosts the URL names. */
   readonly hosts: number;
-  /** Called when what the pooler leads to is no primary any more. */
+  /** Called when the server behind the pooler is not the primary any more. */
   readonly onNoPrimary: () => void;
 }
 
-/** Asks now and then which server is the primary; the finder then says what has changed. */
+/** Regularly searches for the primary; the finder reports a change to its own listener. */
 export function watchPrimary(parts: PrimaryWatchParts): PeriodicTask {
   const { finder, pooled, hosts } = parts;
   return new PeriodicTask({
@@ -29,7 +29,7 @@ export function watchPrimary(parts: PrimaryWatchParts): PeriodicTask {
       await finder.find();
     },
     onError: (error) => {
-      // A direct connection stays with its server, which does not become a standby while it lives.
+      // A direct connection stays with its server, which cannot become a standby without a restart.
       if (error instanceof NoPrimary && pooled) parts.onNoPrimary();
     },
   });

@@ -1,4 +1,4 @@
-/** What a server says of itself when it is asked whether it is the primary. */
+/** The status of a server, by which the primary is found. */
 import { withTimeout } from "../../lib/timeout.ts";
 import { DatabaseUnavailable } from "../database.ts";
 import type { DriverClient } from "./driver/client.ts";
@@ -7,7 +7,7 @@ import { readOnlyReason } from "./facts.ts";
 export interface ServerStatus {
   /** Why the server cannot be written to; null when it can. */
   readonly readOnly: string | null;
-  /** PostgreSQL begins a new timeline with every promotion. Null: the server does not say. */
+  /** PostgreSQL begins a new timeline with every promotion. Null: the server does not give it. */
   readonly timeline: number | null;
 }
 
@@ -25,13 +25,15 @@ interface RoleRow {
   timeline: number | null;
 }
 
-/** What speaks PostgreSQL's protocol need not have its WAL, nor let us ask about it. */
+/**
+ * Other databases that speak PostgreSQL's protocol may have no WAL, or not let the role query it.
+ */
 const NO_TIMELINE = new Set(["0A000", "42883", "42501"]);
 
 /**
- * Asks a server for its status, and ends the client.
- * @param client of one connection
- * @throws what the connection failed with, or DatabaseUnavailable after `timeoutMs`
+ * Queries the status of a server, and ends the client.
+ * @param client has one connection
+ * @throws the connection's error, or DatabaseUnavailable after `timeoutMs`
  */
 export async function askStatus(client: DriverClient, timeoutMs: number): Promise<ServerStatus> {
   try {

@@ -1,4 +1,4 @@
-/** How sessions differ from what the server would give them. */
+/** How our sessions differ from the server's defaults. */
 
 export interface Session {
   /** Whether the URL leads to a pooler, which may give each transaction another server session. */
@@ -7,5 +7,5 @@ export interface Session {
   readonly synchronousCommit: "on" | null;
 }
 
-/** Sessions that change no setting, in order to ask the server for its settings. */
+/** Sessions that change no setting, so that the server's own settings can be queried. */
 export const DEFAULT_SESSION: Session = { pooled: true, synchronousCommit: null };

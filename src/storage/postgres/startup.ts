@@ -1,4 +1,4 @@
-/** The start: asks the server what it is, waits a little for a promotion, refuses or warns. */
+/** The start: queries and checks the server, and waits for a while until it can be written to. */
 import { delay, withTimeout } from "../../lib/timeout.ts";
 import type { TelemetryEvent } from "../../telemetry/events.ts";
 import { DatabaseUnavailable } from "../database.ts";
@@ -21,9 +21,9 @@ const PAUSE_MS = 250;
 const STARTING = "57P03";
 
 export interface StartupParts {
-  /** A client of one connection, with a `DEFAULT_SESSION`. */
+  /** Opens a client with one connection and a `DEFAULT_SESSION`. */
   readonly open: () => DriverClient;
-  /** Connections this node opens, the one that listens included. */
+  /** How many connections this node opens, including the one for LISTEN. */
   readonly connections: number;
   readonly timeoutMs: number;
   readonly report: (event: TelemetryEvent) => void;
@@ -74,7 +74,7 @@ async function writableServer(parts: StartupParts): Promise<ServerFacts> {
   }
 }
 
-/** The facts, or why the server cannot give them yet. */
+/** The facts, or the reason why the server cannot give them yet. */
 async function factsOf({ open, timeoutMs }: StartupParts): Promise<ServerFacts | string> {
   const client = open();
   try {

@@ -1,6 +1,6 @@
 /**
- * Runs statements on the pool, each with a time limit. What may run twice is sent again when the
- * connections turn out to be half-open.
+ * Runs statements on the pool, each with a time limit. A statement that may run twice is sent again
+ * when the connections turn out to be half-open.
  */
 import type { TelemetryEvent } from "../../telemetry/events.ts";
 import { StatementTimeout } from "../database.ts";
@@ -12,8 +12,8 @@ import type { PrimaryFinder } from "./primary.ts";
 
 const RETRY_MS = 50;
 /**
- * How much longer a statement is waited for than the server lets it run. The server ends its own
- * statements before, so no answer by then means that the connection is half-open. Milliseconds.
+ * How much longer to wait for a statement than the server lets it run. The server cancels it before
+ * that, so no answer by then means that the connection is half-open. Milliseconds.
  */
 export const TIMEOUT_MARGIN_MS = 500;
 
@@ -25,11 +25,11 @@ export interface RunnerParts {
 }
 
 export interface RunOptions {
-  /** How many times the limit of one statement it has. Default: 1. */
+  /** The time limit, as a multiple of that of one statement. Default: 1. */
   readonly times?: number;
-  /** It does no harm when it runs twice, and is sent again when the pool is replaced. */
+  /** Whether it may run twice. If so, it is sent again when the pool is replaced. */
   readonly repeats?: boolean;
-  /** It is hedged, see `Hedge`. Only for what `repeats`. */
+  /** Whether it is hedged, see `Hedge`. Only for statements that may run twice. */
   readonly hedged?: boolean;
 }
 
@@ -38,7 +38,7 @@ type Send<T> = (client: DriverClient) => Promise<T>;
 export class StatementRunner {
   readonly #parts: RunnerParts;
   readonly #hedge: Hedge;
-  /** Send again the statements in progress that may run twice. */
+  /** For each statement in progress that may run twice, a function that sends it again. */
   readonly #repeats = new Set<() => void>();
 
   constructor(parts: RunnerParts) {
@@ -48,8 +48,8 @@ export class StatementRunner {
 
   /**
    * @throws StatementTimeout when there is no answer within the time limit
-   * @throws DatabaseUnavailable when the server cannot be reached, or says "not now"
-   * @throws what PostgreSQL refuses the statement with
+   * @throws DatabaseUnavailable when the server cannot be reached, or cannot run it now
+   * @throws PostgreSQL's error when it refuses the statement
    */
   run<T>(send: Send<T>, options: RunOptions = {}): Promise<T> {
     const { pool, timeoutMs, report } = this.#parts;
@@ -74,8 +74,9 @@ export class StatementRunner {
       };
       const fail = (error: unknown) => {
         const code = codeOf(error);
-        // Other connections of the pool may be open, or soon be, so the request need not fail. A
-        // pool that has taken its place may lead to a server that knows other versions.
+        // The server had no connection left, but another one of the pool may be open now or soon:
+        // the request need not fail. After a replacement of the pool it must, because the new one
+        // may lead to a server where the streams have other versions.
         const again = code === NO_CONNECTION_LEFT && client === pool.client;
         if (again && performance.now() + RETRY_MS < deadline) {
           setTimeout(() => client === pool.client ? attempt() : fail(error), RETRY_MS);
@@ -87,7 +88,7 @@ export class StatementRunner {
       };
       const attempt = () => {
         const asked = client;
-        // An error of a pool that has been replaced no longer matters; its answer still does.
+        // An error from a pool that has been replaced is ignored, and an answer from it is used.
         send(asked).then(succeed, (error) => asked === client && fail(error));
       };
       const repeat = () => {
@@ -95,7 +96,7 @@ export class StatementRunner {
         attempt();
       };
       const answered = (value: T) => {
-        // The pool may have been replaced meanwhile, perhaps by that of another server.
+        // The pool may have been replaced meanwhile, perhaps by connections to another server.
         if (client !== pool.client) return;
         succeed(value);
         report({ event: "database_connections_replaced" });
@@ -107,15 +108,17 @@ export class StatementRunner {
     });
   }
 
-  /** Replaces all connections and fails what is in progress on them: see `ConnectionPool.replace`. */
+  /**
+   * Replaces all connections and fails what is in progress on them: see `ConnectionPool.replace`.
+   */
   replace(client: DriverClient): void {
     if (this.#parts.pool.replace(client)) this.#parts.finder.invalidate();
   }
 
-  /** The connection that the statement was first sent on is half-open, or the server says nothing. */
+  /** The connection that the statement was first sent on is half-open, or the server hangs. */
   #timedOut(client: DriverClient): void {
     if (client === this.#parts.pool.client) this.#parts.finder.invalidate();
-    // A pool that took its place meanwhile has not had the whole time.
+    // A pool that has replaced it meanwhile is kept: it has not had the whole time limit.
     this.#drain(client);
   }
 

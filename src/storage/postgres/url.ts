@@ -1,4 +1,6 @@
-/** Connection strings of PostgreSQL, several hosts included: `postgres://user@h1:5432,h2:5432/db`. */
+/**
+ * Connection strings of PostgreSQL, several hosts included: `postgres://user@h1:5432,h2:5432/db`.
+ */
 import process from "node:process";
 
 export interface PostgresHost {
@@ -9,15 +11,17 @@ export interface PostgresHost {
 
 export interface PostgresUrl {
   readonly hosts: readonly PostgresHost[];
-  /** The same with its first host alone, and without what is not the driver's to decide. */
+  /** The URL for postgres.js: with one host, and without the parameters that Penstock handles. */
   readonly driverUrl: string;
+  /** For people, without user and password: `h1:5432,h2:5432/db`. */
+  readonly place: string;
 }
 
 const SHAPE = /^(postgres(?:ql)?:\/\/)(?:([^/?#]*)@)?([^/?#@]*)(\/[^?#]*)?(?:\?([^#]*))?$/;
 const EXPECTED = "expected postgres://user:password@host:5432/database";
 
 /**
- * @throws Error that repeats nothing of the text: it holds a password
+ * @throws Error, whose message repeats nothing of the URL, because that may hold a password
  */
 export function parsePostgresUrl(text: string): PostgresUrl {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1];
@@ -32,14 +36,16 @@ export function parsePostgresUrl(text: string): PostgresUrl {
   const query = new URLSearchParams(search);
   requireWritable(query.get("target_session_attrs"));
   query.delete("target_session_attrs");
-  // Acked is on the disk: what the URL says less of is raised, see the start-up checks.
+  // An acknowledged append has to be on the disk, so a weaker setting in the URL is dropped: see
+  // the checks at the start.
   if (/^(off|local|false|no|0)$/.test(query.get("synchronous_commit") ?? "")) {
     query.delete("synchronous_commit");
   }
   const rest = query.size === 0 ? "" : `?${query}`;
   const driverUrl = `${start}${user === undefined ? "" : `${user}@`}${named[0]}${path}${rest}`;
   if (!URL.canParse(driverUrl)) throw new Error(`not a URL; ${EXPECTED}`);
-  return { hosts, driverUrl };
+  const place = hosts.map(({ host, port }) => `${host}:${port}`).join(",") + path;
+  return { hosts, driverUrl, place };
 }
 
 function parseHost(text: string): PostgresHost {
@@ -49,7 +55,7 @@ function parseHost(text: string): PostgresHost {
   return { host: host || process.env.PGHOST || "localhost", port: Number(parts[3] ?? 5432) };
 }
 
-/** Strict reads need the primary, so whatever asks for it, or for nothing, is as good. */
+/** Refuses targets other than the primary, which strict reads need. */
 function requireWritable(target: string | null): void {
   if (target === null || ["any", "read-write", "primary"].includes(target)) return;
   throw new Error("target_session_attrs must be read-write: streams are kept on the primary");

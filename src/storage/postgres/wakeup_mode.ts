@@ -1,10 +1,12 @@
-/** How a node learns of what other nodes wrote: by LISTEN, or by polling where LISTEN is lost. */
+/**
+ * How a node learns of other nodes' writes: by LISTEN, or by polling where LISTEN does not work.
+ */
 
 export interface WakeupMode {
   readonly mode: "listen" | "poll";
-  /** The rest of a sentence: `on a connection of its own`. */
+  /** The second half of the sentence that is logged: `on a connection of its own`. */
   readonly reason: string;
-  /** Whether polling was fallen back on, and not asked for. */
+  /** Whether polling is a fallback, and was not configured. */
   readonly fallback: boolean;
 }
 

@@ -1,4 +1,6 @@
-/** One reader that waits for what comes next: a long-poll for a while, an SSE connection for long. */
+/**
+ * A reader that waits for what is appended next: a long-poll once, an SSE connection repeatedly.
+ */
 import type { Hub, Listener, Watch } from "./hub.ts";
 import type { StreamMonitor } from "./stream_monitor.ts";
 import type { Extent, Page, PageReader } from "../read/page_reader.ts";
@@ -21,7 +23,7 @@ export class Follower {
   #cancelWait: (() => void) | undefined;
   #listener: Listener | undefined;
 
-  /** @param stream as its state was just loaded */
+  /** @param stream its state, which has just been loaded */
   constructor(parts: FollowerParts, stream: StreamState, pageBytes: number) {
     this.#parts = parts;
     this.#stream = stream;
@@ -33,22 +35,22 @@ export class Follower {
     });
   }
 
-  /** How far the stream reaches, as far as this node knows. */
+  /** The stream's tail and whether it is closed, as far as this node knows. */
   get extent(): Extent {
     return { tail: this.#watch.tail, closed: this.#watch.closed };
   }
 
-  /** The same object for all followers of the same stream that know the same of it. */
+  /** The same object for all followers that share one watch of a stream. */
   get shared(): object {
     return this.#watch;
   }
 
-  /** What is there from `position` on, without waiting: an empty page at the tail. */
+  /** The page from `position` on, without waiting: an empty one at the tail. */
   page(position: number, limit = this.#pageBytes): Promise<Page> {
     return this.#parts.reader.page(this.#stream, position, this.extent, limit);
   }
 
-  /** The same where that is in memory, else null. */
+  /** The same page if it is cached, else null. */
   cachedPage(position: number): Page | null {
     return this.#parts.reader.cachedPage(
       this.#stream,
@@ -58,7 +60,7 @@ export class Follower {
     );
   }
 
-  /** What a reader that has everything up to `position` may expect now; see `wait`. */
+  /** The status for a reader that has everything up to `position`: as `wait`, or `nothing` yet. */
   status(position: number): "more" | "ended" | "idle" | "nothing" {
     const watch = this.#watch;
     if (this.#unsubscribed || watch.stale) return "idle";
@@ -67,20 +69,21 @@ export class Follower {
     return this.#parts.hub.draining ? "idle" : "nothing";
   }
 
-  /** Notifies of changes of the status, until `unsubscribe`. For readers that follow for long. */
+  /** Notifies the listener of changes of the status, until `unsubscribe`. */
   listen(listener: Listener): void {
     this.#listener = listener;
     this.#watch.listen(listener);
-    // What was committed between loading the state and subscribing notified nobody here.
+    // No notification came for commits between the load of the state and the subscription.
     if (!this.#reconciled) void this.#parts.monitor.reconcile(this.#watch.id);
     this.#reconciled = true;
   }
 
   /**
    * Waits until there is something beyond `position`.
-   * @returns `more` when a page from `position` has bytes or the end; `ended` when the stream was
-   * deleted or expired; `idle` when the deadline has passed (as `performance.now()`, a clock that
-   * nobody sets), the node drains, the database was replaced or `unsubscribe` was called
+   * @param deadline as `performance.now()`, a clock that is never set
+   * @returns `more` when a page from `position` has bytes or the end of the stream; `ended` when
+   * the stream was deleted or has expired; `idle` when the deadline has passed, the node drains,
+   * another server was promoted, or `unsubscribe` was called
    */
   async wait(position: number, deadline: number): Promise<"more" | "ended" | "idle"> {
     while (true) {

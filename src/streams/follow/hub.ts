@@ -1,34 +1,39 @@
 /**
- * The followers of this node, by stream. Whatever is published here is committed. A follower may rely
- * on what it is notified of; that it was not notified means nothing.
+ * The followers of this node, by stream. Only committed changes are published here, so a follower
+ * may rely on a notification. It must not rely on getting one: a change on another node may be
+ * missed until the next poll.
  */
 import { setImmediate } from "node:timers";
 
-/** Listeners notified in one turn of the event loop: other work gets its turn between. */
+/**
+ * How many listeners are notified in one turn of the event loop, so that other work gets its turn.
+ */
 const NOTIFIED_PER_TURN = 100;
 
-/** What was known of a followed stream at some moment. */
+/** The state of a followed stream at some moment. */
 export interface Snapshot {
   readonly tail: number;
   readonly closed: boolean;
-  /** Deleted or expired: there is nothing more to follow. */
+  /** Whether the stream was deleted or has expired: there is nothing more to follow. */
   readonly ended: boolean;
 }
 
-/** A follower for long. An object, where a closure would be two more for each follower. */
+/** A long-lived follower. An object takes less memory than a closure, which would be two more. */
 export interface Listener {
-  /** Something may have changed. Must not throw: others are notified in the same turn. */
+  /** Called after a possible change. It must not throw: others are notified in the same turn. */
   onChange(): void;
 }
 
-/** One followed stream. Shared by its followers, each of which calls `Hub.unsubscribe` when done. */
+/**
+ * One followed stream. Shared by its followers, each of which calls `Hub.unsubscribe` when done.
+ */
 export class Watch implements Snapshot {
   tail: number;
   closed: boolean;
   ended: boolean;
-  /** Changes of the stream are no longer published here: its followers have to begin again. */
+  /** Whether changes are no longer published here: the followers have to subscribe again. */
   stale = false;
-  /** How many follow. */
+  /** How many followers share this watch. */
   followers = 0;
   readonly #waiting = new Set<() => void>();
   readonly #listeners = new Set<Listener>();
@@ -47,15 +52,15 @@ export class Watch implements Snapshot {
     this.ended = snapshot.ended;
   }
 
-  /** Calls back once, at the next change. Returns how to stop waiting. */
+  /** Calls back once, at the next change. Returns a function that stops waiting. */
   wait(callback: () => void): () => void {
     this.#waiting.add(callback);
     return () => this.#waiting.delete(callback);
   }
 
   /**
-   * Notifies of changes, once for several that come close together, and not before this turn of the
-   * event loop has ended: an append's answer does not wait for a thousand followers.
+   * Notifies the listener of changes, once for several that come close together. It does so after
+   * this turn of the event loop, so that an append's answer does not wait for a thousand followers.
    */
   listen(listener: Listener): void {
     this.#listeners.add(listener);
@@ -65,12 +70,14 @@ export class Watch implements Snapshot {
     this.#listeners.delete(listener);
   }
 
-  /** Tails never fall and closed never opens, so snapshots may come in any order. */
+  /**
+   * Takes snapshots in any order, because tails never fall and a closed stream never opens again.
+   */
   observe(snapshot: Snapshot): void {
     const changed = snapshot.tail > this.tail || (snapshot.closed && !this.closed) ||
       (snapshot.ended && !this.ended);
     if (!changed) return;
-    // A snapshot of a closed stream has its final tail: the two are one row.
+    // A snapshot of a closed stream has its final tail, because both are read from one row.
     this.closed ||= snapshot.closed;
     this.ended ||= snapshot.ended;
     if (snapshot.tail > this.tail) this.tail = snapshot.tail;
@@ -96,7 +103,7 @@ export class Hub {
     for (const listener of listeners) this.#pending.add(listener);
   };
 
-  /** True once the node drains: followers end at their next turn. */
+  /** True once the node drains: followers end as soon as they notice. */
   get draining(): boolean {
     return this.#draining;
   }
@@ -127,7 +134,7 @@ export class Hub {
     this.#watches.get(id)?.observe(snapshot);
   }
 
-  /** The watch of a followed stream, or undefined. */
+  /** The watch of a stream; undefined when it has no followers. */
   watch(id: number): Watch | undefined {
     return this.#watches.get(id);
   }
@@ -136,7 +143,7 @@ export class Hub {
     return [...this.#watches.keys()];
   }
 
-  /** Ends every wait: tails that were published may never have been. */
+  /** Ends every wait, because the database may have lost commits that were published. */
   invalidate(): void {
     const watches = [...this.#watches.values()];
     this.#watches.clear();
@@ -146,7 +153,7 @@ export class Hub {
     }
   }
 
-  /** Ends every wait, for good. */
+  /** Ends every wait, now and in future. */
   drain(): void {
     this.#draining = true;
     for (const watch of this.#watches.values()) watch.wake();

@@ -1,31 +1,34 @@
 /**
- * Wake-ups between nodes, over one LISTEN connection. NOTIFY takes a lock on the whole database
- * until its commit, so it stays out of the appends: changes are gathered for a few milliseconds, and
- * many streams travel in one payload. Lossy by design; see `StreamMonitor`.
+ * Notifications between nodes, over one LISTEN connection. NOTIFY takes a lock on the whole
+ * database until its commit, so it is not part of the appends' transactions: changes are gathered
+ * for a few milliseconds, and one payload carries many streams. Notifications may be lost; the
+ * polls of `StreamMonitor` make up for that.
  */
 import { BaseService } from "../../lib/service.ts";
 import type { Database, Listening } from "../../storage/database.ts";
 
 const CHANNEL = "penstock_wakeups";
-/** How long changes are gathered. Milliseconds. */
+/** How long changes are gathered before they are sent. Milliseconds. */
 const GATHER_MS = 3;
-/** So many signs of life of a peer may be missed before there are no peers, and so much delay. */
+/** How many probes of a peer may be missed, and by how much they may be late, until it is gone. */
 const MISSED_SIGNS = 3;
 const DELAY_MS = 500;
-/** Postgres refuses payloads of 8000 bytes. */
+/** PostgreSQL refuses payloads of 8000 bytes or more. */
 const MAX_PAYLOAD_BYTES = 7900;
-/** The digits of the largest id, and a comma. */
+/** The length of the largest id and a comma. */
 const MAX_ID_BYTES = 17;
 
 export interface NodeNotifierEvents {
-  /** These streams changed, on another node. */
+  /** Streams were changed on another node. */
   onNotification(ids: readonly number[]): void;
-  /** Notifications may have been missed: everything has to be reconciled. */
+  /** Notifications may have been missed, so all followed streams have to be reconciled. */
   onGap(): void;
 }
 
 export interface NodeNotifierOptions {
-  /** Milliseconds without a sign of a peer after which there are none. Default: by the database. */
+  /**
+   * How long no peer may be heard before there are none, milliseconds. Default: by the database.
+   */
   readonly silenceMs?: number;
 }
 
@@ -38,7 +41,7 @@ export class NodeNotifier extends BaseService {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #sent: Promise<void> = Promise.resolve();
   #listening: Listening | undefined;
-  /** When a peer was last heard, or may have gone unheard. As `performance.now()`. */
+  /** When a peer was last heard, or its probe may have been missed. As `performance.now()`. */
   #peerHeardAt = performance.now();
 
   constructor(database: Database, events: NodeNotifierEvents, options: NodeNotifierOptions = {}) {
@@ -76,7 +79,7 @@ export class NodeNotifier extends BaseService {
     });
   }
 
-  /** Sends what is gathered, and listens no more. */
+  /** Sends the changes gathered so far, and stops listening. */
   protected override async onStop(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -88,9 +91,10 @@ export class NodeNotifier extends BaseService {
   }
 
   /**
-   * Nobody is there to notify: an embedded database has this one node, and a node that listens hears
-   * its peers. Without peers it would send up to 300 notifications a second to itself. Should the
-   * connection that listens be half-open, notifications are missed until that is found out.
+   * Whether there is no other node to notify: an embedded database has one node only, and a node
+   * that listens hears the probes of its peers. Without this check a single node would send itself
+   * up to 300 notifications per second. While the listening connection is half-open, peers are not
+   * heard and so not notified, until the connection is replaced.
    */
   get #hasNoPeers(): boolean {
     if (this.#database.kind === "embedded") return true;
@@ -104,13 +108,13 @@ export class NodeNotifier extends BaseService {
     const ids = [...this.#changed];
     this.#changed.clear();
     for (const payload of payloads(this.#node, ids)) {
-      // A lost notification costs a follower on another node a second, and nothing else.
+      // A lost notification only delays a follower on another node until its next poll.
       await this.#database.hedged("select pg_notify($1, $2)", [CHANNEL, payload]).catch(() => {});
     }
   }
 }
 
-/** `node:id,id,…`, each within Postgres's bound. */
+/** Payloads of the form `node:id,id,…`, each within PostgreSQL's bound. */
 export function payloads(node: string, ids: readonly number[]): string[] {
   const result: string[] = [];
   let payload = "";

@@ -1,7 +1,7 @@
 /**
- * Keeps what this node's followers know true. Notifications say what to reconcile at once; a poll of
- * all followed streams covers every notification that was missed within a second, whatever became
- * of the connection that listens, and keeps streams with followers from expiring.
+ * Keeps the state of this node's followed streams current. A notification makes it reconcile a
+ * stream at once. A poll of all followed streams makes up for missed notifications within a second,
+ * even when the listening connection has failed, and renews the streams' TTLs.
  */
 import { PeriodicTask } from "../../lib/periodic_task.ts";
 import { BaseService } from "../../lib/service.ts";
@@ -10,8 +10,8 @@ import { unusable } from "../stream_state.ts";
 import type { Hub, Watch } from "./hub.ts";
 
 /**
- * Milliseconds between polls. What remains of the second is for loading and delivering, and for
- * finding out that a connection is half-open (`Database.hedged`).
+ * Milliseconds between polls. The rest of the second is for loading and delivering, and for the
+ * detection of a half-open connection (`Database.hedged`).
  */
 const POLL_MS = 500;
 /** Streams whose state is loaded by one statement. */
@@ -30,11 +30,11 @@ export class StreamMonitor extends BaseService {
     super();
     this.#hub = hub;
     this.#stateLoader = stateLoader;
-    // The task does not wait for the load: polls stay as far apart however long one takes.
+    // The task does not wait for the load, so a slow load does not delay the next poll.
     this.#poll = new PeriodicTask({ run: () => this.reconcileAll(), pauseMs: pollMs });
   }
 
-  /** These streams have changed, as another node says. */
+  /** Another node has notified us of a change of these streams. */
   onNotification(ids: readonly number[]): void {
     if (!this.running) return;
     const followed = ids.filter((id) => this.#hub.watch(id) !== undefined);
@@ -48,7 +48,7 @@ export class StreamMonitor extends BaseService {
     if (followed.length > 0) this.#schedule(followed);
   }
 
-  /** Resolves when the stream's state has been loaded, by a load that began after this call. */
+  /** Resolves when the stream's state has been loaded by a query that began after this call. */
   reconcile(id: number): Promise<void> {
     return this.#schedule([id]);
   }
@@ -87,7 +87,7 @@ export class StreamMonitor extends BaseService {
         }
       }
     } catch {
-      // The database is away. Followers keep waiting; the next poll brings them what changed.
+      // The database is unavailable. Followers keep waiting, and the next poll finds the changes.
     }
   }
 }

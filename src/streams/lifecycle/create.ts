@@ -1,6 +1,6 @@
 /**
- * PUT: creates a stream, or finds that the stream at the path is as asked for (section 5.1).
- * Creations that wait at the same time share a statement.
+ * PUT: creates a stream, or confirms that the existing stream has the requested configuration
+ * (section 5.1). Creations that wait at the same time share a statement.
  */
 import { Batcher } from "../../lib/batcher.ts";
 import { concatenate } from "../../lib/bytes.ts";
@@ -41,9 +41,9 @@ const CREATE = `select created, (stream).* from penstock.create_streams(
   $1::text[], $2::text[], $3::bigint[], $4::bigint[],
   $5::text[], $6::bigint[], $7::integer[], $8::integer[], $9::boolean[], $10::bytea)`;
 
-/** Creations in one statement. */
+/** The most creations in one statement. */
 const MAX_BATCH = 1000;
-/** Body bytes in one statement, about. */
+/** About the most body bytes in one statement. */
 const BATCH_BYTES = 8 << 20;
 
 /** A creation whose body has been checked. */
@@ -70,7 +70,8 @@ export class Creator {
       concurrency: 1,
       select: selectBatch,
       run: (batch) => createAll(database, batch),
-      // What waits behind a statement that timed out has waited as long, and must not wait twice.
+      // Creations that wait behind a statement that timed out have waited as long: they fail with
+      // it, so that none waits for two time limits.
       failsWaiting: (error) => error instanceof StatementTimeout,
     });
   }
@@ -173,7 +174,7 @@ export async function existing(
     const difference = differs(stream, request);
     return difference === null ? { kind: "exists", stream } : {
       kind: "conflict",
-      message: `a stream with another ${difference} exists here`,
+      message: `Stream already exists with different configuration: another ${difference}`,
     };
   }
   return {
@@ -182,7 +183,7 @@ export async function existing(
   };
 }
 
-/** The first part of the configuration in which a stream differs from what is asked for. */
+/** The first part of the configuration in which a stream differs from the request. */
 export function differs(stream: StreamState, request: CreateRequest): string | null {
   const inherits = request.fork !== null && stream.expiryInherited &&
     request.ttlSeconds === null && request.expiresAtMs === null;

@@ -1,11 +1,13 @@
-/** Bounds the creations in progress on this node, forks among them, and the bodies they hold. */
+/**
+ * Bounds the creations in progress on this node, including forks, and the bytes of their bodies.
+ */
 import { Overloaded } from "../../errors.ts";
 import { ByteBudget } from "../../lib/byte_budget.ts";
 
 export interface CreationLimits {
-  /** Creations that are not answered yet. */
+  /** The most creations in progress. */
   readonly maxCreations: number;
-  /** Bytes of their bodies. */
+  /** The most bytes of their bodies. */
   readonly maxBytes: number;
 }
 
@@ -20,7 +22,7 @@ export class CreationAdmission {
   }
 
   /**
-   * Creates, with a body of so many bytes, unless too much is in progress already.
+   * Runs `create`, whose body has this many bytes, unless too much is in progress already.
    * @throws Overloaded before anything is done, or what `create` throws
    */
   async run<T>(bytes: number, create: () => Promise<T>): Promise<T> {

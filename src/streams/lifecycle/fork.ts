@@ -20,7 +20,9 @@ const FORK = `select outcome, (stream).* from penstock.create_fork(
   $1, $2, $3::bigint, $4::bigint, $5::boolean, $6::bigint, $7, $8::bigint,
   $9::bigint, $10::bigint, $11::bigint[], $12::integer[], $13::integer[], $14::boolean[], $15::bytea)`;
 
-/** How often source or target may change during one request before it is turned away. */
+/**
+ * How often a request is repeated because its source or target has changed, before it is refused.
+ */
 const MAX_ATTEMPTS = 5;
 
 export interface ForkParts {
@@ -31,7 +33,7 @@ export interface ForkParts {
 }
 
 /**
- * Creates a fork, or finds that the stream at the path is as asked for.
+ * Creates a fork, or confirms that the existing stream is the requested one.
  * @throws DatabaseUnavailable, Overloaded
  */
 export function createFork(
@@ -103,11 +105,14 @@ async function fork(
     numberArray(segments.map((segment) => segment.closes)),
     bytes,
   ]);
+  if (row?.outcome === "too_deep") {
+    return invalid("FORK_CHAIN_TOO_LONG", "the source is the last of a chain of 100 streams");
+  }
   // Otherwise the target was created or the source deleted since their states were loaded.
   return row?.outcome === "created" ? { kind: "created", stream: stateOf(row) } : "again";
 }
 
-/** The position at which the fork departs from its source, or why it cannot be made there. */
+/** The fork position, or the reason why the stream cannot be forked there. */
 async function forkPosition(
   reader: PageReader,
   source: StreamState,
@@ -128,7 +133,7 @@ async function forkPosition(
   let missing = subOffset;
   try {
     do {
-      // A page is read even without a sub-offset: it shows whether the anchor is between messages.
+      // A page is read even without a sub-offset, to check that the anchor is between messages.
       const page = await reader.page(source, position);
       if (missing === 0) return position;
       const { found, length } = positionAfterMessages(page.bytes, missing);
@@ -143,7 +148,7 @@ async function forkPosition(
   return missing > 0 ? overshoot : position;
 }
 
-/** The fork expiry table of section 4.2: what the request asks for, else what the source has. */
+/** The fork expiry table of section 4.2: the request's TTL or expiry, else the source's. */
 export function lifetimeOf(
   source: Pick<StreamState, "ttlSeconds" | "expiresAtMs">,
   request: Pick<CreateRequest, "ttlSeconds" | "expiresAtMs">,

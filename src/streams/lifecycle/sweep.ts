@@ -2,8 +2,9 @@
  * Terminates streams that have expired and removes deleted streams' bytes, a little at a time. Any
  * number of nodes may sweep: an advisory lock lets one of them remove at a time.
  */
-import { and, asc, eq, inArray, isNotNull, or, sql } from "drizzle-orm";
+import { and, asc, eq, gt, inArray, isNotNull, or, sql } from "drizzle-orm";
 import type { Database, Drizzle } from "../../storage/database.ts";
+import { terminate } from "./delete.ts";
 import { producers, segments, streams, streamStates } from "../../storage/schema.ts";
 
 /** `lock_key(0)` is the migrations'; -1 masks to the largest id, which no stream will have. */
@@ -12,52 +13,68 @@ const EXPIRED_BATCH = 100;
 const REAP_BATCH = 1000;
 const DELETED_BATCH = 100;
 
-/** What one step of the sweep did. `ended` are streams that it terminated, for they had expired. */
+/** What one step of the sweep did. `ended` are the expired streams that it terminated. */
 export interface SweepReport {
   readonly ended: readonly number[];
+  /** Why expired streams could not be terminated. */
+  readonly failures: readonly unknown[];
   readonly reapedStreams: number;
-  /** There is more to do at once. */
+  /** Whether there is more to do at once. */
   readonly more: boolean;
+  /** The id to continue after: one stream that cannot be terminated must not block all others. */
+  readonly lastId: number;
 }
 
-const NOTHING: SweepReport = { ended: [], reapedStreams: 0, more: false };
-
-/** One bounded step: at most a hundred streams terminated and a thousand rows removed. */
-export async function sweep(database: Database): Promise<SweepReport> {
-  const ended = await endExpired(database);
+/**
+ * One bounded step: at most a hundred streams terminated and a thousand rows removed.
+ * @param afterId where the last step ended, or 0
+ */
+export async function sweep(database: Database, afterId = 0): Promise<SweepReport> {
+  const expired = await terminateExpired(database, afterId);
   const reaped = await reap(database);
   return {
-    ended,
+    ...expired,
     reapedStreams: reaped.reapedStreams,
-    more: ended.length >= EXPIRED_BATCH || reaped.more,
+    more: expired.lastId !== 0 || reaped.more,
   };
 }
 
-async function endExpired(database: Database): Promise<number[]> {
-  // Found by index; `terminate_stream` judges each again under its lock.
+async function terminateExpired(
+  database: Database,
+  afterId: number,
+): Promise<Pick<SweepReport, "ended" | "failures" | "lastId">> {
+  // `terminate_stream` checks each of them again, under the lock of its row.
   const { id, state, expired, ttlSeconds, expiresAtMs } = streamStates;
   const candidates = await database.typedQuery((drizzle) =>
     drizzle.select({ id }).from(streamStates)
       .where(and(
-        // As text of the statement: an index that has it for a condition is found by it.
+        // This is part of the statement's text, and not a parameter, so that PostgreSQL uses the
+        // partial index with this condition.
         sql`${state} = 'active'`,
         expired,
         or(isNotNull(ttlSeconds), isNotNull(expiresAtMs)),
+        gt(id, afterId),
       ))
       .orderBy(asc(id)).limit(EXPIRED_BATCH)
   );
   const ended: number[] = [];
+  const failures: unknown[] = [];
   for (const { id } of candidates) {
-    const [row] = await database.query<{ terminated: string }>(
-      "select array_to_string(terminated, ',') as terminated from penstock.terminate_stream($1, true)",
-      [id],
-    );
-    if (row?.terminated) ended.push(...row.terminated.split(",").map(Number));
+    try {
+      ended.push(...(await terminate(database, id, true)).terminated);
+    } catch (error) {
+      failures.push(error);
+    }
   }
-  return ended;
+  const lastId = candidates.length < EXPIRED_BATCH ? 0 : candidates.at(-1)!.id;
+  return { ended, failures, lastId };
 }
 
-async function reap(database: Database): Promise<SweepReport> {
+type Reaped = Pick<SweepReport, "reapedStreams" | "more">;
+
+const NOTHING: Reaped = { reapedStreams: 0, more: false };
+
+async function reap(database: Database): Promise<Reaped> {
   return await database.transaction(async (transaction) => {
     const locked = await transaction.select({
       got: sql<boolean>`pg_try_advisory_xact_lock(${SWEEP_LOCK})`,
@@ -68,15 +85,16 @@ async function reap(database: Database): Promise<SweepReport> {
       .where(eq(streams.state, "deleted")).orderBy(asc(streams.id)).limit(DELETED_BATCH))
       .map((row) => row.id);
     if (deleted.length === 0) return NOTHING;
-    // Bytes first: a crash in between leaves a tombstone that the next sweep finishes.
+    // The bytes go before the stream's row: the row stays as the tombstone by which the next sweep
+    // finds what is left.
     if (await deleteSome(transaction, segments, deleted) > 0) return { ...NOTHING, more: true };
     if (await deleteSome(transaction, producers, deleted) > 0) return { ...NOTHING, more: true };
     await transaction.delete(streams).where(inArray(streams.id, deleted));
-    return { ended: [], reapedStreams: deleted.length, more: true };
+    return { reapedStreams: deleted.length, more: true };
   });
 }
 
-/** Deletes up to a batch of rows that belong to these streams. Returns how many went. */
+/** Deletes up to one batch of rows that belong to these streams. Returns how many it deleted. */
 async function deleteSome(
   transaction: Drizzle,
   table: typeof segments | typeof producers,

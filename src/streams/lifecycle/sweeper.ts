@@ -1,4 +1,4 @@
-/** When to sweep: every few seconds, at once while there is more, and never two at a time. */
+/** Runs the sweep every few seconds, and without a long pause while there is more to remove. */
 import { PeriodicTask } from "../../lib/periodic_task.ts";
 import type { Database } from "../../storage/database.ts";
 import type { Telemetry } from "../../telemetry/events.ts";
@@ -7,7 +7,7 @@ import { sweep } from "./sweep.ts";
 
 /** Milliseconds between sweeps. */
 const IDLE_MS = 5000;
-/** A pause between steps leaves the database to requests that wait for an answer. */
+/** Milliseconds between steps while there is more, which leave the database to requests. */
 const BUSY_MS = 20;
 
 /** Milliseconds between sweeps while streams wait to be merged: one may just have been closed. */
@@ -16,20 +16,24 @@ const COMPACTING_MS = 2000;
 export class Sweeper extends PeriodicTask {
   readonly #compaction: Compaction;
 
-  /** @param onEnded told the ids of streams that expired */
+  /** @param onEnded called with the ids of streams that have expired */
   constructor(
     database: Database,
     telemetry: Telemetry,
     onEnded: (ids: readonly number[]) => void,
   ) {
     const compaction = new Compaction(database);
+    let lastId = 0;
     super({
       firstMs: IDLE_MS * Math.random(),
-      // Spread, so that nodes do not sweep in step.
+      // The pause is random, so that the nodes do not all sweep at the same time.
       pauseMs: () => IDLE_MS * (0.75 + Math.random() / 2),
       onError: (error) => telemetry.report({ event: "sweep_failed", error }),
       run: async () => {
-        const { ended, reapedStreams, more } = await sweep(database);
+        const { ended, failures, reapedStreams, more, ...at } = await sweep(database, lastId);
+        ({ lastId } = at);
+        // What fails one fails others alike: one line says so.
+        if (failures.length > 0) telemetry.report({ event: "sweep_failed", error: failures[0] });
         if (ended.length > 0) onEnded(ended);
         if (ended.length > 0 || reapedStreams > 0) {
           telemetry.report({ event: "swept", expired: ended.length, reaped: reapedStreams });

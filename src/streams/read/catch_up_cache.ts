@@ -1,6 +1,7 @@
 /**
- * What catch-up reads load, cached apart for readers who replay the same stream at about the same
- * time: one long replay must not drive out what followers wait for.
+ * A small cache for the bytes that catch-up reads load, so that readers that replay the same stream
+ * at about the same time share the loads. It is separate from the segment cache, because one long
+ * replay would evict what followers need from there.
  */
 import { CACHED_BYTES } from "../../limits.ts";
 import type { ReferenceCounts } from "../../lib/reference_counts.ts";
@@ -16,14 +17,14 @@ export class CatchUpCache {
     this.#segments = new SegmentCache(CACHED_BYTES.catchUp, buffers);
   }
 
-  /** Takes the bytes as they are: nobody may write to them again. */
+  /** Inserts the bytes without copying them: they must not be written to afterwards. */
   insert(id: number, position: number, bytes: Uint8Array): void {
     this.#segments.insertWithoutCopy(id, position, bytes);
   }
 
   /**
-   * The bytes from `start` on, as far as they lie in one buffer and `stop` at most; null when the
-   * first of them is not here. The caller has a reference to them, and has to release it.
+   * The bytes from `start` to `stop` at most, as far as they lie in one buffer; null when the first
+   * of them is not cached. The caller gets a reference to them, which it has to release.
    */
   retain(id: number, start: number, stop: number): Uint8Array | null {
     const bytes = this.#segments.view(id, start, stop);
@@ -31,12 +32,12 @@ export class CatchUpCache {
     return bytes;
   }
 
-  /** The byte at a position, if it is here. */
+  /** The byte at a position, if it is cached. */
   byteAt(id: number, position: number): number | undefined {
     return this.#segments.view(id, position, position + 1)?.[0];
   }
 
-  /** How far the bytes from `position` on are here: `position` itself when none are. */
+  /** The position up to which the bytes from `position` on are cached: itself when none are. */
   reach(id: number, position: number): number {
     return this.#segments.reach(id, position);
   }

@@ -1,4 +1,4 @@
-/** Which stream holds which bytes: a fork's first ones are its source's, and so on up the chain. */
+/** Finds the streams that hold a fork's bytes: its first bytes are its source's, and so on. */
 import { LRUCache } from "lru-cache";
 import { REMEMBERED } from "../../limits.ts";
 import type { Database } from "../../storage/database.ts";
@@ -13,7 +13,7 @@ export interface ForkChainSegment {
 
 interface Ancestor {
   readonly id: number;
-  /** The first position of its own; its source has those below. */
+  /** The first position in its own segments; those below are its source's. */
   readonly from: number;
 }
 
@@ -56,7 +56,8 @@ export function split(chain: readonly Ancestor[], start: number, stop: number): 
   const segments: ForkChainSegment[] = [];
   let upper = stop;
   for (const { id, from } of chain) {
-    // A fork of a fork may lie before its source's own fork position: that source gives nothing.
+    // A fork of a fork may begin before its source's own fork position. It then has no bytes from
+    // that source itself.
     const lower = Math.max(from, start);
     if (lower < upper) {
       segments.unshift({ id, start: lower, stop: upper });

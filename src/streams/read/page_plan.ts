@@ -1,21 +1,24 @@
 /**
- * How a page is made, without any bytes: which range it asks for, what is loaded for it, when it may
- * end early, and where JSON messages let it end. Pure; `PageReader` carries the plan out.
+ * Plans a page without touching any bytes: which range it wants, what is loaded for it, when it may
+ * end early, and where JSON messages let it end. Pure; `PageReader` executes the plan.
  */
 import { lastBoundary, MESSAGE_END } from "../../protocol/json_mode.ts";
 
 /**
- * A catch-up answer is at most about this long; a larger JSON message comes whole. What a page costs
- * besides its bytes (a request, a state load, a COPY) is as much as a third of a mebibyte does. Bytes.
+ * The approximate limit of a catch-up answer, which a larger JSON message may exceed. The fixed
+ * cost of a page (a request, a state load, a COPY) equals that of a third of a mebibyte. Bytes.
  */
 const PAGE_BYTES = 4 << 20;
-/** The same where the database runs on this thread, which does nothing else while it loads. Bytes. */
+/** The same for an embedded database, which blocks this thread while it loads. Bytes. */
 const EMBEDDED_PAGE_BYTES = 1 << 20;
-/** Loads longer than this are worth planning a COPY for: measured, see docs/performance.md. */
+/** Longer loads than this are faster by COPY: measured, see docs/performance.md. Bytes. */
 export const LARGE_LOAD_BYTES = 16 << 10;
-/** A page may end where a load does: to join it with the next would copy both, for every reader. */
+/**
+ * A page of at least this length may end where a load does: joining it with the next load would
+ * copy both, for every reader. Bytes.
+ */
 const EARLY_END_BYTES = 512 << 10;
-/** Tiny cached segments are many: a page is made of so many parts at most. */
+/** The most parts of a page, which could otherwise be made of very many tiny cached segments. */
 const MAX_PARTS = 64;
 
 /** The longest page that a database of this kind is asked for, in bytes. */
@@ -24,22 +27,22 @@ export function maxPageBytes(database: "postgres" | "embedded"): number {
 }
 
 export interface PageRange {
-  /** Where the page begins. */
+  /** The position at which the page begins. */
   readonly start: number;
-  /** Where it ends at the latest. */
+  /** The last position at which it may end. */
   readonly stop: number;
-  /** How far the stream reaches. */
+  /** The stream's tail. */
   readonly tail: number;
-  /** How much is loaded at once, at most. */
+  /** The most bytes of one load. */
   readonly pageBytes: number;
 }
 
-/** A part of the page that is wanted next. */
+/** The next part that the page needs. */
 export interface WantedPart {
   readonly start: number;
-  /** How much of it the page takes. */
+  /** The end of the part. */
   readonly stop: number;
-  /** How far to load where it is not cached: the next page will want what this one leaves. */
+  /** The end of the load if the part is not cached: the next page will need the rest. */
   readonly loadStop: number;
 }
 
@@ -54,19 +57,19 @@ export class PagePlan {
     this.#reach = range.start;
   }
 
-  /** How far loads for this page may reach, and so how far the fork chain has to be known. */
+  /** The last position that loads for this page may reach: the fork chain is needed up to there. */
   get loadStop(): number {
     const { start, stop, tail, pageBytes } = this.#range;
     // A whole page is loaded even where a part of it is cached.
     return stop - start < pageBytes ? stop : Math.min(tail, stop + pageBytes);
   }
 
-  /** Whether the page is complete, or long enough to be sent as it is. */
+  /** Whether the page is complete, or long enough to be sent. */
   get done(): boolean {
     return this.#reach >= this.#range.stop || this.#parts >= MAX_PARTS || this.#mayEndEarly;
   }
 
-  /** What is wanted next of the stream that holds the bytes up to `segmentStop`, or null. */
+  /** The next part from the stream that holds the bytes up to `segmentStop`, or null. */
   next(segmentStop: number): WantedPart | null {
     if (this.done || this.#reach >= segmentStop) return null;
     const { stop, pageBytes } = this.#range;
@@ -77,7 +80,7 @@ export class PagePlan {
     };
   }
 
-  /** So many bytes of the wanted part are there, perhaps more. Returns how many the page takes. */
+  /** Adds the wanted part, of which `available` bytes were found. Returns how many are used. */
   take(available: number): number {
     const taken = Math.min(available, this.#range.stop - this.#reach);
     this.#reach += taken;
@@ -85,7 +88,7 @@ export class PagePlan {
     return taken;
   }
 
-  /** A first part that is long enough is a page by itself, and takes no copy. */
+  /** Whether the first part is long enough to be a page by itself, which needs no copy. */
   get #mayEndEarly(): boolean {
     const { start, stop } = this.#range;
     const enough = Math.min(EARLY_END_BYTES, stop - start >> 1);
@@ -95,9 +98,9 @@ export class PagePlan {
 
 /**
  * The whole messages at the beginning of `bytes`.
- * @param lead how many bytes before the page's start come first: 0, or 1 to see that it ends a
- * message
- * @returns `inside_message` when it does not, `incomplete` when not even one message ends here
+ * @param lead how many bytes before the page's start come first: 0, or 1 to check that this byte
+ * ends a message
+ * @returns `inside_message` when it does not, `incomplete` when no message ends in `bytes`
  */
 export function wholeMessages(
   bytes: Uint8Array,
@@ -109,7 +112,7 @@ export function wholeMessages(
   return length === 0 ? "incomplete" : messages.subarray(0, length);
 }
 
-/** Where to end instead when the message at `start` goes on beyond `stop`: it comes whole. */
+/** A later end for a page whose first message is longer than the page, and must be sent whole. */
 export function longerStop({ start, stop, tail }: Omit<PageRange, "pageBytes">): number {
   return Math.min(tail, start + 2 * (stop - start));
 }
@@ -121,16 +124,16 @@ export interface LoadRange {
   readonly stop: number;
 }
 
-/** How far what is read ahead for a page from `start` on may reach. */
+/** The last position to read ahead for a page that begins at `start`. */
 export function readAheadStop({ start, tail, pageBytes }: Omit<PageRange, "stop">): number {
   return Math.min(tail, start + 2 * pageBytes);
 }
 
 /**
- * What to load while the page before `start` is sent, or null when enough is cached or too little
+ * The range to load while the page before `start` is sent; null when enough is cached or too little
  * is left.
  * @param chain the streams that hold `[start, readAheadStop)`, in ascending order
- * @param cachedReach how far the bytes of a stream from a position on are cached
+ * @param cachedReach the position up to which a stream's bytes are cached from a given one on
  */
 export function planReadAhead(
   chain: readonly LoadRange[],

@@ -1,4 +1,4 @@
-/** Pages of a stream's bytes: from memory where they are cached, else from the database. */
+/** Reads pages of a stream's bytes from the caches, and what is not cached from the database. */
 import { concatenate } from "../../lib/bytes.ts";
 import { ReferenceCounts } from "../../lib/reference_counts.ts";
 import { isJsonMode } from "../../protocol/content_type.ts";
@@ -20,23 +20,25 @@ import {
 import type { SegmentCache } from "./segment_cache.ts";
 import { SegmentLoader } from "./segment_loader.ts";
 
-/** Beyond so many loads in flight nothing is read ahead: readers that wait come first. */
+/**
+ * With more loads in flight than this nothing is read ahead, because waiting readers come first.
+ */
 const MAX_LOADS_TO_READ_AHEAD = 3;
 
-/** Stored bytes `[start, end)`. Views of shared memory: never to be written to. */
+/** Stored bytes `[start, end)`, as views of shared buffers that must not be written to. */
 export interface Page {
   readonly start: number;
   readonly end: number;
   readonly bytes: Uint8Array;
-  /** Nothing more was stored when the page was made. */
+  /** Whether nothing more was stored when the page was made. */
   readonly upToDate: boolean;
-  /** Nothing more ever will be: `upToDate`, of a closed stream. */
+  /** Whether nothing more ever will be stored: `upToDate` of a closed stream. */
   readonly closed: boolean;
-  /** To be called, once at most, when `bytes` are no longer needed: large ones are freed then. */
+  /** Releases the reference to `bytes`, so that large buffers are freed. Call it once at most. */
   readonly release?: () => void;
 }
 
-/** How far a stream reaches, at some moment. */
+/** A stream's tail, and whether it is closed, at some moment. */
 export interface Extent {
   readonly tail: number;
   readonly closed: boolean;
@@ -62,7 +64,7 @@ export class PageReader {
     });
   }
 
-  /** The database may have lost bytes that are cached here. */
+  /** Drops what is cached, because the database may have lost those bytes. */
   invalidate(): void {
     this.#segmentCache.clear();
     this.#catchUpCache.clear();
@@ -70,7 +72,7 @@ export class PageReader {
   }
 
   /**
-   * The page that begins at `start`, `most` bytes or the rest of the stream.
+   * The page that begins at `start`: about `most` bytes, or the rest of the stream.
    * @throws Refused `not_found` when the stream is being reaped, `invalid` when `start` is beyond
    * the tail or inside a JSON message
    */
@@ -91,13 +93,13 @@ export class PageReader {
       ? await this.#messages(stream, start, tail, limit)
       : await this.#range(stream, start, Math.min(tail, start + limit), tail);
     const end = start + bytes.length;
-    // A reader that asks for bytes that cannot be had asks again, and is told why then.
+    // A failure to read ahead is ignored: the reader's next request will report it.
     if (end - start > LARGE_LOAD_BYTES) this.#readAhead(stream, end, tail).catch(() => {});
     const release = () => this.#buffers.release(bytes);
     return { start, end, bytes, upToDate: end === tail, closed: closed && end === tail, release };
   }
 
-  /** The page, where all of it is in the segment cache; else null. */
+  /** The page if all of it is in the segment cache, else null. */
   cachedPage(stream: StreamState, start: number, extent: Extent, limit: number): Page | null {
     const { tail, closed } = extent;
     if (start === tail) return { start, end: start, bytes: NO_BYTES, upToDate: true, closed };
@@ -116,7 +118,7 @@ export class PageReader {
     return { start, end, bytes, upToDate: end === tail, closed: closed && end === tail };
   }
 
-  /** Whole messages, retained: the byte before a page ends a message, and so does its last. */
+  /** Whole JSON messages, retained: a page begins after the end of a message, and ends with one. */
   async #messages(
     stream: StreamState,
     start: number,
@@ -132,7 +134,7 @@ export class PageReader {
         throw new Refused(invalid("OFFSET_INSIDE_MESSAGE", "the offset is inside a message"));
       }
       if (messages !== "incomplete") return messages;
-      // One message larger than the page: it comes whole, however large an append may be.
+      // One message is larger than the page, and has to be sent whole.
       if (stop === tail) throw new Refused({ kind: "not_found" });
       this.#buffers.release(bytes);
       stop = longerStop({ start, stop, tail });
@@ -149,7 +151,7 @@ export class PageReader {
     return byte === MESSAGE_END;
   }
 
-  /** Bytes from `start` on, up to `stop`: all, or as many as come without a copy; retained. */
+  /** The bytes from `start` to `stop`, retained: all of them, or as many as need no copy. */
   async #range(
     stream: StreamState,
     start: number,
@@ -174,8 +176,8 @@ export class PageReader {
   }
 
   /**
-   * A reader that got a large page which is not the last will want the next: PostgreSQL works on it
-   * while this one is sent.
+   * Loads the next page while a large one is sent, so that PostgreSQL and the network work at the
+   * same time.
    */
   async #readAhead(stream: StreamState, start: number, tail: number): Promise<void> {
     const range = { start, tail, pageBytes: this.maxPageBytes };
@@ -190,7 +192,7 @@ export class PageReader {
     this.#buffers.release(await this.#loader.load(next.id, next.start, next.stop));
   }
 
-  /** Cached bytes; those of a large load are retained. */
+  /** Cached bytes. Those of the catch-up cache are retained. */
   #retainCached(id: number, start: number, stop: number): Uint8Array | null {
     return this.#segmentCache.get(id, start, stop) ?? this.#catchUpCache.retain(id, start, stop);
   }

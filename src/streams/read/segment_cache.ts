@@ -1,11 +1,13 @@
 /**
- * Bytes of streams kept in memory, bounded. Bytes at a position of a stream id never change and
- * ids are never used twice, so what is here is true for ever: it can be evicted, never stale.
+ * A bounded cache of streams' bytes. The bytes at a position of a stream id never change, and ids
+ * are never used twice, so a cached byte can be evicted, but is never stale.
  */
 import { concatenate } from "../../lib/bytes.ts";
 import { type LruLinks, LruList } from "../../lib/lru_list.ts";
 
-/** Runs grow to this length and then a new one begins, so that eviction goes in small steps. Bytes. */
+/**
+ * The length at which a run is full and a new one begins, so that eviction has small steps. Bytes.
+ */
 const MAX_RUN_BYTES = 1 << 20;
 const MIN_RUN_BYTES = 1 << 10;
 
@@ -23,7 +25,7 @@ interface StreamRuns {
   readonly runs: Run[];
 }
 
-/** Counts the references to buffers: the cache has one to each buffer in it. */
+/** Counts references to buffers. The cache retains a reference to each buffer in it. */
 export interface BufferReferences {
   retain(buffer: Uint8Array): void;
   release(buffer: Uint8Array): void;
@@ -36,13 +38,13 @@ export class SegmentCache {
   readonly #references: BufferReferences | undefined;
   #size = 0;
 
-  /** @param capacity bytes cached at most */
+  /** @param capacity the most bytes to cache */
   constructor(capacity: number, references?: BufferReferences) {
     this.#capacity = capacity;
     this.#references = references;
   }
 
-  /** Bytes in use, the unused room of buffers included. */
+  /** Bytes in use, including the unused room of buffers. */
   get size(): number {
     return this.#size;
   }
@@ -52,7 +54,10 @@ export class SegmentCache {
     this.#insert(id, position, bytes, true);
   }
 
-  /** The same as they are: nobody may write to `bytes` again, nor is their buffer much larger. */
+  /**
+   * Inserts the bytes themselves: they must not be written to afterwards, and their buffer must not
+   * be much larger than they are, because the cache keeps all of it.
+   */
   insertWithoutCopy(id: number, position: number, bytes: Uint8Array): void {
     this.#insert(id, position, bytes, false);
   }
@@ -93,8 +98,8 @@ export class SegmentCache {
   }
 
   /**
-   * The bytes from `start` on, `end` at most: a view, never to be written to. Null when the first
-   * of them is not here; shorter than asked when the rest is not.
+   * The bytes from `start` to `end` at most, as a view that must not be written to: null when the
+   * first of them is not cached, and shorter when a later one is not.
    */
   get(id: number, start: number, end: number): Uint8Array | null {
     const runs = this.#streams.get(id)?.runs;
@@ -113,7 +118,7 @@ export class SegmentCache {
     return concatenate(views);
   }
 
-  /** The same as far as it takes no copy: as far as one buffer goes. */
+  /** The same without a copy, and so only as far as the bytes lie in one buffer. */
   view(id: number, start: number, end: number): Uint8Array | null {
     const runs = this.#streams.get(id)?.runs;
     const run = runs?.[lastStartingBy(runs, start)];
@@ -122,7 +127,7 @@ export class SegmentCache {
     return view(run, start, end);
   }
 
-  /** How far the bytes from `position` on are here: `position` itself when none are. */
+  /** The position up to which the bytes from `position` on are cached: itself when none are. */
   reach(id: number, position: number): number {
     const runs = this.#streams.get(id)?.runs ?? [];
     let at = lastStartingBy(runs, position);

@@ -1,4 +1,4 @@
-/** Loads ranges of segments from the database: one load in flight per range, and not too many. */
+/** Loads ranges of segments from the database, with one load per range in flight and few in all. */
 import { yieldToEventLoop } from "../../lib/event_loop.ts";
 import type { ReferenceCounts } from "../../lib/reference_counts.ts";
 import { Semaphore } from "../../lib/semaphore.ts";
@@ -12,9 +12,9 @@ import { readSegments, scanSegments } from "./segments.ts";
 
 export interface SegmentLoaderParts {
   readonly database: Database;
-  /** Where small loads go. */
+  /** The cache for small loads. */
   readonly segmentCache: SegmentCache;
-  /** Where large loads go. */
+  /** The cache for large loads. */
   readonly catchUpCache: CatchUpCache;
   readonly buffers: ReferenceCounts;
 }
@@ -27,7 +27,9 @@ interface Load {
 
 export class SegmentLoader {
   readonly #parts: SegmentLoaderParts;
-  /** Half of the connections: a thousand catch-up readers must not keep appends from theirs. */
+  /**
+   * Allows half of the connections, so that catch-up readers cannot take those that appends need.
+   */
   readonly #semaphore: Semaphore;
   readonly #loads = new Map<string, Load>();
 
@@ -40,14 +42,14 @@ export class SegmentLoader {
     });
   }
 
-  /** Loads that are in flight or wait to be. */
+  /** How many loads are in flight or waiting. */
   get inFlight(): number {
     return this.#loads.size;
   }
 
   /**
-   * The bytes of stream `id` from `start` on, to `stop` or less: a load ends where a segment does.
-   * The caller has a reference to them, and has to release it.
+   * The bytes of stream `id` from `start` to `stop` at most: a load ends where a segment does. The
+   * caller gets a reference to them, which it has to release.
    * @throws Refused `not_found` when they are being reaped, Overloaded, DatabaseUnavailable
    */
   load(id: number, start: number, stop: number): Promise<Uint8Array> {
@@ -57,7 +59,7 @@ export class SegmentLoader {
       inFlight.waiters++;
       return inFlight.bytes;
     }
-    // A reader that comes after this finds the bytes cached.
+    // A reader that arrives after this finds the bytes in a cache.
     const end = (): number => {
       if (this.#loads.get(key) === load) this.#loads.delete(key);
       return load.waiters;
@@ -69,10 +71,10 @@ export class SegmentLoader {
     return bytes;
   }
 
-  /** @param end takes the load out of those in flight, and returns how many wait for it */
+  /** @param end removes the load from those in flight, and returns how many readers wait for it */
   async #query(id: number, start: number, stop: number, end: () => number): Promise<Uint8Array> {
     const { database, segmentCache, catchUpCache, buffers } = this.#parts;
-    // Where this thread is the database, other requests that have arrived get their turn first.
+    // An embedded database blocks this thread, so requests that have arrived are read first.
     await yieldToEventLoop();
     const large = stop - start > LARGE_LOAD_BYTES;
     const { first, bytes } = large

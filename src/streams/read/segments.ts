@@ -3,10 +3,12 @@ import { Refused } from "../../errors.ts";
 import type { Database } from "../../storage/database.ts";
 import { concatenate } from "../../lib/bytes.ts";
 
-/** Tiny segments are many: a load ends here too. */
+/** The most segments in one load, which could otherwise hold very many tiny ones. */
 const MAX_SEGMENTS = 8192;
 
-/** The length of bytes that are stored apart is known without reading them. */
+/**
+ * `length` costs little here: PostgreSQL knows the length of TOASTed bytes without reading them.
+ */
 const SCAN = `select s.position, s.data from penstock.segments s
   where s.stream_id = $1 and s.position < $3 and s.position >= coalesce(
     (select max(f.position) from penstock.segments f
@@ -21,7 +23,8 @@ export interface StoredRange {
 }
 
 /**
- * The bytes from `start` on, to `stop` or a little further; fewer where segments are tiny.
+ * The bytes of the segments that lie in `start` to `stop`, the first and the last in full; fewer of
+ * them where segments are tiny.
  * @throws Refused `not_found` when they are being reaped: the stream's state says that they exist
  */
 export async function readSegments(
@@ -39,8 +42,8 @@ export async function readSegments(
 }
 
 /**
- * The same for many bytes, see `Database.scan`. Ends where a segment does: at `stop` or before it,
- * or behind the segment that holds `start`.
+ * The same for many bytes, see `Database.scan`. It ends with the last segment that ends by `stop`,
+ * or with the one that holds `start`.
  */
 export async function scanSegments(
   database: Database,
@@ -58,7 +61,7 @@ export async function scanSegments(
   return ensureHolds(start, { first, bytes: join(rows.map(({ data }) => data)) });
 }
 
-/** Joins parts, without a copy where they lie one after another in one buffer. */
+/** Joins parts, without a copy when they are adjacent in one buffer. */
 function join(parts: readonly Uint8Array[]): Uint8Array {
   const [first] = parts;
   if (first === undefined) return new Uint8Array(0);

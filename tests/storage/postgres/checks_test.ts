@@ -203,7 +203,7 @@ Deno.test("read-only sessions are waited for a while: until they may write", asy
       await sql.unsafe(`alter database ${name} set default_transaction_read_only = ${value}`);
     });
   await alter("on");
-  let mended: Promise<void> | undefined;
+  let fixed: Promise<void> | undefined;
   const database = await openPostgres({
     url: fresh.url,
     connections: 2,
@@ -211,11 +211,11 @@ Deno.test("read-only sessions are waited for a while: until they may write", asy
     report(event) {
       if (event.event !== "database_waiting") return;
       assert.match(event.reason, /default_transaction_read_only is on/);
-      mended ??= alter("off");
+      fixed ??= alter("off");
     },
   });
-  assert.ok(mended, "it did not wait");
-  await mended;
+  assert.ok(fixed, "it did not wait");
+  await fixed;
   await database.close();
   await fresh.drop();
 });

@@ -1,9 +1,9 @@
-/** What PostgreSQL is told of our sessions. */
+/** The settings of our sessions in PostgreSQL. */
 import assert from "node:assert/strict";
 import { openPostgres } from "../../../src/storage/postgres/postgres.ts";
 import { freshDatabase } from "../../support/postgres.ts";
 
-Deno.test("a session whose node is gone without a word is given up within half a minute", async () => {
+Deno.test("PostgreSQL ends a session whose connection is half-open within half a minute", async () => {
   const fresh = await freshDatabase();
   const database = await openPostgres({ url: fresh.url, connections: 1, timeoutMs: 5000 });
   try {

@@ -37,7 +37,8 @@ async function turnOnTls(url: string): Promise<void> {
 }
 
 Deno.test({
-  name: "connections are encrypted where the URL says so, past a dead host too, and verified",
+  name:
+    "connections are encrypted where the URL says so, past an unreachable host too, and verified",
   ignore: !HAS_OPENSSL,
   async fn() {
     const own = await startOwnPostgres();

@@ -45,7 +45,7 @@ Deno.test("Admission admits a body larger than all the bytes when nothing else w
   assert.ok(!admission.admit(5000, 0));
 });
 
-Deno.test("Admission never holds more than its bytes, but for one body that is alone", () => {
+Deno.test("Admission never holds more than its bytes, except for a single body", () => {
   const step = fc.record({ bytes: fc.integer({ min: 0, max: 400 }), answer: fc.boolean() });
   fc.assert(fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
     const admission = new Admission({ maxBytes: 300, maxWaiting: 10 });

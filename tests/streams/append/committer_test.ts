@@ -24,7 +24,7 @@ Deno.test("commitAppends sends nothing when a tail does not grow by the bytes th
   await assert.rejects(commitAppends(unreachable, [write]), /the statement was sent/);
 });
 
-Deno.test("commitAppends tells refused streams from rebased ones, and where bytes were written", async () => {
+Deno.test("commitAppends returns refused and rebased streams, and where bytes were written", async () => {
   const writes = [1, 2, 3].map((id) =>
     queueOf(streamOf({ id }), appendOf(`bytes of ${id}`)).decideWaiting(1000)!
   );

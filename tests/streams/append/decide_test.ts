@@ -106,7 +106,7 @@ Deno.test("decide closes with and without a last append", () => {
   assert.equal(only.answer.closed, true);
 });
 
-Deno.test("decide looks at neither type nor body of a close without a body", () => {
+Deno.test("decide checks neither type nor body of a close without a body", () => {
   const request = closeOnly({ contentType: "image/png" });
   const decision = decide(streamOf("application/json"), OPEN, null, request, () => {
     throw new Error("an empty body is not JSON, and must not be parsed");
@@ -153,7 +153,7 @@ Deno.test("decide answers a closed stream", () => {
 });
 
 Deno.test("decide checks closed, content type, body, producer and Stream-Seq in that order", () => {
-  // Wrong in every way; each step mends the first fault, and the next one must show.
+  // Wrong in every way; each step fixes the first fault, and the next one must show.
   const wrong = requestOf({
     contentType: "text/html",
     body: bytesOf("{"),
@@ -260,7 +260,7 @@ Deno.test("checkClaim follows section 5.2.1 at every border", () => {
 
 /** One step, relative to where its producer is, so that most of them are worth something. */
 interface Step {
-  who: "p" | "q" | "r" | null;
+  producerId: "p" | "q" | "r" | null;
   epochStep: number;
   seqStep: number;
   closes: boolean;
@@ -320,7 +320,7 @@ function statusOf(decision: Decision): string {
 }
 
 const step: fc.Arbitrary<Step> = fc.record({
-  who: fc.constantFrom("p", "q", "r", null),
+  producerId: fc.constantFrom("p", "q", "r", null),
   epochStep: fc.constantFrom(0, 0, 0, 0, 0, -1, 1),
   seqStep: fc.constantFrom(0, 0, 0, 0, -1, -2, 1, 2),
   closes: fc.integer({ min: 0, max: 19 }).map((n) => n === 0),
@@ -335,23 +335,23 @@ Deno.test("decide accepts of random producers what the model accepts, once and i
       const producers = new Map<string, ProducerState>();
       const log: string[] = [];
       const taken = new Set<string>();
-      steps.forEach(({ who, epochStep, seqStep, closes, empty }, at) => {
-        const state = who === null ? undefined : model.states.get(who);
+      steps.forEach(({ producerId, epochStep, seqStep, closes, empty }, at) => {
+        const state = producerId === null ? undefined : model.states.get(producerId);
         const epoch = Math.max(0, (state?.epoch ?? 1) + epochStep);
         const base = state !== undefined && epoch === state.epoch ? state.lastSeq + 1 : 0;
-        const claim = who && { id: who, epoch, seq: Math.max(0, base + seqStep) };
+        const claim = producerId && { id: producerId, epoch, seq: Math.max(0, base + seqStep) };
         // Every body is another one: what is stored twice or out of order shows.
         const body = closes && empty ? "" : `${at};`;
         const expected = model.append(claim, body, closes);
         const decision = decided(requestOf({ body: bytesOf(body), closes, producer: claim }), {
           now,
-          producer: who === null ? null : producers.get(who) ?? null,
+          producer: producerId === null ? null : producers.get(producerId) ?? null,
         });
         assert.equal(statusOf(decision), expected);
         if (decision.kind === "accept") {
           log.push(textOf(decision.bytes));
           now = { ...now, tail: decision.answer.tail, closed: decision.answer.closed };
-          if (who !== null) producers.set(who, decision.producer!);
+          if (producerId !== null) producers.set(producerId, decision.producer!);
           const key = JSON.stringify(claim ?? at);
           assert.ok(!taken.has(key), `${key} was accepted twice`);
           taken.add(key);

@@ -63,7 +63,7 @@ Deno.test("decideWaiting puts a producer's requests in order, in the places they
   assert.equal(stored(write), "p0.0;plain;p0.1;q0.0;p0.2;");
   assert.deepEqual(write.answers.map(([append]) => append), [p0, plain, p1, q0, p2]);
   assert.deepEqual(outcomes(write), ["new", "new", "new", "new", "new"]);
-  // Each is told the tail right behind its own bytes.
+  // Each answer has the tail right behind the append's own bytes.
   const tails = write.answers.map(([, outcome]) => outcome.kind === "appended" && outcome.tail);
   assert.deepEqual(tails, [105, 111, 116, 121, 126]);
   assert.deepEqual(write.held, []);
@@ -118,7 +118,7 @@ Deno.test("decideWaiting refuses a gap that may not be held any longer, and hold
   assert.deepEqual(write.held, []);
 });
 
-Deno.test("decideWaiting writes nothing for refusals and duplicates alone", () => {
+Deno.test("decideWaiting writes nothing when there are only refusals and duplicates", () => {
   const stream = streamOf({ lastSeq: "m" });
   const queue = queueOf(stream, { p: { epoch: 0, lastSeq: 4, closedStream: false } });
   queue.waiting.push(

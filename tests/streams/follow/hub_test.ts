@@ -128,7 +128,7 @@ Deno.test("a follower whose snapshot is newer than the others' wakes them", () =
   assert.equal(watch.tail, 5);
 });
 
-Deno.test("publish reaches the followers of that stream alone", () => {
+Deno.test("publish notifies the followers of that stream only", () => {
   const hub = new Hub();
   const [seven, eight] = [hub.follow(7, at(1)), hub.follow(8, at(1))];
   const [wakes, others] = [countWakes(seven), countWakes(eight)];
@@ -145,7 +145,7 @@ Deno.test("drain wakes every follower, without a change, and stays", () => {
   assert.equal(hub.draining, false);
   const watches = [hub.follow(7, at(1)), hub.follow(8, at(1))];
   const counts = watches.map(countWakes);
-  // They look at `draining` when they are called.
+  // They check `draining` when they are called.
   let draining = false;
   watches[0]!.wait(() => draining = hub.draining);
   hub.drain();
@@ -159,7 +159,7 @@ Deno.test("drain wakes every follower, without a change, and stays", () => {
 /** Resolves when the event loop has come round. */
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-Deno.test("listeners hear of several changes once, after the turn that brought them", async () => {
+Deno.test("listeners are notified once of several changes, after the turn that brought them", async () => {
   const hub = new Hub();
   const watch = hub.follow(1, at(0));
   let heard = 0;

@@ -130,7 +130,7 @@ Deno.test("a full page loads a whole page more than a part of it that is cached"
   assert.deepEqual(plan.next(2000), { start: 300, stop: 1000, loadStop: 1300 });
 });
 
-Deno.test("wholeMessages gives the whole messages of the model, and tells a bad offset", () => {
+Deno.test("wholeMessages gives the whole messages of the model, and detects a bad offset", () => {
   const message = fc.uint8Array({ max: 12 }).map((bytes) =>
     Uint8Array.of(...bytes.filter((byte) => byte !== MESSAGE_END), MESSAGE_END)
   );

@@ -4,7 +4,7 @@ import type { Violation } from "./violation.ts";
 
 /** What a client says that has waited as long as it does. */
 export const NO_ANSWER = "no answer in";
-/** A connection that died of a fault is found to be dead by the next who uses it. */
+/** A connection that a fault has broken is noticed by the next request on it, up to this late. */
 const LASTING_MS = 30_000;
 
 /** Refusals that these clients, which never ask for anything else, may be given. */
@@ -39,13 +39,13 @@ function unanswered({ operations, faults }: History): Violation[] {
   }));
 }
 
-/** When nothing has been wrong for a while, everything is answered. */
-function unserved({ operations, peace }: History): Violation[] {
+/** In a recovery window every request has to be answered. */
+function unserved({ operations, recoveryWindows }: History): Violation[] {
   return operations.filter((operation) =>
     operation.outcome === "unknown" &&
-    peace.some(({ from, to }) => from <= operation.invoked && operation.completed <= to)
+    recoveryWindows.some(({ from, to }) => from <= operation.invoked && operation.completed <= to)
   ).map((operation) => ({
-    rule: "no service in peace",
+    rule: "no service in the recovery window",
     path: operation.path,
     seen: `${operation.kind} at node ${operation.node}: ${operation.status} ${operation.reason}`,
     operations: [operation.id],

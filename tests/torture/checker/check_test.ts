@@ -5,324 +5,329 @@
 import assert from "node:assert/strict";
 import type { Read } from "../history.ts";
 import { messagesOf, storedBytes } from "../records.ts";
-import { refused, Story, UNKNOWN } from "./story.ts";
+import { refused, Scenario, UNKNOWN } from "./scenario.ts";
 import { begun, finds, findsNothing, records, UNAVAILABLE } from "./support.ts";
 
 Deno.test("a history in which everything went well, and much was not answered, is found right", () => {
-  const story = begun();
+  const scenario = begun();
   const producer = { id: "p", epoch: 0, seq: 0 };
-  const first = story.append("s", { producer }, UNKNOWN);
-  story.append("s", { producer, record: first.record });
-  story.append("s", { producer: { ...producer, seq: 1 } });
-  story.append("s", { producer: { ...producer, epoch: 1 } });
-  story.append("s", { producer: { ...producer, seq: 2 } }, refused(403, "STALE_EPOCH"));
-  story.append("s", { producer: { ...producer, epoch: 1, seq: 5 } }, refused(409, "SEQUENCE_GAP"));
-  story.append("s", {}, UNAVAILABLE);
-  records(story).pop(); // not answered, and not there
-  story.append("s", {}, UNAVAILABLE); // not answered, and there
-  const middle = story.read("s", { mode: "sse", follower: "f" }).end!;
-  story.create("fork", { fork: { source: "s", position: middle } });
-  story.append("fork");
-  story.append("s");
-  story.read("s", { start: middle, mode: "long-poll", follower: "f" });
-  story.head("s");
-  const tail = story.append("s", { closes: true }).tail!;
-  story.append("s", {}, { ...refused(409, "STREAM_CLOSED"), tail });
-  story.read("s", { start: tail });
-  story.history.followerEnds.push({ follower: "g", path: "s", position: tail, tail });
-  story.create("mortal");
-  story.append("mortal");
-  story.delete("mortal");
-  story.head("mortal", refused(404, "Not Found"));
-  story.create("mortal");
-  story.append("mortal");
-  story.create("ttl", { ttlMs: 1000 });
-  story.clock += 500;
-  story.read("ttl");
-  story.clock += 5000;
-  story.head("ttl", refused(404, "Not Found"));
-  for (const path of ["s", "fork", "mortal"]) story.settle(path);
-  findsNothing(story);
+  const first = scenario.append("s", { producer }, UNKNOWN);
+  scenario.append("s", { producer, record: first.record });
+  scenario.append("s", { producer: { ...producer, seq: 1 } });
+  scenario.append("s", { producer: { ...producer, epoch: 1 } });
+  scenario.append("s", { producer: { ...producer, seq: 2 } }, refused(403, "STALE_EPOCH"));
+  scenario.append(
+    "s",
+    { producer: { ...producer, epoch: 1, seq: 5 } },
+    refused(409, "SEQUENCE_GAP"),
+  );
+  scenario.append("s", {}, UNAVAILABLE);
+  records(scenario).pop(); // not answered, and not there
+  scenario.append("s", {}, UNAVAILABLE); // not answered, and there
+  const middle = scenario.read("s", { mode: "sse", follower: "f" }).end!;
+  scenario.create("fork", { fork: { source: "s", position: middle } });
+  scenario.append("fork");
+  scenario.append("s");
+  scenario.read("s", { start: middle, mode: "long-poll", follower: "f" });
+  scenario.head("s");
+  const tail = scenario.append("s", { closes: true }).tail!;
+  scenario.append("s", {}, { ...refused(409, "STREAM_CLOSED"), tail });
+  scenario.read("s", { start: tail });
+  scenario.history.followerEnds.push({ follower: "g", path: "s", position: tail, tail });
+  scenario.create("mortal");
+  scenario.append("mortal");
+  scenario.delete("mortal");
+  scenario.head("mortal", refused(404, "Not Found"));
+  scenario.create("mortal");
+  scenario.append("mortal");
+  scenario.create("ttl", { ttlMs: 1000 });
+  scenario.clock += 500;
+  scenario.read("ttl");
+  scenario.clock += 5000;
+  scenario.head("ttl", refused(404, "Not Found"));
+  for (const path of ["s", "fork", "mortal"]) scenario.settle(path);
+  findsNothing(scenario);
 });
 
 Deno.test("lost: an acked append that no node has in the end", () => {
-  const story = begun();
-  records(story).pop();
-  story.settle("s");
-  finds(story, "lost append");
+  const scenario = begun();
+  records(scenario).pop();
+  scenario.settle("s");
+  finds(scenario, "lost append");
 });
 
 Deno.test("lost: an append acked as a duplicate that is not there", () => {
-  const story = begun();
+  const scenario = begun();
   const producer = { id: "p", epoch: 0, seq: 0 };
-  const first = story.append("s", { producer }, UNKNOWN);
-  records(story).pop();
-  story.append("s", { producer, record: first.record });
-  story.settle("s");
-  finds(story, "lost append");
+  const first = scenario.append("s", { producer }, UNKNOWN);
+  records(scenario).pop();
+  scenario.append("s", { producer, record: first.record });
+  scenario.settle("s");
+  finds(scenario, "lost append");
 });
 
 Deno.test("lost: one node does not have what the other has", () => {
-  const story = begun();
-  story.append("s", {}, UNKNOWN);
-  const [whole] = [story.read("s"), records(story).pop()];
-  const less = story.read("s", {}, { node: 1 });
-  story.history.settled.push({ path: "s", reads: [whole.id] }, { path: "s", reads: [less.id] });
-  finds(story, "readers disagree");
+  const scenario = begun();
+  scenario.append("s", {}, UNKNOWN);
+  const [whole] = [scenario.read("s"), records(scenario).pop()];
+  const less = scenario.read("s", {}, { node: 1 });
+  scenario.history.settled.push({ path: "s", reads: [whole.id] }, { path: "s", reads: [less.id] });
+  finds(scenario, "readers disagree");
 });
 
 Deno.test("lost: a record across pages is there, and one whose middle is missing is not", () => {
-  const told = (cuts: readonly number[]) => {
-    const story = begun();
-    const [first, second, third] = records(story);
-    const start = story.lengthOf(first!);
-    const bytes = storedBytes(story.history.records.get(second!)!);
+  const scenarioOf = (cuts: readonly number[]) => {
+    const scenario = begun();
+    const [first, second, third] = records(scenario);
+    const start = scenario.lengthOf(first!);
+    const bytes = storedBytes(scenario.history.records.get(second!)!);
     const text = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
-    const page = (from: number, to: number, twist: Parameters<Story["read"]>[2]) =>
-      story.read("s", {}, { start: start + from, end: start + to, upToDate: false, ...twist }).id;
+    const page = (from: number, to: number, twist: Parameters<Scenario["read"]>[2]) =>
+      scenario.read("s", {}, { start: start + from, end: start + to, upToDate: false, ...twist })
+        .id;
     const [one, two] = cuts as [number, number];
     const reads = [
       page(-start, one, { records: [first!], rest: text.slice(0, one) }),
       page(one, two, { records: [], head: text.slice(one, two) }),
       page(two, bytes.length, { records: [third!], head: text.slice(two), upToDate: true }),
     ];
-    story.history.operations[reads[2]!] = {
-      ...story.history.operations[reads[2]!]!,
-      end: story.tailOf("s"),
+    scenario.history.operations[reads[2]!] = {
+      ...scenario.history.operations[reads[2]!]!,
+      end: scenario.tailOf("s"),
     } as Read;
-    return { story, reads };
+    return { scenario, reads };
   };
-  const { story, reads } = told([10, 30]);
-  story.history.settled.push({ path: "s", reads });
-  findsNothing(story);
-  story.history.settled[0] = { path: "s", reads: [reads[0]!, reads[2]!] };
-  finds(story, "lost append");
+  const { scenario, reads } = scenarioOf([10, 30]);
+  scenario.history.settled.push({ path: "s", reads });
+  findsNothing(scenario);
+  scenario.history.settled[0] = { path: "s", reads: [reads[0]!, reads[2]!] };
+  finds(scenario, "lost append");
 });
 
 Deno.test("doubled: an append that is there twice", () => {
-  const story = begun();
-  records(story).push(records(story)[0]!);
-  story.settle("s");
-  finds(story, "doubled append");
+  const scenario = begun();
+  records(scenario).push(records(scenario)[0]!);
+  scenario.settle("s");
+  finds(scenario, "doubled append");
 });
 
 Deno.test("doubled: an append without an answer is there twice, in different pages", () => {
-  const story = begun();
-  const { record } = story.append("s", {}, UNKNOWN);
-  const end = story.read("s").end!;
-  records(story).push(record!);
-  story.read("s", { start: end });
-  finds(story, "doubled append");
+  const scenario = begun();
+  const { record } = scenario.append("s", {}, UNKNOWN);
+  const end = scenario.read("s").end!;
+  records(scenario).push(record!);
+  scenario.read("s", { start: end });
+  finds(scenario, "doubled append");
 });
 
 Deno.test("reordered: two readers have two orders", () => {
-  const story = begun();
-  story.read("s");
-  records(story).reverse();
-  story.read("s");
-  finds(story, "readers disagree");
+  const scenario = begun();
+  scenario.read("s");
+  records(scenario).reverse();
+  scenario.read("s");
+  finds(scenario, "readers disagree");
 });
 
 Deno.test("reordered: an order all readers agree on, but not what time says", () => {
-  const story = new Story();
-  story.create("s");
-  const one = story.append("s", { producer: { id: "p", epoch: 0, seq: 0 } }, UNKNOWN);
-  story.append("s", { producer: { id: "p", epoch: 0, seq: 0 }, record: one.record }, {
+  const scenario = new Scenario();
+  scenario.create("s");
+  const one = scenario.append("s", { producer: { id: "p", epoch: 0, seq: 0 } }, UNKNOWN);
+  scenario.append("s", { producer: { id: "p", epoch: 0, seq: 0 }, record: one.record }, {
     duplicate: true,
   });
-  const two = story.append("s", {}, UNKNOWN);
-  records(story).reverse();
-  assert.deepEqual(records(story), [two.record, one.record]);
-  story.settle("s");
-  finds(story, "out of order");
+  const two = scenario.append("s", {}, UNKNOWN);
+  records(scenario).reverse();
+  assert.deepEqual(records(scenario), [two.record, one.record]);
+  scenario.settle("s");
+  finds(scenario, "out of order");
 });
 
 Deno.test("offsets: an answer places a record where readers do not find it", () => {
-  const story = begun();
-  story.append("s", {}, { tail: story.tailOf("s") + 500 });
-  story.settle("s");
-  finds(story, "doubled append");
+  const scenario = begun();
+  scenario.append("s", {}, { tail: scenario.tailOf("s") + 500 });
+  scenario.settle("s");
+  finds(scenario, "doubled append");
 });
 
 Deno.test("offsets: the tail goes back", () => {
-  const story = begun();
-  story.head("s");
-  story.head("s", { tail: story.tailOf("s") - 10 });
-  finds(story, "stale");
+  const scenario = begun();
+  scenario.head("s");
+  scenario.head("s", { tail: scenario.tailOf("s") - 10 });
+  finds(scenario, "stale");
 });
 
 Deno.test("stale: a read after an ack does not have it", () => {
-  const story = begun();
-  const [last] = records(story).splice(2);
-  story.read("s");
-  records(story).push(last!);
-  story.settle("s");
-  finds(story, "stale");
+  const scenario = begun();
+  const [last] = records(scenario).splice(2);
+  scenario.read("s");
+  records(scenario).push(last!);
+  scenario.settle("s");
+  finds(scenario, "stale");
 });
 
 Deno.test("stale: an answer less than another answer, and both under way at once, are right", () => {
-  const story = begun();
-  const before = story.tailOf("s");
-  const slow = story.append("s", {});
-  story.head("s", { tail: before, invoked: slow.invoked - 0.5, completed: story.clock + 1 });
-  story.clock += 10;
-  story.settle("s");
-  findsNothing(story);
+  const scenario = begun();
+  const before = scenario.tailOf("s");
+  const slow = scenario.append("s", {});
+  scenario.head("s", { tail: before, invoked: slow.invoked - 0.5, completed: scenario.clock + 1 });
+  scenario.clock += 10;
+  scenario.settle("s");
+  findsNothing(scenario);
 });
 
 Deno.test("changed: what the decoder cannot read as ours is reported", () => {
-  const story = begun();
-  story.read("s", {}, { flaws: ["not a record of ours"] });
-  finds(story, "changed bytes");
+  const scenario = begun();
+  scenario.read("s", {}, { flaws: ["not a record of ours"] });
+  finds(scenario, "changed bytes");
 });
 
 Deno.test("changed: one byte in a record that was read in part", () => {
-  const story = begun();
-  const [, second] = records(story);
-  const shape = story.history.records.get(second!)!;
-  const start = story.lengthOf(records(story)[0]!);
+  const scenario = begun();
+  const [, second] = records(scenario);
+  const shape = scenario.history.records.get(second!)!;
+  const start = scenario.lengthOf(records(scenario)[0]!);
   const bytes = storedBytes(shape);
   const text = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
-  const third = records(story)[2]!;
+  const third = records(scenario)[2]!;
   const read = (head: string) =>
-    story.read("s", { start: start + 5 }, { head, records: [third], end: story.tailOf("s") });
+    scenario.read("s", { start: start + 5 }, { head, records: [third], end: scenario.tailOf("s") });
   read(text.slice(5));
-  findsNothing(story);
+  findsNothing(scenario);
   read(text.slice(5).replace("record", "rEcord"));
-  finds(story, "changed bytes");
+  finds(scenario, "changed bytes");
 });
 
 Deno.test("changed: one byte where a piece goes from one record to the next", () => {
-  const story = begun();
-  const text = records(story).map((record) =>
+  const scenario = begun();
+  const text = records(scenario).map((record) =>
     Array.from(
-      storedBytes(story.history.records.get(record)!),
+      storedBytes(scenario.history.records.get(record)!),
       (byte) => String.fromCharCode(byte),
     ).join("")
   ).join("");
-  const start = story.lengthOf(1) - 4;
+  const start = scenario.lengthOf(1) - 4;
   const read = (head: string) =>
-    story.read("s", {}, { start, head, records: [], end: start + head.length, upToDate: false });
+    scenario.read("s", {}, { start, head, records: [], end: start + head.length, upToDate: false });
   read(text.slice(start, start + 20));
-  findsNothing(story);
+  findsNothing(scenario);
   read(text.slice(start, start + 20).replace("path", "pith"));
-  finds(story, "changed bytes");
+  finds(scenario, "changed bytes");
 });
 
 Deno.test("torn: up to date in the middle of a record", () => {
-  const story = begun();
-  const [message] = messagesOf(story.history.records.get(3)!);
-  const records_ = records(story).slice(0, 2);
+  const scenario = begun();
+  const [message] = messagesOf(scenario.history.records.get(3)!);
+  const records_ = records(scenario).slice(0, 2);
   const rest = message!.slice(0, 10);
-  const end = story.tailOf("s") - story.lengthOf(3) + 10;
-  story.read("s", {}, { records: records_, rest, end, upToDate: false });
-  findsNothing(story);
-  story.read("s", {}, { records: records_, rest, end });
-  finds(story, "torn record");
+  const end = scenario.tailOf("s") - scenario.lengthOf(3) + 10;
+  scenario.read("s", {}, { records: records_, rest, end, upToDate: false });
+  findsNothing(scenario);
+  scenario.read("s", {}, { records: records_, rest, end });
+  finds(scenario, "torn record");
 });
 
 Deno.test("torn: the last record ever read, by one reader only", () => {
-  const story = begun();
-  story.append("s", {}, UNKNOWN);
-  records(story).pop();
-  story.read("s", {}, { rest: "{", end: story.tailOf("s") + 1 });
-  finds(story, "torn record");
+  const scenario = begun();
+  scenario.append("s", {}, UNKNOWN);
+  records(scenario).pop();
+  scenario.read("s", {}, { rest: "{", end: scenario.tailOf("s") + 1 });
+  finds(scenario, "torn record");
 });
 
 Deno.test("misplaced: a record of another stream", () => {
-  const story = begun();
-  story.create("other");
-  const { record } = story.append("other");
-  records(story).push(record!);
-  story.read("s");
-  finds(story, "misplaced record");
+  const scenario = begun();
+  scenario.create("other");
+  const { record } = scenario.append("other");
+  records(scenario).push(record!);
+  scenario.read("s");
+  finds(scenario, "misplaced record");
 });
 
 Deno.test("range: an answer that says it goes further than it does", () => {
-  const story = begun();
-  story.read("s", {}, { end: story.tailOf("s") + 7 });
-  finds(story, "wrong range");
+  const scenario = begun();
+  scenario.read("s", {}, { end: scenario.tailOf("s") + 7 });
+  finds(scenario, "wrong range");
 });
 
 Deno.test("range: a page without a record in its middle", () => {
-  const story = begun();
-  const [first, , last] = records(story);
-  story.read("s", {}, { records: [first!, last!] });
-  finds(story, "doubled append"); // the last one lies elsewhere
+  const scenario = begun();
+  const [first, , last] = records(scenario);
+  scenario.read("s", {}, { records: [first!, last!] });
+  finds(scenario, "doubled append"); // the last one lies elsewhere
 });
 
 Deno.test("refused, and yet it is there", () => {
-  const story = begun();
-  const { record } = story.append("s", {}, refused(403, "STALE_EPOCH"));
-  records(story).push(record!);
-  story.read("s");
-  finds(story, "refused yet stored");
+  const scenario = begun();
+  const { record } = scenario.append("s", {}, refused(403, "STALE_EPOCH"));
+  records(scenario).push(record!);
+  scenario.read("s");
+  finds(scenario, "refused yet stored");
 });
 
 Deno.test("read before anybody had sent it", () => {
-  const story = begun();
-  const read = story.read("s");
-  const { record } = story.append("s");
-  story.history.operations[read.id] = { ...read, records: [...read.records, record!] };
-  finds(story, "read before it was written");
+  const scenario = begun();
+  const read = scenario.read("s");
+  const { record } = scenario.append("s");
+  scenario.history.operations[read.id] = { ...read, records: [...read.records, record!] };
+  finds(scenario, "read before it was written");
 });
 
 Deno.test("forks: other bytes than the source's", () => {
-  const story = begun();
-  story.create("fork", { fork: { source: "s", position: story.tailOf("s") } });
-  records(story, "fork").reverse();
-  story.read("fork");
-  story.read("s");
-  finds(story, "readers disagree");
+  const scenario = begun();
+  scenario.create("fork", { fork: { source: "s", position: scenario.tailOf("s") } });
+  records(scenario, "fork").reverse();
+  scenario.read("fork");
+  scenario.read("s");
+  finds(scenario, "readers disagree");
 });
 
 Deno.test("forks: an append to the source shows in the fork", () => {
-  const story = begun();
-  story.create("fork", { fork: { source: "s", position: story.tailOf("s") } });
-  const { record } = story.append("s");
-  records(story, "fork").push(record!);
-  story.read("fork");
-  finds(story, "misplaced record");
+  const scenario = begun();
+  scenario.create("fork", { fork: { source: "s", position: scenario.tailOf("s") } });
+  const { record } = scenario.append("s");
+  records(scenario, "fork").push(record!);
+  scenario.read("fork");
+  finds(scenario, "misplaced record");
 });
 
 Deno.test("closed: an append is taken after it", () => {
-  const story = begun();
-  story.append("s", { closes: true });
-  story.append("s", {}, { closed: false });
-  finds(story, "closed, then open");
+  const scenario = begun();
+  scenario.append("s", { closes: true });
+  scenario.append("s", {}, { closed: false });
+  finds(scenario, "closed, then open");
 });
 
 Deno.test("closed: a record without an answer appears after it", () => {
-  const story = begun();
-  story.append("s", { closes: true });
-  story.append("s", {}, UNKNOWN);
-  story.read("s");
-  finds(story, "closed, then open");
+  const scenario = begun();
+  scenario.append("s", { closes: true });
+  scenario.append("s", {}, UNKNOWN);
+  scenario.read("s");
+  finds(scenario, "closed, then open");
 });
 
 Deno.test("closed: another node says it is open", () => {
-  const story = begun();
-  story.append("s", { closes: true });
-  story.head("s", { closed: false });
-  finds(story, "closed, then open");
+  const scenario = begun();
+  scenario.append("s", { closes: true });
+  scenario.head("s", { closed: false });
+  finds(scenario, "closed, then open");
 });
 
-Deno.test("closed: a follower is told the end before the end", () => {
-  const story = begun();
-  story.append("s", { closes: true, record: null }, UNKNOWN);
-  const [first] = records(story);
-  story.read("s", { mode: "sse", follower: "f" }, {
+Deno.test("closed: a follower sees the end of the stream before its last record", () => {
+  const scenario = begun();
+  scenario.append("s", { closes: true, record: null }, UNKNOWN);
+  const [first] = records(scenario);
+  scenario.read("s", { mode: "sse", follower: "f" }, {
     records: [first!],
-    end: story.lengthOf(first!),
+    end: scenario.lengthOf(first!),
     upToDate: false,
   });
-  story.read("s");
-  finds(story, "two ends");
+  scenario.read("s");
+  finds(scenario, "two ends");
 });
 
 Deno.test("closed: nobody had asked for it", () => {
-  const story = begun();
-  story.append("s", {}, refused(409, "STREAM_CLOSED"));
-  story.read("s", {}, { closed: true });
-  finds(story, "closed by nobody");
+  const scenario = begun();
+  scenario.append("s", {}, refused(409, "STREAM_CLOSED"));
+  scenario.read("s", {}, { closed: true });
+  finds(scenario, "closed by nobody");
 });

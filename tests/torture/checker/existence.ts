@@ -98,7 +98,7 @@ function mayHaveExpired(
 
 /**
  * Whether the TTL must have passed since the last use that can have taken place.
- * @param setBack when the database's clock was: what had been used before lives longer
+ * @param setBack when the database's clock was set back: streams used before that expire later
  */
 function mustHaveExpired(
   one: Incarnation,

@@ -18,7 +18,7 @@ export function checkFollowers(history: History): Violation[] {
     report(rule, operation.path, seen, [before.id, operation.id]);
   }
   for (const { follower, path, position, tail } of history.followerEnds) {
-    // Further is right: an append without an answer may have taken place after the last look.
+    // Further is right: an append without an answer may have taken place after the last HEAD.
     if (position >= tail) continue;
     const operations = last.has(follower) ? [last.get(follower)!.id] : [];
     const seen = `${follower} got to ${position}, the stream to ${tail}`;

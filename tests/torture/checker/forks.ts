@@ -27,7 +27,7 @@ function differing(one: Incarnation, meant: number | null): Violation[] {
   return [violation(one.creates, seen)];
 }
 
-/** Whoever makes a fork is told where it ends: where it left, and what it was made with. */
+/** The answer to a fork gives its tail: the fork position plus the length of its own first record. */
 function answered(one: Incarnation, records: History["records"]): Violation[] {
   const { position } = one.fork!;
   return one.creates.filter(({ status, tail }) => status === 201 && tail !== null)

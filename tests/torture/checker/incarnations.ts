@@ -75,7 +75,7 @@ export class Incarnations {
     return [...inherited.filter((cut) => cut < position), position];
   }
 
-  /** The path that the bytes at a position were written to; null where it cannot be told. */
+  /** The path that the bytes at a position were written to; null where that is not known. */
   homeOf(one: Incarnation, position: number): string | null {
     if (one.fork === null || position >= one.fork.position) return one.path;
     const source = this.sourceOf(one);

@@ -91,7 +91,7 @@ export class Log {
 export interface Logs {
   readonly logs: ReadonlyMap<Incarnation, Log>;
   readonly violations: readonly Violation[];
-  /** The stream a piece was read from, or an append went to; null where it cannot be told. */
+  /** The stream a piece was read from, or an append went to; null where that is not known. */
   incarnationOf(operation: Operation): Incarnation | null;
 }
 

@@ -1,7 +1,7 @@
 /**
- * `Stream-Seq`: what a stream takes with one is greater, byte by byte, than all it has taken with
- * one before; whoever is refused for it has come too late. Its clients send ASCII, which JavaScript
- * compares as its bytes.
+ * `Stream-Seq`: an accepted value is greater, byte by byte, than every value that the stream has
+ * accepted before, and only an append for which that does not hold is refused. The clients send
+ * ASCII, which JavaScript compares as its bytes.
  */
 import type { Append, History } from "../history.ts";
 import type { Incarnation, Incarnations } from "./incarnations.ts";

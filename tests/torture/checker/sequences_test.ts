@@ -1,83 +1,83 @@
 /** The checker, on what is appended with `Stream-Seq`. */
 import assert from "node:assert/strict";
-import { refused, Story, UNKNOWN } from "./story.ts";
+import { refused, Scenario, UNKNOWN } from "./scenario.ts";
 import { begun, finds, findsNothing, records, rulesFound, UNAVAILABLE } from "./support.ts";
 
 const REGRESSION = refused(409, "SEQUENCE_REGRESSION");
 
 /** Three records in a sequence. */
-function sequenced(values: readonly string[] = ["b", "d", "f"]): Story {
-  const story = new Story();
-  story.create("s");
-  for (const streamSeq of values) story.append("s", { streamSeq });
-  return story;
+function sequenced(values: readonly string[] = ["b", "d", "f"]): Scenario {
+  const scenario = new Scenario();
+  scenario.create("s");
+  for (const streamSeq of values) scenario.append("s", { streamSeq });
+  return scenario;
 }
 
 Deno.test("sequences: what is greater byte by byte is taken, and all else refused", () => {
-  const story = sequenced(["10", "9", "A", "Z", "a", "aa", "b"]);
-  story.append("s");
-  for (const streamSeq of ["b", "aaa", "Z", "100"]) story.append("s", { streamSeq }, REGRESSION);
-  story.append("s", { streamSeq: "c" }, UNAVAILABLE);
-  records(story).pop(); // not answered, and not there
-  const open = story.append("s", { streamSeq: "d" }, UNKNOWN);
-  story.append("s", { streamSeq: "d", record: open.record }, REGRESSION); // it was there
-  story.settle("s");
-  findsNothing(story);
+  const scenario = sequenced(["10", "9", "A", "Z", "a", "aa", "b"]);
+  scenario.append("s");
+  for (const streamSeq of ["b", "aaa", "Z", "100"]) scenario.append("s", { streamSeq }, REGRESSION);
+  scenario.append("s", { streamSeq: "c" }, UNAVAILABLE);
+  records(scenario).pop(); // not answered, and not there
+  const open = scenario.append("s", { streamSeq: "d" }, UNKNOWN);
+  scenario.append("s", { streamSeq: "d", record: open.record }, REGRESSION); // it was there
+  scenario.settle("s");
+  findsNothing(scenario);
 });
 
 Deno.test("sequences: forks, and streams created again, begin anew", () => {
-  const story = sequenced();
-  story.create("fork", { fork: { source: "s", position: story.tailOf("s") } });
-  story.append("fork", { streamSeq: "a" });
-  story.settle("fork");
-  story.delete("s");
-  story.create("s");
-  story.append("s", { streamSeq: "a" });
-  story.settle("s");
-  findsNothing(story);
+  const scenario = sequenced();
+  scenario.create("fork", { fork: { source: "s", position: scenario.tailOf("s") } });
+  scenario.append("fork", { streamSeq: "a" });
+  scenario.settle("fork");
+  scenario.delete("s");
+  scenario.create("s");
+  scenario.append("s", { streamSeq: "a" });
+  scenario.settle("s");
+  findsNothing(scenario);
 });
 
 Deno.test("sequences: of two under way at once either may come first, and then the other not", () => {
-  const told = (stored: readonly ["x", "y"] | readonly ["y", "x"]) => {
-    const story = sequenced(["b"]);
-    const [first, second] = stored.map((streamSeq) => story.append("s", { streamSeq }));
-    story.history.operations[second!.id] = { ...second!, invoked: first!.invoked };
-    story.settle("s");
-    return story;
+  const scenarioOf = (stored: readonly ["x", "y"] | readonly ["y", "x"]) => {
+    const scenario = sequenced(["b"]);
+    const [first, second] = stored.map((streamSeq) => scenario.append("s", { streamSeq }));
+    scenario.history.operations[second!.id] = { ...second!, invoked: first!.invoked };
+    scenario.settle("s");
+    return scenario;
   };
-  findsNothing(told(["x", "y"]));
-  const wrong = told(["y", "x"]);
+  findsNothing(scenarioOf(["x", "y"]));
+  const wrong = scenarioOf(["y", "x"]);
   assert.deepEqual(rulesFound(wrong), ["stored out of Stream-Seq"]);
 });
 
 Deno.test("sequences: one without an answer is found behind one that is greater", () => {
-  const story = sequenced();
-  story.append("s", { streamSeq: "e" }, UNKNOWN);
-  story.settle("s");
-  finds(story, "stored out of Stream-Seq");
+  const scenario = sequenced();
+  scenario.append("s", { streamSeq: "e" }, UNKNOWN);
+  scenario.settle("s");
+  finds(scenario, "stored out of Stream-Seq");
 });
 
 Deno.test("sequences: the same twice, less, less as bytes but not as a number or by a locale", () => {
   for (const [first, second] of [["b", "b"], ["b", "a"], ["bb", "b"], ["9", "10"], ["a", "Z"]]) {
-    const story = sequenced([first!, second!]);
-    finds(story, "took a regression");
+    const scenario = sequenced([first!, second!]);
+    finds(scenario, "took a regression");
   }
 });
 
 Deno.test("sequences: a regression that closes, and adds nothing", () => {
-  const story = sequenced();
-  story.append("s", { streamSeq: "c", closes: true, record: null });
-  finds(story, "took a regression");
+  const scenario = sequenced();
+  scenario.append("s", { streamSeq: "c", closes: true, record: null });
+  finds(scenario, "took a regression");
 });
 
 Deno.test("sequences: a producer's duplicate is no regression", () => {
-  const story = sequenced();
+  const scenario = sequenced();
   const producer = { id: "p", epoch: 0, seq: 0 };
-  const { record } = story.append("s", { streamSeq: "g", producer });
-  story.append("s", { streamSeq: "h" });
-  story.append("s", { streamSeq: "g", producer, record });
-  story.settle("s");
-  findsNothing(story);
+  const { record } = scenario.append("s", { streamSeq: "g", producer });
+  scenario.append("s", { streamSeq: "h" });
+  scenario.append("s", { streamSeq: "g", producer, record });
+  scenario.settle("s");
+  findsNothing(scenario);
 });
 
 Deno.test("409: a regression where nothing as great was taken", () => {
@@ -97,9 +97,9 @@ Deno.test("409: a regression where nothing as great was taken", () => {
 });
 
 Deno.test("409: a regression, and no Stream-Seq was sent", () => {
-  const story = sequenced();
-  story.append("s", {}, REGRESSION);
-  finds(story, "false 409");
+  const scenario = sequenced();
+  scenario.append("s", {}, REGRESSION);
+  finds(scenario, "false 409");
 });
 
 Deno.test("409: a regression by what the source, or the stream before, had taken", () => {
@@ -115,9 +115,9 @@ Deno.test("409: a regression by what the source, or the stream before, had taken
 });
 
 Deno.test("409: a regression is right when one without an answer may have been taken", () => {
-  const story = begun();
-  story.append("s", { streamSeq: "k" }, UNKNOWN);
-  records(story).pop();
-  story.append("s", { streamSeq: "g" }, REGRESSION);
-  findsNothing(story);
+  const scenario = begun();
+  scenario.append("s", { streamSeq: "k" }, UNKNOWN);
+  records(scenario).pop();
+  scenario.append("s", { streamSeq: "g" }, REGRESSION);
+  findsNothing(scenario);
 });

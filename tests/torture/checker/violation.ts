@@ -12,7 +12,7 @@ export interface Violation {
 export type Rule =
   | "unexpected answer"
   | "no answer in time"
-  | "no service in peace"
+  | "no service in the recovery window"
   | "false 404"
   | "false 409"
   | "false 403"

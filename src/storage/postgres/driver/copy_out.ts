@@ -5,18 +5,18 @@ import { CopyRows } from "./copy_rows.ts";
 import { CopyTap } from "./copy_tap.ts";
 import type { ScannedRow } from "../../database.ts";
 
-/** What postgres.js makes of a COPY, as far as it is used here. */
+/** The part of postgres.js's query for a COPY that is used here. */
 interface CopyQuery extends Promise<unknown> {
-  /** Called with the stream when it begins, and with what else there is at the end. */
+  /** postgres.js calls it with the stream when the COPY begins, and with the result at its end. */
   resolve: (result: unknown) => void;
 }
 
 /**
- * The rows of a COPY in binary; `expected` bytes of them, about.
+ * The rows of a COPY in binary, of about `expected` bytes.
  *
- * postgres.js hands out a stream and pauses its socket until that is read; on Deno the socket does
- * not always wake again. All of it is wanted at once anyway, so it is taken before it is a stream:
- * `resolve` is called with the stream ahead of its first piece.
+ * postgres.js makes a stream of a COPY, and pauses its socket until the stream is read; on Deno the
+ * socket does not always resume. We want all bytes at once anyway, so `CopyTap` takes them before
+ * they reach the stream: postgres.js calls `resolve` before the first of them arrives.
  */
 export function copyOut(
   client: { readonly unsafe: postgres.Sql["unsafe"] },
@@ -24,8 +24,8 @@ export function copyOut(
   expected: number,
 ): Promise<ScannedRow[]> {
   const rows = new CopyRows(expected);
-  // postgres.js sends further statements down a busy connection, and then refuses them because of
-  // the COPY. False says that the connection takes no more until this one is done.
+  // postgres.js would pipeline further statements on this connection, and then fail them because of
+  // the COPY. Returning false keeps other statements off the connection until the COPY has ended.
   const alone = { onexecute: () => false } as object;
   const query = client.unsafe(statement, [], alone) as unknown as CopyQuery;
   return new Promise((resolve, reject) => {
@@ -33,7 +33,7 @@ export function copyOut(
     query.resolve = (result) => {
       if (!(result instanceof Readable)) return settle(result);
       result.on("error", reject);
-      // There is none through TLS: then all of it comes by way of postgres.js.
+      // A connection with TLS has no tap: its COPY is read from the stream of postgres.js.
       CopyTap.current?.copyTo(rows);
       result.push = (piece) => {
         if (piece === null) resolve(rows.rows());
@@ -45,7 +45,7 @@ export function copyOut(
   });
 }
 
-/** COPY takes no parameters. Whole numbers are the only ones that may stand in its text. */
+/** COPY takes no parameters, so they are put into its text: only whole numbers, which are safe. */
 export function withNumbers(statement: string, numbers: readonly number[]): string {
   return statement.replace(/\$(\d+)/g, (_, index) => {
     const value = numbers[Number(index) - 1];

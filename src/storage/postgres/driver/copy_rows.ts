@@ -1,37 +1,37 @@
 /**
- * Rows of `(bigint, bytea)` as COPY sends them in its binary format. Over the extended protocol
- * postgres.js asks for text, and hexadecimal costs both ends five times the work of the bytes.
+ * Reads rows of `(bigint, bytea)` in COPY's binary format. In the extended protocol postgres.js
+ * asks for text, and hexadecimal takes both ends five times the work that binary does.
  */
 import { free } from "../../../lib/reference_counts.ts";
 import type { CopySink } from "./copy_tap.ts";
 import type { ScannedRow } from "../../database.ts";
 
-/** The signature, the flags, and an extension of no length. */
+/** The length of the signature, the flags, and an empty header extension. */
 const HEADER_BYTES = 19;
-/** How many values, the length of the first, the position, the length of the bytes. */
+/** The length of what precedes a row's bytes: the field count, two lengths, and the position. */
 const ROW_BYTES = 18;
 const COUNT_BYTES = 2;
-/** In the place of a count: no more rows. */
+/** The field count that marks the end of the rows. */
 const NO_MORE = -1;
-/** A buffer of which less is filled is not worth keeping. */
+/** A buffer of which less than this part is filled is not kept: it would waste the rest. */
 const WELL_FILLED = 0.75;
 
-/** What a COPY brings, in pieces that end anywhere. The bytes of all rows lie one after another. */
+/** Collects the chunks of a COPY, which may end anywhere, into one buffer with all rows' bytes. */
 export class CopyRows implements CopySink {
   readonly #expected: number;
   #bytes = new Uint8Array(0);
   #filled = 0;
   readonly #positions: number[] = [];
   readonly #ends: number[] = [];
-  /** Bytes of the last row that have not come yet. */
+  /** How many bytes of the current row have not arrived yet. */
   #left = 0;
-  /** What has come of the part between two rows' bytes, and how long that is. */
+  /** The part between two rows' bytes, as far as it has arrived, and its length. */
   readonly #head = new DataView(new ArrayBuffer(HEADER_BYTES));
   #headFilled = 0;
   #headBytes = HEADER_BYTES;
   #ended = false;
 
-  /** @param expected bytes of all rows together, about */
+  /** @param expected about how many bytes all rows have together */
   constructor(expected = 0) {
     this.#expected = expected;
   }
@@ -56,7 +56,7 @@ export class CopyRows implements CopySink {
     }
   }
 
-  /** Views of one buffer. @throws RangeError when the COPY is not whole */
+  /** The rows, as views of one buffer. @throws RangeError when the COPY is incomplete */
   rows(): ScannedRow[] {
     if (!this.#ended) throw new RangeError("a COPY that does not end");
     const bytes = this.#filled < this.#bytes.length * WELL_FILLED
@@ -68,13 +68,13 @@ export class CopyRows implements CopySink {
     }));
   }
 
-  /** Whether a part of a row was received in its place. */
+  /** Whether the socket has received this part of a row directly into our buffer. */
   #holds(part: Uint8Array): boolean {
     return part.buffer === this.#bytes.buffer &&
       part.byteOffset === this.#bytes.byteOffset + this.#filled;
   }
 
-  /** What stands between the bytes of rows is there, or so much of it that the rest is known. */
+  /** Handles the part between two rows' bytes once enough of it has arrived. */
   #between(): void {
     const head = this.#head;
     if (this.#headBytes === ROW_BYTES) {
@@ -95,7 +95,7 @@ export class CopyRows implements CopySink {
 
   #fit(bytes: number): void {
     if (bytes <= this.#bytes.length) return;
-    // Beyond what was expected comes the rest of a segment, as a rule.
+    // More than expected is usually the rest of one segment, so the buffer grows by a quarter only.
     const grown = this.#bytes.length === 0 ? this.#expected : this.#filled * 1.25;
     const larger = new Uint8Array(Math.max(bytes, Math.ceil(grown)));
     larger.set(this.#bytes.subarray(0, this.#filled));

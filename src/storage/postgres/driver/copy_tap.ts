@@ -1,11 +1,13 @@
 /**
- * What COPY sends, taken out of what a connection receives before postgres.js sees it. postgres.js
- * collects a message of a mebibyte from its pieces and joins them into another; here a piece is
- * received where it is wanted, and postgres.js gets all other messages.
+ * Takes the data of a COPY out of what a connection receives, before postgres.js sees it.
+ * postgres.js collects the chunks of a message of a mebibyte and copies them into one buffer; here
+ * the socket receives each chunk directly into the buffer of the rows. postgres.js gets all other
+ * messages, with one exception.
  *
- * All but one: why the server ends a session. postgres.js 3.4.9 keeps that until the server is ready
- * again, which on this connection it never is, and fails with it the first statement on the
- * connection that takes its place, however much later. The end of the connection says enough.
+ * The exception is the error with which the server ends a session. postgres.js 3.4.9 keeps it until
+ * the server is ready again, which it never is on this connection, and then fails the first
+ * statement on the next connection with it, however much later. The closed connection alone is
+ * enough to make postgres.js fail the right statements.
  */
 import { Buffer } from "node:buffer";
 
@@ -13,19 +15,19 @@ const HEADER_BYTES = 5;
 const COPY_DATA = 0x64;
 const ERROR = 0x45;
 const READY = 0x5a;
-/** The severity of an error that ends the session, as it stands among the error's fields. */
+/** The severity field of an error that ends the session. */
 const FATAL = "\0VFATAL\0";
-/** What may come after a COPY was announced, and is about it: data, its end, an error. */
+/** The messages that may follow the announcement of a COPY: data, its end, an error. */
 const AFTER_ANNOUNCEMENT = new Set([COPY_DATA, 0x63, ERROR]);
-/** For what is not received in its place. */
+/** The size of the buffer for everything that is not received directly into a sink. */
 const SCRATCH_BYTES = 64 << 10;
-/** Less than this is not worth a read of its own. */
+/** A sink with less room than this is not worth a read of its own. */
 const SMALLEST_ROOM = 16 << 10;
 
 export interface CopySink {
-  /** Where the next bytes belong, if that is known. */
+  /** The buffer that the next bytes should be received into, if that is known. */
   room(): Uint8Array | null;
-  /** The next bytes: valid only now, ending anywhere, and perhaps where `room` wanted them. */
+  /** Takes the next bytes. They are valid during the call only, and may lie in `room`'s buffer. */
   add(piece: Uint8Array): void;
 }
 
@@ -34,33 +36,37 @@ export class CopyTap {
   readonly #pass: (bytes: Uint8Array) => void;
   readonly #scratch = new Uint8Array(SCRATCH_BYTES);
   #sink: CopySink | null = null;
-  /** What has come of a header that is not whole yet. */
+  /** The header of the current message, as far as it has arrived. */
   readonly #header = new Uint8Array(HEADER_BYTES);
   #headerFilled = 0;
-  /** Bytes still to come of the message under way, and whether they are the sink's. */
+  /** How many bytes of the current message have not arrived yet, and whether the sink gets them. */
   #left = 0;
   #tapped = false;
-  /** There is a session: the server has been ready once. What is wrong before is told. */
+  /** Whether the server has been ready once. Errors before that are passed on to postgres.js. */
   #session = false;
-  /** What has come of an error in it. */
+  /** The current error message of an established session, as far as it has arrived. */
   #error: Uint8Array[] | null = null;
 
-  /** @param pass given all that is not tapped, in pieces that end anywhere and are valid only then */
+  /**
+   * @param pass gets everything that is not tapped, in chunks that are valid during the call only
+   */
   constructor(pass: (bytes: Uint8Array) => void) {
     this.#pass = pass;
   }
 
-  /** The one that is passing something on: what happens meanwhile is about its connection. */
+  /**
+   * The tap that is calling `pass`: what postgres.js does during the call is for its connection.
+   */
   static get current(): CopyTap | null {
     return CopyTap.#current;
   }
 
-  /** What the COPY that has just been announced sends goes to `sink`. */
+  /** Directs the data of the COPY that has just been announced to `sink`. */
   copyTo(sink: CopySink): void {
     this.#sink = sink;
   }
 
-  /** Where the connection should put what it receives next. */
+  /** The buffer that the connection should receive the next bytes into. */
   buffer(): Uint8Array {
     if (this.#tapped && this.#left >= SMALLEST_ROOM) {
       const room = this.#sink?.room() ?? null;
@@ -69,10 +75,10 @@ export class CopyTap {
     return this.#scratch;
   }
 
-  /** What the connection has received, in `buffer` or elsewhere. */
+  /** Handles bytes that the connection has received, in `buffer` or elsewhere. */
   take(bytes: Uint8Array): void {
     let at = 0;
-    // Messages for postgres.js that follow each other go to it in one piece, `[passed, at)`.
+    // Consecutive messages for postgres.js are passed on together, as `[passed, at)`.
     let passed = 0;
     while (at < bytes.length) {
       if (this.#left > 0) {
@@ -95,7 +101,7 @@ export class CopyTap {
         return;
       }
       if (AFTER_ANNOUNCEMENT.has(this.#header[0]!)) {
-        // The announcement, if it is among these, has the sink set.
+        // Passing on the announcement of a COPY makes postgres.js call us back to set the sink.
         this.#send(bytes.subarray(passed, begun));
         passed = begun;
       }
@@ -106,7 +112,7 @@ export class CopyTap {
     this.#send(bytes.subarray(passed, at));
   }
 
-  /** A message, of which the header is there. */
+  /** Begins a message whose header has arrived. */
   #begin(): void {
     const [kind, a, b, c, d] = this.#header as unknown as [number, number, number, number, number];
     this.#headerFilled = 0;

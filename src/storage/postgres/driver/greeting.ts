@@ -1,7 +1,8 @@
 /**
- * The process id that a connection was greeted with. PostgreSQL names the session's own process; a
- * connection pooler makes a number up, and that is how it is noticed. postgres.js keeps the number
- * for cancelling statements, and hands it out with each result without declaring it.
+ * The process id that the server sent when the connection was opened. PostgreSQL sends that of the
+ * session's own process, and a connection pooler an invented one, which is how we detect a pooler.
+ * postgres.js keeps the id for cancelling statements, and attaches it to each result without
+ * declaring it in its types.
  */
 
 interface Result {

@@ -1,12 +1,12 @@
 /**
- * Repairs connections of postgres.js that have lost a write. postgres.js 3.4.9 gathers what it has
- * to write and sends it in the next turn of the event loop. When the connection is closed in
- * between, it keeps those bytes, believes that they are about to be sent, and sends nothing on the
- * connection that takes its place, ever.
+ * Repairs connections of postgres.js that have lost a write. postgres.js 3.4.9 buffers what it has
+ * to write, and sends it in the next turn of the event loop. When the connection is closed in
+ * between, postgres.js keeps the buffer and still takes it for scheduled: it never sends anything
+ * on the connection that it opens next.
  *
- * So a socket that is not written to at once is closed, which makes postgres.js try again. Each time
- * it adds its greeting to what it holds, and at 1024 bytes it sends. What the server then gets is
- * the last greeting alone.
+ * The repair closes a socket that is not written to at once, so that postgres.js opens another.
+ * Each time it adds a greeting to its buffer, and at 1024 bytes it sends the buffer. Only the last
+ * greeting of it is passed on to the server.
  */
 import type { Socket } from "node:net";
 
@@ -17,7 +17,7 @@ const GREETING_MS = 50;
 
 type Write = (...given: unknown[]) => boolean;
 
-/** Closes the socket when it is not written to at once, and sends the last greeting alone. */
+/** Closes the socket when it is not written to at once, and sends only the last greeting. */
 export function repairLostWrites(socket: Socket): void {
   const write = socket.write as Write;
   const timer = setTimeout(() => socket.destroy(), GREETING_MS);
@@ -29,7 +29,7 @@ export function repairLostWrites(socket: Socket): void {
   }) as Socket["write"];
 }
 
-/** A greeting is a start-up message or a request for TLS, with its own length in front. */
+/** A greeting is a start-up message or a request for TLS; both begin with their own length. */
 function lastGreeting(bytes: Uint8Array): Uint8Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   for (let at = bytes.length - 8; at > 0; at--) {

@@ -1,6 +1,6 @@
 /**
- * Sockets for postgres.js. It would choose among several hosts by itself, and wrongly: its
- * `read-write` takes standbys for primaries, and it tries hosts that refuse without a pause.
+ * Opens sockets for postgres.js. Its own choice among several hosts is not used, because it is
+ * wrong: its `read-write` accepts standbys, and it retries hosts that refuse it without a pause.
  */
 import { Buffer } from "node:buffer";
 import { connect, type NetConnectOpts, type Socket } from "node:net";
@@ -10,25 +10,25 @@ import { free } from "../../../lib/reference_counts.ts";
 import { receivesInPlace } from "../../../platform.ts";
 import { CopyTap } from "./copy_tap.ts";
 
-/** Buffers of at least so many bytes are freed at once, and not left to the collector. */
+/** Buffers of at least this many bytes are freed at once, and not left to the garbage collector. */
 const LARGE_BYTES = 64 << 10;
 
 export interface SocketOptions {
   readonly timeoutMs: number;
   /** Aborted when the connection is no longer wanted. */
   readonly signal: AbortSignal;
-  /** Whether TLS takes the bytes from the socket, so that they cannot be tapped. */
+  /** Whether TLS reads from the socket. Its encrypted bytes cannot be tapped. */
   readonly tls: boolean;
 }
 
 /**
  * A connected socket.
- * @throws Error with a `code`: CONNECT_TIMEOUT, CONNECTION_ENDED, or what the system says
+ * @throws Error with a `code`: CONNECT_TIMEOUT, CONNECTION_ENDED, or that of the system
  */
 export function openSocket(host: PostgresHost, options: SocketOptions): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const open = options.tls ? connect : connectTapped;
-    // The name goes along: TLS wants to see it in the server's certificate.
+    // TLS verifies the host's name against the server's certificate.
     const socket = host.host.startsWith("/")
       ? open({ path: `${host.host}/.s.PGSQL.${host.port}` })
       : Object.assign(open({ port: host.port, host: host.host, noDelay: true }), {
@@ -41,11 +41,11 @@ export function openSocket(host: PostgresHost, options: SocketOptions): Promise<
       if (error === undefined) return resolve(socket);
       socket.on("error", () => {});
       socket.destroy();
-      reject(error);
+      reject(explained(error, host));
     };
     const abort = () => end(failure("CONNECTION_ENDED", "no longer wanted"));
     const timer = setTimeout(
-      () => end(failure("CONNECT_TIMEOUT", `${host.host}:${host.port} does not answer`)),
+      () => end(failure("CONNECT_TIMEOUT", `${nameOf(host)} does not answer`)),
       options.timeoutMs,
     );
     socket.once("error", end);
@@ -55,7 +55,7 @@ export function openSocket(host: PostgresHost, options: SocketOptions): Promise<
   });
 }
 
-/** A socket whose "data" are messages for postgres.js, see `CopyTap`. */
+/** A socket whose "data" events hold only the messages that `CopyTap` leaves to postgres.js. */
 function connectTapped(at: NetConnectOpts): Socket {
   const tap = new CopyTap((bytes) => socket.emit("data", Buffer.from(bytes)));
   const onread = {
@@ -67,8 +67,8 @@ function connectTapped(at: NetConnectOpts): Socket {
   };
   const socket: Socket = connect(receivesInPlace() ? { ...at, onread } : at);
   if (receivesInPlace()) return socket;
-  // What comes in a buffer of its own, half a mebibyte as a rule, is copied and the buffer freed:
-  // left to the collector these buffers take 20 MiB.
+  // Data that arrives in a buffer of its own, usually of half a mebibyte, is copied and the buffer
+  // freed: left to the garbage collector, these buffers take 20 MiB.
   const push = socket.push.bind(socket);
   socket.push = (bytes: Uint8Array | null) => {
     if (bytes === null) return push(null);
@@ -81,9 +81,9 @@ function connectTapped(at: NetConnectOpts): Socket {
 }
 
 /**
- * A socket that fails with this error as soon as it is used. postgres.js reports a promise for a
- * socket that rejects, and then leaves the connection neither open nor closed: what waits for it
- * waits for ever.
+ * A socket that fails with this error as soon as it is used. If the promise for the socket rejected
+ * instead, postgres.js would leave the connection neither open nor closed, and the statements that
+ * wait for it would wait for ever.
  */
 export function failedSocket(error: unknown): Socket {
   const cause = error instanceof Error ? error : new Error(String(error));
@@ -96,5 +96,32 @@ export function failedSocket(error: unknown): Socket {
 }
 
 function failure(code: string, message: string): Error {
-  return Object.assign(new Error(`${code}: ${message}`), { code });
+  return Object.assign(new Error(message), { code });
+}
+
+/** The system's error, with a message that names the server. Its code stays. */
+function explained(error: Error, host: PostgresHost): Error {
+  const { code } = error as { code?: string };
+  switch (code) {
+    case "ECONNREFUSED":
+      return failure(code, `${nameOf(host)} refuses connections`);
+    case "ENOENT":
+      return failure(code, `${nameOf(host)} is not there`);
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return failure(code, `${nameOf(host)} is not found: its name has no address`);
+    case "ETIMEDOUT":
+      return failure(code, `${nameOf(host)} does not answer`);
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+      return failure(code, `${nameOf(host)} cannot be reached from here`);
+    default:
+      return error;
+  }
+}
+
+function nameOf({ host, port }: PostgresHost): string {
+  return host.startsWith("/")
+    ? `PostgreSQL at the socket ${host}/.s.PGSQL.${port}`
+    : `PostgreSQL at ${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

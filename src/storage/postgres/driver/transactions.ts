@@ -1,17 +1,17 @@
 /**
- * Transactions of postgres.js that outlive their connection. When a statement in one fails,
- * postgres.js sends a ROLLBACK on the connection it had, even when the connection is gone and was
- * what failed; it then writes to a socket that is null, in a turn of the event loop of its own, where
- * nobody can catch what it throws, and the process ends.
+ * Keeps a lost connection in a transaction from ending the process. When a statement of a
+ * transaction fails, postgres.js sends a ROLLBACK on its connection, even when the loss of that
+ * connection is what failed. It then writes to a socket that is null, in a later turn of the event
+ * loop, where no caller can catch the error.
  */
 import type postgres from "postgres";
 
-/** What postgres.js and sockets call a connection that is gone. */
+/** The error codes of postgres.js and of sockets for a lost connection. */
 const GONE = /^(CONNECTION_CLOSED|E[A-Z]+)$/;
 
 type Work = (sql: postgres.TransactionSql) => unknown;
 
-/** Has this client's transactions send nothing on a connection that is gone. */
+/** Makes this client's transactions send nothing on a lost connection. */
 export function surviveLostConnections(client: Pick<postgres.Sql, "begin">): void {
   const begin = client.begin as (options: string, work: Work) => Promise<unknown>;
   const guarded = (...given: [Work] | [string, Work]) => {
@@ -20,7 +20,8 @@ export function surviveLostConnections(client: Pick<postgres.Sql, "begin">): voi
       try {
         return await work(sql);
       } catch (error) {
-        // The close itself rejects what `begin` returned; what never ends here is not rolled back.
+        // postgres.js rejects what `begin` returned when the connection is closed. A promise that
+        // never settles keeps it from sending the ROLLBACK.
         if (isGone(error)) return await new Promise(() => {});
         throw error;
       }
@@ -29,7 +30,7 @@ export function surviveLostConnections(client: Pick<postgres.Sql, "begin">): voi
   client.begin = guarded as typeof client.begin;
 }
 
-/** Of the error itself, or of what drizzle wrapped. */
+/** Whether the error, or the one that drizzle has wrapped, is a lost connection. */
 function isGone(error: unknown): boolean {
   const { code, cause } = Object(error) as { code?: unknown; cause?: unknown };
   return GONE.test(String(code)) || (cause !== undefined && isGone(cause));

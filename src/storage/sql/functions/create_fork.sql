@@ -1,6 +1,7 @@
 -- Creates one fork, if its source is active and reaches the fork position.
--- outcome: 'created', 'exists' (with the stream that has the path), or 'source' (with the source as
--- it is; no row when it is gone altogether).
+-- outcome: 'created', 'exists' (with the stream that has the path), 'source' (with the source as it
+-- is; no row when it is gone altogether), or 'too_deep': a chain holds at most 100 streams, because
+-- reads follow it and a deletion at its end locks all of it.
 create or replace function penstock.create_fork(
   fork_path text, fork_content_type text, ttl bigint, expiry_ms bigint, inherited boolean,
   fork_source bigint, fork_source_path text, fork_at bigint, anchor bigint,
@@ -20,6 +21,11 @@ begin
     where s.id = fork_source and s.state = 'active' and not s.expired and s.tail >= fork_at
   ) then
     return query select 'source', s from penstock.stream_states s where s.id = fork_source;
+    return;
+  end if;
+
+  if (select count(*) from penstock.fork_chain(fork_source)) >= 100 then
+    return query select 'too_deep', null::penstock.stream_states;
     return;
   end if;
 

@@ -59,7 +59,7 @@ Deno.test("a connection that ends within a scan is a database that is not availa
     assert.deepEqual([...await database.query("select 1 as one")], [{ one: 1 }]);
   }));
 
-Deno.test("a COPY that comes in pieces of any size is the same", () => {
+Deno.test("a COPY gives the same rows, whatever the sizes of its chunks", () => {
   const signature = [0x50, 0x47, 0x43, 0x4f, 0x50, 0x59, 0x0a, 0xff, 0x0d, 0x0a, 0x00];
   const row = [0, 2, 0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 7, 8, 9];
   const whole = Uint8Array.from([...signature, ...new Array(8).fill(0), ...row, ...row, 255, 255]);

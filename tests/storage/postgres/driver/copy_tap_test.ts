@@ -27,24 +27,24 @@ function receive(messages: readonly Message[], reads: readonly number[]) {
   let inPlace = 0;
   const sink = {
     room: () => copied.subarray(filled),
-    add: (piece: Uint8Array) => {
-      if (piece.buffer === copied.buffer) {
-        assert.equal(piece.byteOffset, filled);
-        inPlace += piece.length;
+    add: (chunk: Uint8Array) => {
+      if (chunk.buffer === copied.buffer) {
+        assert.equal(chunk.byteOffset, filled);
+        inPlace += chunk.length;
       } else {
-        copied.set(piece, filled);
+        copied.set(chunk, filled);
       }
-      filled += piece.length;
+      filled += chunk.length;
     },
   };
   const announced = messages.findIndex(({ kind }) => kind === "H") + 1;
   const upToAnnouncement = joined(messages.slice(0, announced).map(written)).length;
   let passedBytes = 0;
-  const tap: CopyTap = new CopyTap((piece) => {
+  const tap: CopyTap = new CopyTap((chunk) => {
     assert.equal(CopyTap.current, tap);
-    passed.push(piece.slice());
+    passed.push(chunk.slice());
     const before = passedBytes;
-    passedBytes += piece.length;
+    passedBytes += chunk.length;
     // postgres.js says that there is a COPY while it is given the message that announces it.
     if (before < upToAnnouncement && passedBytes >= upToAnnouncement) tap.copyTo(sink);
   });
@@ -68,7 +68,7 @@ const ordinary = fc.array(fc.record({ kind: fc.constant("Z" as const), body: bod
   maxLength: 4,
 });
 
-Deno.test("what COPY sends goes to its sink, and everything else on, however it is cut", () => {
+Deno.test("the data of a COPY goes to its sink, and all else is passed on, however it is chunked", () => {
   fc.assert(fc.property(
     ordinary,
     fc.array(bodies(100_000), { maxLength: 5 }),
@@ -91,7 +91,7 @@ Deno.test("what COPY sends goes to its sink, and everything else on, however it 
   ));
 });
 
-Deno.test("most of a large row is received where it belongs", () => {
+Deno.test("most of a large row is received directly into the sink's buffer", () => {
   const body = new Uint8Array(1 << 20).map((_, at) => at * 31 >>> 3);
   const messages: Message[] = [
     { kind: "H", body: Uint8Array.of(1, 0, 0) },
@@ -103,20 +103,20 @@ Deno.test("most of a large row is received where it belongs", () => {
   assert.ok(inPlace >= body.length - (64 << 10), `${inPlace} bytes`);
 });
 
-Deno.test("why a session ends is kept from postgres.js, and what else is wrong is not", () => {
+Deno.test("the error that ends a session is not passed to postgres.js, and other errors are", () => {
   const error = (severity: string): Message => ({
     kind: "E",
     body: new TextEncoder().encode(`S${severity}\0V${severity}\0C57P01\0Mwords\0\0`),
   });
   const ready: Message = { kind: "Z", body: Uint8Array.of(73) };
-  const told = (messages: readonly Message[], read: number) =>
+  const passedOn = (messages: readonly Message[], read: number) =>
     receive(messages, [read]).passed.length;
   const lengthOf = (messages: readonly Message[]) => joined(messages.map(written)).length;
   for (const read of [1, 3, 7, 1000]) {
     const refused = [error("FATAL")];
-    assert.equal(told(refused, read), lengthOf(refused), "no session has begun");
+    assert.equal(passedOn(refused, read), lengthOf(refused), "no session has begun");
     const failed = [ready, error("ERROR"), ready];
-    assert.equal(told(failed, read), lengthOf(failed));
-    assert.equal(told([ready, error("FATAL")], read), lengthOf([ready]));
+    assert.equal(passedOn(failed, read), lengthOf(failed));
+    assert.equal(passedOn([ready, error("FATAL")], read), lengthOf([ready]));
   }
 });

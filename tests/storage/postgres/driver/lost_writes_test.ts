@@ -1,6 +1,6 @@
 /**
  * `repairLostWrites`: postgres.js 3.4.9 sends nothing more on a connection that was closed between a
- * write and the turn of the event loop that sends it. When the first test fails, that is mended.
+ * write and the turn of the event loop that sends it. When the first test fails, postgres.js has fixed it.
  */
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";

@@ -47,7 +47,7 @@ for (const query of ["", "?prepare=false"]) {
     }, query));
 }
 
-Deno.test("a statement with large bytes that fails says so, and is forgotten", () =>
+Deno.test("a statement with large bytes that fails rejects, and its tokens are dropped", () =>
   withDatabase(async (database) => {
     const bytes = new Uint8Array(100_000);
     const failing = database.query("select 1 / length($1::bytea) / 0 as none", [bytes]);
@@ -71,7 +71,7 @@ Deno.test("a token that is not replaced is refused by PostgreSQL", () =>
     await assert.rejects(sent, /invalid hexadecimal/);
   }));
 
-Deno.test("what is not a token of a statement under way goes as it is", async () => {
+Deno.test("bytes that are not the token of a statement in flight are sent unchanged", async () => {
   const raw = new RawParameters();
   const query = new TextEncoder().encode("Q\0\0\0\x0bselect\0");
   assert.equal(raw.replaced(query), null);

@@ -130,7 +130,7 @@ for (const kind of ["postgres", "embedded"] as const) {
     }));
 }
 
-Deno.test("postgres: a page is freed when all who got it have released it, and not before", () =>
+Deno.test("postgres: a page is freed when all its readers have released it, and not before", () =>
   withDatabase("postgres", async (database) => {
     const stream = await fill(database, new Array(24).fill(1 << 20));
     const reader = new PageReader(database, new SegmentCache(1 << 16));

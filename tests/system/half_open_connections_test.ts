@@ -1,6 +1,6 @@
 /**
- * Connections to the database that died without a word, as behind a firewall that forgot them: a
- * follower waits no longer for its data than when a NOTIFY is lost.
+ * Half-open connections to the database, as after a firewall has dropped their state: a follower
+ * waits no longer for its data than when a NOTIFY is lost.
  */
 // Runs quietly: it measures how late a follower gets its data.
 import assert from "node:assert/strict";
@@ -19,9 +19,9 @@ import {
   withServer,
 } from "./support.ts";
 
-/** What the README says a follower waits at most. */
+/** How long a follower waits at most, as the README says. Milliseconds. */
 const LATEST_MS = 1000;
-/** Connections of a node, the one that listens included. */
+/** How many connections a node has, including the one for LISTEN. */
 const ALL = 9;
 
 /** Reaches the database directly. */
@@ -31,19 +31,19 @@ const a = serverForThisFile("postgres");
 interface Behind {
   readonly node: RunningServer;
   readonly proxy: Proxy;
-  /** A stream, as A has it. */
+  /** The URL of a stream at A. */
   readonly url: string;
-  /** Follows it at the node. */
+  /** A follower of it at the node. */
   readonly events: Events;
 }
 
-/** Such a node, with all the connections it may have. */
+/** Starts such a node, and opens all its connections. */
 async function withNode<T>(use: (behind: Behind) => Promise<T>): Promise<T> {
   const proxy = await Proxy.start(a.databaseUrl);
   try {
     return await withServer({ database: { url: proxy.url } }, async (node) => {
       await eventually(15_000, "a full pool", async () => {
-        // A DELETE is a statement of its own, and these come at once.
+        // Each DELETE runs a statement of its own, so many at once open all connections.
         const urls = await Promise.all(Array.from({ length: 40 }, () => createStream(node.url)));
         const gone = urls.map((url) => fetch(url, { method: "DELETE" }));
         for (const response of await Promise.all(gone)) await expectStatus(response, 204);
@@ -71,7 +71,7 @@ async function delay({ url, events }: Behind, body: string, expected = body): Pr
   return performance.now() - acked;
 }
 
-Deno.test("all connections die without a word, LISTEN too: a follower waits a second at most", async () => {
+Deno.test("all connections are half-open, LISTEN too: a follower waits a second at most", async () => {
   const took = await promptly(a.server, 5, (round) =>
     withNode(async (behind) => {
       await elapse((round * 170) % 500, "out of step with the polls");
@@ -81,16 +81,16 @@ Deno.test("all connections die without a word, LISTEN too: a follower waits a se
   assert.ok(took.at(-1)! < LATEST_MS, `${took} ms`);
 });
 
-Deno.test("one connection of several dies without a word: a follower waits a second at most", async () => {
+Deno.test("one connection of several is half-open: a follower waits a second at most", async () => {
   await withNode(async (behind) => {
-    // Not the one that listens: NOTIFY comes, and what it tells of is asked for on all others.
+    // The listening connection works: the notification arrives, and the stream is loaded on others.
     behind.proxy.stall(1);
     const took = await promptly(behind.node, 20, (round) => delay(behind, `${round};`));
     assert.ok(took.at(-1)! < LATEST_MS, `${took} ms`);
   });
 });
 
-Deno.test("reads that wait on dead connections are answered, and not with 503", async () => {
+Deno.test("reads on half-open connections are answered, and not with 503", async () => {
   await withNode(async ({ node, proxy, url }) => {
     proxy.stall();
     const began = performance.now();
@@ -103,10 +103,10 @@ Deno.test("reads that wait on dead connections are answered, and not with 503", 
   });
 });
 
-Deno.test("what may not run twice is not asked again: it is waited for, or answered 503", async () => {
+Deno.test("a statement that may not run twice is not repeated: its request is answered 503", async () => {
   await withNode(async (behind) => {
     const { node, proxy, url } = behind;
-    await append(at(node, url), "0"); // what is known of the stream need not be asked for
+    await append(at(node, url), "0"); // the node has the stream's state now
     proxy.stall();
     const post = fetch(at(node, url), {
       method: "POST",
@@ -126,18 +126,18 @@ Deno.test("what may not run twice is not asked again: it is waited for, or answe
   });
 });
 
-Deno.test("a statement whose time is up takes no other along", async () => {
+Deno.test("a statement that times out does not fail the others", async () => {
   const proxy = await Proxy.start(a.databaseUrl);
   const database = await openPostgres({ url: proxy.url, connections: 2, timeoutMs: 2000 });
   try {
     await Promise.all([database.query("select pg_sleep(0.3)"), database.query("select 1")]);
     proxy.stall(1);
-    // Each on one of the two connections.
+    // Each statement has one of the two connections.
     const both = [database.query("select 2"), database.query("select 3")]
       .map((query) => query.then(() => "answered", (error: Error) => error.name));
     assert.equal(await Promise.any(both), "answered");
     await elapse(1300, "more than half of the time limit of the one that waits");
-    // Under way when the time of the other is up.
+    // It is in flight when the other statement times out.
     const slow = database.query<{ slept: string }>("select 'yes' as slept from pg_sleep(1.7)");
     assert.deepEqual((await Promise.all(both)).sort(), ["StatementTimeout", "answered"]);
     assert.equal((await slow)[0]?.slept, "yes");
@@ -148,14 +148,14 @@ Deno.test("a statement whose time is up takes no other along", async () => {
   }
 });
 
-Deno.test("a database that is slow is not taken for one that is dead", async () => {
+Deno.test("connections to a slow database are not taken for half-open", async () => {
   await withNode(async (behind) => {
     const { proxy, node } = behind;
     const opened = proxy.opened;
     const sql = postgres(a.databaseUrl, { max: 1 });
     await sql.begin(async (transaction) => {
       await transaction`lock table penstock.streams in access exclusive mode`;
-      await elapse(2500, "longer than a node waits before it asks on another connection");
+      await elapse(2500, "longer than a node waits before it hedges a statement");
     });
     await sql.end();
     await delay(behind, "x");
@@ -163,13 +163,13 @@ Deno.test("a database that is slow is not taken for one that is dead", async () 
       node.logs.filter((line) => line.includes("database_connections_replaced")),
       [],
     );
-    // One to learn who the primary is, and one to ask again what was not answered.
+    // One connection finds the primary, and one is for the hedged statement.
     const more = proxy.opened - opened;
     assert.ok(more > 0 && more <= 3, `${more} connections were opened`);
   });
 });
 
-Deno.test("a database that says nothing is not flooded with connections", async () => {
+Deno.test("a database that does not answer is not flooded with connections", async () => {
   await withNode(async (behind) => {
     const { proxy } = behind;
     const opened = proxy.opened;

@@ -17,8 +17,8 @@ import {
 import { cutUp } from "../pieces.ts";
 import { storedBytes, storedLength } from "../records.ts";
 
-/** A stream as the server of the story holds it. */
-export interface ToldStream {
+/** A stream on the server that the scenario imagines. */
+export interface ScenarioStream {
   records: number[];
   /** Where it goes from the bytes of one stream to those of the next, if it is a fork. */
   readonly cuts: readonly number[];
@@ -41,9 +41,9 @@ export interface AppendOptions {
 /** What is other than it should be. */
 export type Twist<T> = Partial<Omit<T, "kind" | "id">>;
 
-export class Story {
+export class Scenario {
   readonly history = new HistoryRecorder();
-  readonly streams = new Map<string, ToldStream>();
+  readonly streams = new Map<string, ScenarioStream>();
   /** Milliseconds; every request takes one, and there is one between two. */
   clock = 0;
   /** Of what was read last. */
@@ -64,7 +64,7 @@ export class Story {
       incarnation,
       producers: new Map(),
     });
-    return this.#tell<Create>({
+    return this.#add<Create>({
       ...this.#common(path, 201),
       kind: "create",
       incarnation,
@@ -95,7 +95,7 @@ export class Story {
       if (closes) stream.closed = true;
       if (producer !== null) stream.producers.set(producer.id, producer);
     }
-    return this.#tell<Append>({
+    return this.#add<Append>({
       ...this.#common(path, producer !== null && !duplicate ? 200 : 204),
       kind: "append",
       record,
@@ -120,14 +120,14 @@ export class Story {
     const range = { start, end: this.tailOf(path), upToDate: true, closed };
     const stored = this.#bytesOf(path).subarray(start);
     const reads = cutUp(cuts, range, stored).map((piece, at, pieces) =>
-      this.#tell<Read>({ ...common, ...piece, ...at === pieces.length - 1 ? twist : {} })
+      this.#add<Read>({ ...common, ...piece, ...at === pieces.length - 1 ? twist : {} })
     );
     this.#pieces = reads.map((read) => read.id);
     return reads.at(-1)!;
   }
 
   head(path: string, twist: Twist<Head> = {}): Head {
-    return this.#tell<Head>({
+    return this.#add<Head>({
       ...this.#common(path, 200),
       kind: "head",
       tail: this.tailOf(path),
@@ -138,7 +138,7 @@ export class Story {
 
   delete(path: string, twist: Twist<Delete> = {}): Delete {
     const { incarnation } = this.streams.get(path)!;
-    return this.#tell<Delete>({
+    return this.#add<Delete>({
       ...this.#common(path, 204),
       kind: "delete",
       incarnation,
@@ -170,7 +170,7 @@ export class Story {
     return Uint8Array.from(parts.flatMap((part) => [...part]));
   }
 
-  #inherited(fork: Create["fork"]): Pick<ToldStream, "records" | "cuts" | "cutOff"> {
+  #inherited(fork: Create["fork"]): Pick<ScenarioStream, "records" | "cuts" | "cutOff"> {
     if (fork === null) return { records: [], cuts: [], cutOff: new Map() };
     const { position } = fork;
     const source = this.streams.get(fork.source)!;
@@ -188,7 +188,7 @@ export class Story {
   #common(path: string, status: number): Omit<Invocation, "id"> {
     this.clock += 2;
     return {
-      client: "story",
+      client: "scenario",
       node: 0,
       path,
       invoked: this.clock - 1,
@@ -200,7 +200,7 @@ export class Story {
     };
   }
 
-  #tell<T extends Operation>(operation: Omit<T, "id">): T {
+  #add<T extends Operation>(operation: Omit<T, "id">): T {
     return this.history.add(operation as unknown as Unnumbered) as T;
   }
 }

@@ -1,4 +1,4 @@
-/** What is measured before there is any harm: wake-ups across nodes, and who gets how much. */
+/** The baseline, measured before any fault: wake-ups across nodes, and fairness between two nodes. */
 import { Follower } from "./follower.ts";
 import { Random } from "./random.ts";
 import { type RunState, sleep } from "./run_state.ts";
@@ -9,15 +9,18 @@ const GAP_MS = 37;
 const WRITERS_PER_NODE = 4;
 const RACE_MS = 2000;
 
-export interface Calm {
-  /** From the ack at one node to the event at another, sorted. Milliseconds; below 0 it was first. */
+export interface Baseline {
+  /**
+   * From the ack at one node to the event at another, sorted. Milliseconds; negative when the event
+   * came first.
+   */
   readonly wakeups: readonly number[];
   /** Appends that each of two nodes had acked on one stream in the same time. */
   readonly split: readonly [number, number];
 }
 
 /** Needs two nodes. */
-export async function measure(run: RunState): Promise<Calm> {
+export async function measure(run: RunState): Promise<Baseline> {
   return { wakeups: await wakeups(run), split: await race(run) };
 }
 
@@ -27,11 +30,11 @@ export function quantile(sorted: readonly number[], part: number): number {
 }
 
 async function wakeups(run: RunState): Promise<number[]> {
-  const name = await newStream(run, "calm/wakeups");
-  const writer = run.client("calm");
+  const name = await newStream(run, "baseline/wakeups");
+  const writer = run.client("baseline");
   const acked = new Map<number, number>();
   const seen = new Map<number, number>();
-  const follower = new Follower(run.client("calm-follower"), name, 0, new Random(1));
+  const follower = new Follower(run.client("baseline-follower"), name, 0, new Random(1));
   follower.onRead = (read) => {
     for (const record of read.records) seen.set(record, read.completed);
   };
@@ -40,7 +43,7 @@ async function wakeups(run: RunState): Promise<number[]> {
     const record = run.history.newRecord(name.path, 1, 100);
     const done = await writer.append(0, name, { record });
     acked.set(record.id, done.completed);
-    // Not a divisor of a second: else every append might fall just before a look at the rows.
+    // The gap is no divisor of a second, so that appends do not all fall just before a poll.
     await sleep(GAP_MS);
   }
   const limit = performance.now() + 5000;
@@ -52,7 +55,7 @@ async function wakeups(run: RunState): Promise<number[]> {
 
 /** Two nodes write one stream, each as fast as it can. */
 async function race(run: RunState): Promise<[number, number]> {
-  const name = await newStream(run, "calm/race");
+  const name = await newStream(run, "baseline/race");
   const until = performance.now() + RACE_MS;
   const acks: [number, number] = [0, 0];
   const write = async (node: 0 | 1) => {
@@ -63,16 +66,16 @@ async function race(run: RunState): Promise<[number, number]> {
       if (done.outcome === "ok" && done.completed < until) acks[node]++;
     }
   };
-  const lanes = ([0, 1] as const).flatMap((node) =>
+  const writers = ([0, 1] as const).flatMap((node) =>
     Array.from({ length: WRITERS_PER_NODE }, () => write(node))
   );
-  await Promise.all(lanes);
+  await Promise.all(writers);
   return acks;
 }
 
 async function newStream(run: RunState, path: string): Promise<StreamName> {
   const name = { path, contentType: "text/plain", incarnation: 1 };
-  const made = await run.client("calm").create(0, name);
+  const made = await run.client("baseline").create(0, name);
   if (made.outcome !== "ok") throw new Error(`could not create ${path}: ${made.reason}`);
   return name;
 }

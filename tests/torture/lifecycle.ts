@@ -1,11 +1,11 @@
 /**
- * The lives of streams. Each is created, written to, read and followed for a while, perhaps forked,
- * and then closed, deleted, created again or left as it is.
+ * The lifecycle of one stream of the workload. It is created, written to, read and followed for a
+ * while, perhaps forked, and then closed, deleted, created again or left open.
  */
 import type { Client } from "./client.ts";
 import { Follower } from "./follower.ts";
 import { forkLater } from "./forks.ts";
-import { create, noteEnds, remove, type Survivor, tailOf } from "./owner.ts";
+import { create, noteEnds, type RemainingStream, remove, tailOf } from "./owner.ts";
 import type { Random } from "./random.ts";
 import { read } from "./readers.ts";
 import { type RunState, sleep } from "./run_state.ts";
@@ -18,23 +18,23 @@ const MOST_INCARNATIONS = 4;
 
 type Ending = "close" | "leave" | "delete" | "recreate" | "expire";
 
-export interface CareerOptions {
+export interface LifecycleOptions {
   readonly path: string;
-  /** How long it is written to, about. Milliseconds. */
+  /** About how long the stream is written to. Milliseconds. */
   readonly duration: number;
 }
 
-/** One stream's whole life, its forks included. Returns those that are still there. */
-export async function career(
+/** Runs a stream's whole lifecycle and those of its forks. Returns the streams that remain. */
+export async function runLifecycle(
   run: RunState,
-  options: CareerOptions,
+  options: LifecycleOptions,
   random: Random,
-): Promise<Survivor[]> {
+): Promise<RemainingStream[]> {
   const ending: Ending = random.weighted({ close: 4, leave: 3, delete: 1, recreate: 2, expire: 1 });
-  if (ending === "expire") return await shortLife(run, options.path, random);
+  if (ending === "expire") return await runUntilExpiry(run, options.path, random);
   const client = run.client("owner");
   const contentType = random.pick(CONTENT_TYPES);
-  const survivors: Survivor[] = [];
+  const remaining: RemainingStream[] = [];
   for (let incarnation = 1; incarnation <= MOST_INCARNATIONS; incarnation++) {
     const name = { path: options.path, contentType, incarnation };
     const first = random.chance(0.5) ? run.record(name.path, random) : undefined;
@@ -47,7 +47,7 @@ export async function career(
         record: first,
       },
     );
-    if (sure === null) return survivors;
+    if (sure === null) return remaining;
     const stream: OpenStream = {
       name,
       boundaries: [0, sure.tail],
@@ -56,31 +56,35 @@ export async function career(
     };
     const recreates = ending === "recreate" && sure.once;
     const duration = recreates ? options.duration / 3 : options.duration;
-    const lived = await live(run, { stream, client, duration, ending }, random);
-    survivors.push(...lived.forks);
-    if (ending !== "delete" && ending !== "recreate") return [...survivors, { name }];
-    if (!recreates || !lived.removed || run.ending) return survivors;
-    await lookForDeleted(run, client, name, random);
+    const result = await runLifetime(run, { stream, client, duration, ending }, random);
+    remaining.push(...result.forks);
+    if (ending !== "delete" && ending !== "recreate") return [...remaining, { name }];
+    if (!recreates || !result.removed || run.ending) return remaining;
+    await useDeleted(run, client, name, random);
   }
-  return survivors;
+  return remaining;
 }
 
-interface Life {
+interface Lifetime {
   readonly stream: OpenStream;
   readonly client: Client;
   readonly duration: number;
   readonly ending: Ending;
 }
 
-interface Lived {
-  readonly forks: readonly Survivor[];
-  /** It was deleted, and no request is left that could take place later. */
+interface LifetimeResult {
+  readonly forks: readonly RemainingStream[];
+  /** Whether the stream was deleted, and no request in flight can create it again. */
   readonly removed: boolean;
 }
 
-/** Writers, readers, followers and forks, from the creation of a stream to its end. */
-async function live(run: RunState, life: Life, random: Random): Promise<Lived> {
-  const { stream, ending } = life;
+/** Runs the writers, readers, followers and forks of a stream, from its creation to its end. */
+async function runLifetime(
+  run: RunState,
+  lifetime: Lifetime,
+  random: Random,
+): Promise<LifetimeResult> {
+  const { stream, ending } = lifetime;
   const { name } = stream;
   run.open.add(name);
   const writers = Array.from({ length: random.between(1, 3) }, () => {
@@ -97,22 +101,22 @@ async function live(run: RunState, life: Life, random: Random): Promise<Lived> {
     follower.run(() => run.overdue || (ending === "leave" && follower.position >= end))
   );
   const forks = random.chance(0.6) && ending !== "recreate"
-    ? [forkLater(run, stream, { duration: life.duration, depth: 1 }, random.fork())]
+    ? [forkLater(run, stream, { duration: lifetime.duration, depth: 1 }, random.fork())]
     : [];
-  const until = performance.now() + life.duration * (0.5 + random.next());
+  const until = performance.now() + lifetime.duration * (0.5 + random.next());
   while (performance.now() < until && !run.ending) await sleep(100);
   run.open.delete(name);
   const stop = async () => {
     stream.done = true;
     await Promise.all([...writers, ...readers]);
   };
-  // Closing and deleting may come while others write.
+  // A close or a delete may come while other clients write.
   if (ending === "leave" || random.chance(0.5)) await stop();
   let removed = false;
   let tail: number | null = null;
-  if (ending === "close") tail = await close(run, life.client, name, random);
-  else if (ending === "leave") tail = await tailOf(run, life.client, name, random);
-  else removed = await remove(run, life.client, name, random);
+  if (ending === "close") tail = await close(run, lifetime.client, name, random);
+  else if (ending === "leave") tail = await tailOf(run, lifetime.client, name, random);
+  else removed = await remove(run, lifetime.client, name, random);
   await stop();
   end = tail ?? end;
   for (const follower of followers) if (follower.position >= end) follower.interrupt();
@@ -134,13 +138,14 @@ async function close(
     random,
     (node) => client.append(node, name, { record, closes: true, producer }),
   );
-  // Closed stays closed, whoever asks.
+  // The checker reports an append that is accepted after the close.
   const late = run.record(name.path, random);
   await client.append(run.node(random), name, { record: late });
   return closed?.outcome === "ok" ? closed.tail : null;
 }
 
-async function lookForDeleted(
+/** Sends requests to a deleted stream, which the checker expects to be refused. */
+async function useDeleted(
   run: RunState,
   client: Client,
   name: StreamName,
@@ -153,8 +158,12 @@ async function lookForDeleted(
   await client.append(run.node(random), name, { record: run.record(name.path, random) });
 }
 
-/** A stream with a TTL: lives as long as it is used, and not much longer. */
-async function shortLife(run: RunState, path: string, random: Random): Promise<Survivor[]> {
+/** Uses a stream with a TTL for a while, and reads it once more after it should have expired. */
+async function runUntilExpiry(
+  run: RunState,
+  path: string,
+  random: Random,
+): Promise<RemainingStream[]> {
   const client = run.client("ephemeral");
   const ttlSeconds = random.between(2, 4);
   const name = { path, contentType: random.pick(CONTENT_TYPES), incarnation: 1 };

@@ -1,0 +1,71 @@
+/** `penstock serve`: one node, or a supervisor of several. */
+import process from "node:process";
+import { Node } from "../node.ts";
+import { runtimeName, sharesPorts } from "../platform.ts";
+import type { Telemetry } from "../telemetry/events.ts";
+import { VERSION } from "../version.ts";
+import type { Config } from "./config.ts";
+import { claimPort } from "./listening_port.ts";
+import { reportSettings } from "./setting_reports.ts";
+import { telemetryOf } from "./telemetry.ts";
+import { Supervisor, whenSupervisorLeaves, workerNumber } from "./supervisor.ts";
+
+/** Serves until a signal ends it; with `--workers`, supervises the processes that do. */
+export async function serve(config: Config, args: readonly string[]): Promise<void> {
+  const { telemetry, readable } = telemetryOf(config);
+  if (config.workers > 1) return await supervise(config, args, telemetry);
+  const worker = workerNumber();
+  telemetry.report({ event: "starting", version: VERSION, runtime: runtimeName() });
+  if (worker === null) {
+    reportSettings(config, telemetry);
+    // Found out here, and not when the database has been made. A supervisor has done both.
+    if (config.port !== 0) await claimPort(config.host, config.port);
+  }
+  const node = await Node.start(config, telemetry, worker !== null);
+  if (readable && (worker ?? 1) === 1) process.stdout.write(quickStart(node));
+
+  let stopping = false;
+  const stop = (reason: string) => {
+    if (stopping) {
+      // A worker is signalled by its supervisor, and by a terminal or systemd too: one is enough.
+      if (worker !== null) return;
+      telemetry.report({ event: "stop_forced", reason: `second ${reason}` });
+      process.exit(130);
+    }
+    stopping = true;
+    node.stop(reason).then(() => process.exit(0));
+  };
+  onSignals(stop);
+  if (worker !== null) whenSupervisorLeaves(stop);
+}
+
+async function supervise(
+  config: Config,
+  args: readonly string[],
+  telemetry: Telemetry,
+): Promise<void> {
+  if (!sharesPorts()) throw new Error("--workers needs Linux, where processes share a port");
+  telemetry.report({ event: "starting", version: VERSION, runtime: runtimeName() });
+  reportSettings(config, telemetry);
+  const supervisor = new Supervisor(args, config, telemetry);
+  onSignals((signal) => supervisor.stop(signal));
+  process.exit(await supervisor.run());
+}
+
+function onSignals(stop: (signal: string) => void): void {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop(signal));
+}
+
+/** What to try first. */
+function quickStart(node: Node): string {
+  const stream = `${node.url}/v1/stream/hello`;
+  return `
+  Penstock ${VERSION}
+  Database  ${node.database.description}
+  Streams   ${node.url}/v1/stream/{path}
+
+  Try       curl -X PUT -H 'Content-Type: text/plain' -d 'hello' ${stream}
+            curl ${stream}
+
+`;
+}
