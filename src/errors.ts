@@ -11,16 +11,26 @@ export type StreamRefusal =
   | { readonly kind: "not_found" }
   /** Soft-deleted: its path is taken, its bytes serve its forks only. */
   | { readonly kind: "gone" }
-  /** The stream is closed; `tail` is its final position. */
-  | { readonly kind: "closed"; readonly tail: number }
+  /** The stream is closed, and ends there. */
+  | { readonly kind: "closed"; readonly end: StreamEnd }
+  /** The offset is of the stream that was at the path before, or of a fork's own part. */
+  | { readonly kind: "offset_of_another_stream" }
   | { readonly kind: "content_type_mismatch"; readonly expected: string }
   /** Stream-Seq is not greater than the last one accepted. */
   | { readonly kind: "sequence_regression" }
-  /** A newer epoch of this producer has written. */
-  | { readonly kind: "stale_epoch"; readonly epoch: number }
+  /** A newer epoch of this producer has written. `end` is that of a closed stream. */
+  | { readonly kind: "stale_epoch"; readonly epoch: number; readonly end: StreamEnd | null }
   | { readonly kind: "sequence_gap"; readonly expected: number; readonly received: number }
+  /** A close with a Producer-Seq that has been used for something else. */
+  | { readonly kind: "sequence_reused"; readonly expected: number; readonly received: number }
   /** PUT: what exists differs from what was asked for. */
   | { readonly kind: "conflict"; readonly message: string };
+
+/** The offset at which a closed stream ends, as `encodeOffset` takes it. */
+export interface StreamEnd {
+  readonly position: number;
+  readonly generation: number;
+}
 
 /** What the state of a subscription does not allow (sections 6 and 7). */
 export type SubscriptionRefusal =

@@ -42,6 +42,8 @@ export interface Config {
   /** Bytes of bodies and pages under way, all together. */
   readonly maxBufferedBytes: number;
   readonly maxFollowers: number;
+  /** Which caches may keep pages of streams. */
+  readonly cacheControl: "public" | "private" | "no-store";
   /** Between the signal to stop and the end of serving, for proxies that ask /ready to notice. */
   readonly drainDelayMs: number;
   /** Where receivers and workers reach this server, without a slash at the end. Null: its address. */
@@ -94,6 +96,10 @@ export function parseConfig(
     bodyTimeoutMs: read("bodyTimeout", parseDuration),
     maxBufferedBytes: read("maxBufferedBytes", (text) => parseSize(text, 2 ** 40)),
     maxFollowers: read("maxFollowers", (text) => parseInteger(text, 1, 10_000_000)),
+    cacheControl: read(
+      "cacheControl",
+      (text) => oneOf(text, ["public", "private", "no-store"]),
+    ),
     drainDelayMs: read("drainDelay", (text) => text === "" ? 0 : parseDuration(text)),
     publicUrl,
     allowedHosts: read("allowedHosts", (text) => listOf(text).map(parseAllowedHost)),

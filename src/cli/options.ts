@@ -121,6 +121,13 @@ export const OPTIONS = {
     fallback: "50000",
     help: "How many long-polls and SSE connections a node serves at once. Further ones get 503.",
   },
+  cacheControl: {
+    flag: "cache-control",
+    environment: "PENSTOCK_CACHE_CONTROL",
+    value: "public|private|no-store",
+    fallback: "public",
+    help: "Which caches may keep pages of streams: all, a browser's own, or none",
+  },
   drainDelay: {
     flag: "drain-delay",
     environment: "PENSTOCK_DRAIN_DELAY",

@@ -1,7 +1,7 @@
 /** The one table from refusals to HTTP: status, code, message and headers of each. */
 import { type Refusal, Refused } from "../errors.ts";
 import { normalizeContentType } from "../protocol/content_type.ts";
-import { encodeOffset } from "../protocol/offset.ts";
+import { encodeOffset, type Offset } from "../protocol/offset.ts";
 import {
   CLOSED,
   NEXT_OFFSET,
@@ -43,11 +43,16 @@ const ANSWERS: Table = {
     code: "STREAM_GONE",
     message: "Stream is gone: it was deleted, and forks still read it",
   }),
-  closed: ({ tail }) => ({
+  closed: ({ end }) => ({
     status: 409,
     code: "STREAM_CLOSED",
     message: "Stream is closed",
-    headers: [[CLOSED, "true"], [NEXT_OFFSET, encodeOffset(tail)]],
+    headers: closedAt(end),
+  }),
+  offset_of_another_stream: () => ({
+    status: 410,
+    code: "OFFSET_OF_ANOTHER_STREAM",
+    message: "the offset is of a stream that was here before, or of another: begin again at -1",
   }),
   content_type_mismatch: ({ expected }) => ({
     status: 409,
@@ -59,20 +64,25 @@ const ANSWERS: Table = {
     code: "SEQUENCE_REGRESSION",
     message: "Sequence conflict: Stream-Seq is not greater than the last one accepted",
   }),
-  stale_epoch: ({ epoch }) => ({
+  stale_epoch: ({ epoch, end }) => ({
     status: 403,
     code: "STALE_EPOCH",
     message: "Stale epoch: a newer epoch of this producer has written",
-    headers: [[PRODUCER_EPOCH, String(epoch)]],
+    headers: [[PRODUCER_EPOCH, String(epoch)], ...end === null ? [] : closedAt(end)],
   }),
-  sequence_gap: ({ expected, received }) => ({
+  sequence_gap: (sequence) => ({
     status: 409,
     code: "SEQUENCE_GAP",
-    message: `Sequence conflict: expected Producer-Seq ${expected}, received ${received}`,
-    headers: [
-      [PRODUCER_EXPECTED_SEQ, String(expected)],
-      [PRODUCER_RECEIVED_SEQ, String(received)],
-    ],
+    message:
+      `Sequence conflict: expected Producer-Seq ${sequence.expected}, received ${sequence.received}`,
+    headers: sequenceHeaders(sequence),
+  }),
+  sequence_reused: (sequence) => ({
+    status: 409,
+    code: "SEQUENCE_REUSED",
+    message: "Sequence conflict: " +
+      `Producer-Seq ${sequence.received} was not a close: close with ${sequence.expected}`,
+    headers: sequenceHeaders(sequence),
   }),
   conflict: ({ message }) => ({ status: 409, code: "CONFLICT", message }),
 
@@ -182,6 +192,19 @@ function explainMismatch(expected: string): string {
   if (normalizeContentType(expected) !== FORM) return message;
   return `${message}, which \`curl -d\` sends unless told -H 'Content-Type: …'. ` +
     "A stream keeps the type it was created with: append with that one, or create another stream";
+}
+
+function closedAt(end: Offset): HeaderList {
+  return [[CLOSED, "true"], [NEXT_OFFSET, encodeOffset(end)]];
+}
+
+function sequenceHeaders(
+  { expected, received }: { readonly expected: number; readonly received: number },
+): HeaderList {
+  return [
+    [PRODUCER_EXPECTED_SEQ, String(expected)],
+    [PRODUCER_RECEIVED_SEQ, String(received)],
+  ];
 }
 
 /** What an error refuses, or null for one that nobody foresaw. */

@@ -1,23 +1,31 @@
 /** GET with live=long-poll (section 5.7). */
 import { encodeOffset } from "../protocol/offset.ts";
 import { nextCursor } from "../protocol/cursor.ts";
-import { etagOf } from "../protocol/etag.ts";
+import { etagOf, matchesEtag } from "../protocol/etag.ts";
 import * as header from "../protocol/headers.ts";
+import { offsetAt } from "../streams/read/fork_chain.ts";
 import type { Page } from "../streams/read/page_reader.ts";
 import type { StreamState } from "../streams/stream_state.ts";
 import type { Follower } from "../streams/follow/follower.ts";
-import { pageHeaders, respondPage } from "./page_response.ts";
+import { pageHeaders, respondNotModified, respondPage } from "./page_response.ts";
 import type { PageStreams } from "./page_stream.ts";
 import type { ReadParts } from "./parts.ts";
 import { respondRefusal } from "./error_responses.ts";
 import { type HeaderList, NO_STORE, respond } from "./respond.ts";
 
+export interface LongPollQuery {
+  readonly start: number;
+  /** The tail was asked for, whatever it was. */
+  readonly fromNow: boolean;
+  /** The client's. */
+  readonly cursor: string | null;
+}
+
 export async function longPoll(
-  { streams, pages, longPollTimeoutMs }: ReadParts,
+  { streams, pages, caches, longPollTimeoutMs }: ReadParts,
   stream: StreamState,
-  start: number,
-  clientCursor: string | null,
   request: Request,
+  { start, fromNow, cursor: clientCursor }: LongPollQuery,
 ): Promise<Response> {
   const deadline = performance.now() + longPollTimeoutMs;
   const follower = streams.follow(stream);
@@ -36,12 +44,23 @@ export async function longPoll(
     ];
     const page = status === "more" ? await pageFrom(follower, start, pages) : null;
     if (page !== null && page.end > page.start) {
+      // "now" is another place each time: such an answer is nobody else's.
+      if (fromNow) {
+        return respondPage(stream, page, [...pageHeaders(stream, page, NO_STORE), cursor], pages);
+      }
+      const cacheControl = clientCursor === null
+        ? caches.page(stream, page)
+        : caches.collapsed(stream);
       const etag = etagOf(stream.id, page.start, page.end, page.closed);
-      const headers: HeaderList = [...pageHeaders(stream, page), ["ETag", etag], cursor];
-      return respondPage(stream, page, headers, pages);
+      if (matchesEtag(request.headers.get("if-none-match"), etag)) {
+        page.release?.();
+        return respondNotModified(etag, cacheControl, [cursor]);
+      }
+      const headers = pageHeaders(stream, page, cacheControl);
+      return respondPage(stream, page, [...headers, ["ETag", etag], cursor], pages);
     }
     const headers: HeaderList = [
-      [header.NEXT_OFFSET, encodeOffset(start)],
+      [header.NEXT_OFFSET, encodeOffset(offsetAt(stream, start))],
       [header.UP_TO_DATE, "true"],
       ["Cache-Control", NO_STORE],
     ];

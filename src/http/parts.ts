@@ -2,6 +2,7 @@
 import type { Streams } from "../streams/streams.ts";
 import type { Subscriptions } from "../subscriptions/subscriptions.ts";
 import type { Telemetry } from "../telemetry/events.ts";
+import type { CachePolicy } from "./cache_policy.ts";
 import type { ResponseCache } from "./response_cache.ts";
 import type { PageStreams } from "./page_stream.ts";
 
@@ -20,6 +21,7 @@ export interface ReadParts {
   readonly streams: Streams;
   readonly pages: PageStreams;
   readonly responses: ResponseCache;
+  readonly caches: CachePolicy;
   readonly longPollTimeoutMs: number;
   /** Followers at once, of this node. */
   readonly maxFollowers: number;

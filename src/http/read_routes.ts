@@ -1,16 +1,23 @@
 /** HEAD and GET of a stream: metadata, catch-up, and the way to long-poll and SSE (5.5 to 5.8). */
-import { encodeOffset, type OffsetRequest, parseOffset, START } from "../protocol/offset.ts";
+import {
+  decodeOffset,
+  encodeOffset,
+  type OffsetRequest,
+  parseOffset,
+  START,
+} from "../protocol/offset.ts";
 import { invalid, Overloaded, type Result } from "../errors.ts";
 import { etagOf, matchesEtag } from "../protocol/etag.ts";
 import * as header from "../protocol/headers.ts";
+import { isOffsetOf, offsetAt } from "../streams/read/fork_chain.ts";
 import type { StreamState } from "../streams/stream_state.ts";
 import type { Streams } from "../streams/streams.ts";
 import { longPoll } from "./long_poll.ts";
 import { MAX_CACHED_BYTES } from "./response_cache.ts";
-import { bodyOf, pageHeaders, respondPage } from "./page_response.ts";
+import { bodyOf, pageHeaders, respondNotModified, respondPage } from "./page_response.ts";
 import type { ReadParts } from "./parts.ts";
 import { respondRefusal } from "./error_responses.ts";
-import { CACHEABLE, type HeaderList, NO_STORE, respond } from "./respond.ts";
+import { type HeaderList, NO_STORE, respond } from "./respond.ts";
 import { bodyOfUnknownLength } from "./server.ts";
 import { followBySse } from "./sse_route.ts";
 
@@ -18,7 +25,7 @@ export async function head(streams: Streams, path: string): Promise<Response> {
   const stream = await streams.inspect(path);
   const headers: HeaderList = [
     ["Content-Type", stream.contentType],
-    [header.NEXT_OFFSET, encodeOffset(stream.tail)],
+    [header.NEXT_OFFSET, encodeOffset(offsetAt(stream, stream.tail))],
     ["Cache-Control", NO_STORE],
   ];
   if (stream.closed) headers.push([header.CLOSED, "true"]);
@@ -38,29 +45,60 @@ export async function get(
 ): Promise<Response> {
   const parsed = parseReadQuery(query);
   if ("refusal" in parsed) return respondRefusal(parsed.refusal);
-  const { offset, live, cursor } = parsed.value;
-  const { streams, pages, responses } = parts;
+  const { live, cursor } = parsed.value;
+  const resumed = live === "sse" ? request.headers.get("last-event-id") : null;
+  const offset = resumed === null ? parsed.value.offset : parseEventId(resumed);
+  if (offset === null) {
+    return respondRefusal(invalid("INVALID_OFFSET", "Last-Event-ID is not one this server gave"));
+  }
+  const { streams, caches } = parts;
   if (live !== null && streams.followers >= parts.maxFollowers) {
     throw new Overloaded("too many follow streams here");
   }
   const { cacheEpoch } = streams;
   const stream = await streams.open(path);
-  const start = offset.kind === "now" ? stream.tail : offset.position;
+  if (offset.kind === "position" && !isOffsetOf(stream, offset)) {
+    return respondRefusal({ kind: "offset_of_another_stream" });
+  }
+  const fromNow = offset.kind === "now";
+  const start = fromNow ? stream.tail : offset.position;
   if (start > stream.tail) {
     return respondRefusal(
       invalid("OFFSET_BEYOND_TAIL", "the offset is beyond the stream's tail"),
     );
   }
   if (live === "long-poll") {
-    return await longPoll(parts, stream, start, cursor, request);
+    return await longPoll(parts, stream, request, { start, fromNow, cursor });
   }
-  if (live === "sse") return await followBySse(streams, stream, start, cursor);
+  if (live === "sse") {
+    // An EventSource reconnects for ever, unless it is told that there is nothing more.
+    if (resumed !== null && stream.closed && start === stream.tail) return respondEnd(stream);
+    const cacheControl = fromNow || resumed !== null ? NO_STORE : caches.follow;
+    return await followBySse(streams, stream, { start, cursor, cacheControl });
+  }
+  if (fromNow) return respondNow(stream);
+  return await catchUp(parts, request, { stream, start, cacheEpoch });
+}
 
-  if (offset.kind === "now") return respondNow(stream);
+/** Where a catch-up read begins. */
+interface CatchUp {
+  readonly stream: StreamState;
+  readonly start: number;
+  /** As it was before the stream's state was loaded. */
+  readonly cacheEpoch: number;
+}
+
+async function catchUp(
+  { streams, pages, responses, caches }: ReadParts,
+  request: Request,
+  { stream, start, cacheEpoch }: CatchUp,
+): Promise<Response> {
   const ifNoneMatch = request.headers.get("if-none-match");
   // The page up to the tail, which is what is asked for again and again, takes no read.
   const whole = etagOf(stream.id, start, stream.tail, stream.closed);
-  if (ifNoneMatch !== null && matchesEtag(ifNoneMatch, whole)) return respondNotModified(whole);
+  if (ifNoneMatch !== null && matchesEtag(ifNoneMatch, whole)) {
+    return respondNotModified(whole, caches.page(stream, { upToDate: true }));
+  }
   const cached = responses.get(cacheEpoch, whole);
   if (cached !== null) return cached;
   const room = pages.take(stream.tail - start);
@@ -73,9 +111,10 @@ export async function get(
   const etag = etagOf(stream.id, page.start, page.end, page.closed);
   if (ifNoneMatch !== null && matchesEtag(ifNoneMatch, etag)) {
     page.release?.();
-    return respondNotModified(etag);
+    return respondNotModified(etag, caches.page(stream, page));
   }
-  const headers: HeaderList = [...pageHeaders(stream, page), ["ETag", etag]];
+  const cacheControl = caches.page(stream, page);
+  const headers: HeaderList = [...pageHeaders(stream, page, cacheControl), ["ETag", etag]];
   const cacheable = page.upToDate && page.bytes.length <= MAX_CACHED_BYTES;
   const response = respondPage(stream, page, headers, pages);
   return cacheable ? responses.set(cacheEpoch, etag, response) : response;
@@ -120,14 +159,28 @@ function withOffset(
   return { value: { offset, live, cursor } };
 }
 
+/**
+ * What a browser's EventSource sends when it reconnects (section 5.8): the `id` of the last event it
+ * got, in place of the `offset` in its URL, which stays what it was.
+ */
+function parseEventId(text: string): OffsetRequest | null {
+  const offset = decodeOffset(text);
+  return offset === null ? null : { kind: "position", ...offset };
+}
+
+/** 204: the last event that was received is the stream's last. */
+function respondEnd(stream: StreamState): Response {
+  return respond(204, [
+    [header.NEXT_OFFSET, encodeOffset(offsetAt(stream, stream.tail))],
+    [header.UP_TO_DATE, "true"],
+    [header.CLOSED, "true"],
+    ["Cache-Control", NO_STORE],
+  ]);
+}
+
 /** `offset=now`: where the tail is, and nothing else. Never cached, for it changes all the time. */
 function respondNow(stream: StreamState): Response {
   const { tail, closed } = stream;
   const page = { start: tail, end: tail, bytes: new Uint8Array(0), upToDate: true, closed };
-  const headers = pageHeaders(stream, page).filter(([name]) => name !== "Cache-Control");
-  return respond(200, [...headers, ["Cache-Control", NO_STORE]], bodyOf(stream, page));
-}
-
-function respondNotModified(etag: string): Response {
-  return respond(304, [["ETag", etag], ["Cache-Control", CACHEABLE]]);
+  return respond(200, pageHeaders(stream, page, NO_STORE), bodyOf(stream, page));
 }

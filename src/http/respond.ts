@@ -8,8 +8,6 @@ export type HeaderList = [string, string][];
 export type Body = Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | string | null;
 
 export const NO_STORE = "no-store";
-/** Section 10.1. */
-export const CACHEABLE = "public, max-age=60, stale-while-revalidate=300";
 
 /** Section 12.7. What other origins may do is added by `allowOrigin`. */
 const COMMON: HeaderList = [

@@ -3,6 +3,7 @@ import { invalid, type Refusal } from "../errors.ts";
 import type { BufferedBytes } from "../limits.ts";
 import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
 import { health, isHealthPath, UNKNOWN } from "./health.ts";
+import { type CacheControl, CachePolicy } from "./cache_policy.ts";
 import { ResponseCache } from "./response_cache.ts";
 import type { ReadParts, RouterParts } from "./parts.ts";
 import { PageStreams } from "./page_stream.ts";
@@ -23,6 +24,7 @@ export interface RouterOptions {
   readonly bodyTimeoutMs: number;
   readonly buffered: Pick<BufferedBytes, "received" | "sent">;
   readonly maxFollowers: number;
+  readonly cacheControl: CacheControl;
   readonly origins: OriginPolicyOptions;
 }
 
@@ -38,8 +40,9 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
     maxPageBytes: parts.streams.maxPageBytes,
   });
   const responses = new ResponseCache();
+  const caches = new CachePolicy(options.cacheControl);
   const policy = new OriginPolicy(options.origins);
-  const whole = { ...parts, ...options, bodies, pages, responses, policy };
+  const whole = { ...parts, ...options, bodies, pages, responses, caches, policy };
   return (request, state) => {
     const parsed = parseTarget(request.url, request.headers.get("host"));
     if ("refusal" in parsed) return Promise.resolve(respondRefusal(parsed.refusal));

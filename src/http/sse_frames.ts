@@ -10,7 +10,9 @@ import {
   encodeJsonData,
   encodeTextData,
   splitText,
+  withId,
 } from "../protocol/sse.ts";
+import { offsetAt } from "../streams/read/fork_chain.ts";
 import type { Extent, Page } from "../streams/read/page_reader.ts";
 import type { StreamState } from "../streams/stream_state.ts";
 
@@ -61,7 +63,7 @@ export class SseFrames {
     extent: Extent,
     cursor: string,
   ): SseFrame {
-    const frame = encodePage(stream.contentType, page, cursor);
+    const frame = encodePage(stream, page, cursor);
     if (frame.bytes.length <= MAX_CACHED_BYTES) {
       this.#set(shared, { start: page.start, ...extent, cursor, frame });
     }
@@ -83,7 +85,8 @@ export class SseFrames {
  * A data event, unless there is nothing to say, and its control event. Text that ends inside a
  * character, or with a CR that may be half of CR LF, is held back until the rest is there.
  */
-export function encodePage(contentType: string, page: Page, cursor: string): SseFrame {
+export function encodePage(stream: StreamState, page: Page, cursor: string): SseFrame {
+  const { contentType } = stream;
   const events: string[] = [];
   let next = page.end;
   if (page.bytes.length > 0) {
@@ -97,11 +100,14 @@ export function encodePage(contentType: string, page: Page, cursor: string): Sse
       events.push(encodeBase64Data(page.bytes));
     }
   }
+  const streamNextOffset = encodeOffset(offsetAt(stream, next));
   events.push(encodeControl({
-    streamNextOffset: encodeOffset(next),
+    streamNextOffset,
     streamCursor: cursor,
     upToDate: page.upToDate,
     streamClosed: page.closed,
   }));
+  // The first event, for the second adds nothing to it: a connection may be cut between them.
+  events[0] = withId(events[0]!, streamNextOffset);
   return { bytes: encodeEvents(...events), end: page.end, next, last: page.closed };
 }

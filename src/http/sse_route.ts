@@ -12,11 +12,15 @@ const EVENT_BYTES = 64 << 10;
 export async function followBySse(
   streams: Streams,
   stream: StreamState,
-  start: number,
-  clientCursor: string | null,
+  { start, cursor, cacheControl }: {
+    readonly start: number;
+    /** The client's. */
+    readonly cursor: string | null;
+    readonly cacheControl: string;
+  },
 ): Promise<Response> {
   const follower = streams.follow(stream, EVENT_BYTES);
-  const connection = new SseConnection(stream, follower, start, clientCursor);
+  const connection = new SseConnection(stream, follower, start, cursor);
   let first;
   try {
     // Before the response begins, an error can still be a response of its own.
@@ -27,7 +31,7 @@ export async function followBySse(
   }
   const headers: HeaderList = [
     ["Content-Type", "text/event-stream"],
-    ["Cache-Control", "no-cache"],
+    ["Cache-Control", cacheControl],
     ["X-Accel-Buffering", "no"],
   ];
   if (!isTextual(stream.contentType)) headers.push([SSE_DATA_ENCODING, "base64"]);

@@ -101,14 +101,14 @@ export function parseAck(body: Members, token: string): AckRequest {
       const ack = objectOf(item, "an item of acks");
       const path = parsePath(ack.stream, "acks[].stream");
       if (typeof ack.offset !== "string") throw invalidRequest("acks[].offset is a string");
-      const position = decodeOffset(ack.offset);
-      if (position === null) {
+      const offset = decodeOffset(ack.offset);
+      if (offset === null) {
         throw new Refused({
           kind: "ack_offset_invalid",
           message: `no offset of a stream: ${path}`,
         });
       }
-      return { path, position };
+      return { path, ...offset };
     }),
     done: done === true,
   };

@@ -4,6 +4,7 @@ import { invalid, type Result } from "../errors.ts";
 import * as header from "../protocol/headers.ts";
 import { parseStreamReference, streamUrlPath } from "../protocol/stream_path.ts";
 import type { ForkRequest } from "../streams/lifecycle/create.ts";
+import { offsetAt } from "../streams/read/fork_chain.ts";
 import type { Streams } from "../streams/streams.ts";
 import { respondRefusal } from "./error_responses.ts";
 import type { RequestBodies } from "./request_body.ts";
@@ -49,7 +50,7 @@ export async function put(
   const { stream } = outcome;
   const answer: HeaderList = [
     ["Content-Type", stream.contentType],
-    [header.NEXT_OFFSET, encodeOffset(stream.tail)],
+    [header.NEXT_OFFSET, encodeOffset(offsetAt(stream, stream.tail))],
     ["Cache-Control", NO_STORE],
   ];
   if (stream.closed) answer.push([header.CLOSED, "true"]);
@@ -98,7 +99,10 @@ export async function post(
     producer: producer.value,
   });
   if (outcome.kind !== "appended") return respondRefusal(outcome);
-  const answer: HeaderList = [[header.NEXT_OFFSET, encodeOffset(outcome.tail)]];
+  const answer: HeaderList = [[
+    header.NEXT_OFFSET,
+    encodeOffset({ position: outcome.tail, generation: outcome.generation }),
+  ]];
   if (outcome.closed) answer.push([header.CLOSED, "true"]);
   if (outcome.producer === null) return respond(204, answer);
   answer.push(

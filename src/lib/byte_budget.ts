@@ -11,8 +11,8 @@ export class ByteBudget {
   }
 
   /**
-   * Whether so many bytes may be held in addition. A caller that is alone always may, however many:
-   * what is larger than the whole budget goes alone, rather than never.
+   * Whether so many bytes may be held in addition. The only caller always may, however many: what
+   * is larger than the whole budget passes when nothing else is held, rather than never.
    *
    * @param share the part of the budget, up to 1, that is open to the caller
    * @param held how many bytes the caller holds already

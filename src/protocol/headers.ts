@@ -1,5 +1,5 @@
 /** The protocol's header names (section 11) and how their values are read. */
-import { parseOffset } from "./offset.ts";
+import { type Offset, parseOffset } from "./offset.ts";
 import { invalid, type Refusal, type Result } from "../errors.ts";
 import { isValidContentType } from "./content_type.ts";
 
@@ -25,6 +25,7 @@ export const REQUEST_HEADERS = [
   "Content-Type",
   "Authorization",
   "If-None-Match",
+  "Last-Event-ID",
   SEQ,
   TTL,
   EXPIRES_AT,
@@ -142,12 +143,14 @@ export function parseProducer(
   return { value: { id: name.value, epoch: epochNumber, seq: seqNumber } };
 }
 
-/** A position in the source; null: its tail. */
-export function parseForkOffset(text: string | null): Result<number | null> {
+/** An offset of the source; null: its tail. */
+export function parseForkOffset(text: string | null): Result<Offset | null> {
   if (text === null) return { value: null };
   const offset = parseOffset(text);
   if (offset === null) return refuse("INVALID_FORK_OFFSET", `${FORK_OFFSET} is not an offset`);
-  return { value: offset.kind === "now" ? null : offset.position };
+  if (offset.kind === "now") return { value: null };
+  const { position, generation } = offset;
+  return { value: { position, generation } };
 }
 
 export function parseForkSubOffset(text: string | null): Result<number> {

@@ -23,6 +23,14 @@ const utf8 = new TextEncoder();
 // default, would drop it at the beginning of every event.
 const lenientUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
+/**
+ * An event with an id, which is how a browser's EventSource remembers where to read on: what it has
+ * got when it dispatches the event is what comes before this offset.
+ */
+export function withId(event: string, offset: string): string {
+  return `id:${offset}\n${event}`;
+}
+
 /** The bytes of some events, in order. */
 export function encodeEvents(...events: string[]): Uint8Array<ArrayBuffer> {
   return utf8.encode(events.length === 1 ? events[0] : events.join(""));

@@ -7,6 +7,7 @@ import { WAITING } from "../limits.ts";
 import { Batcher } from "../lib/batcher.ts";
 import { Overloaded } from "../errors.ts";
 import { type Database, numberArray, StatementTimeout, textArray } from "../storage/database.ts";
+import { ForkChains } from "./read/fork_chain.ts";
 import { stateOf, type StreamRow, type StreamState } from "./stream_state.ts";
 
 const BY_PATH = "select * from penstock.load_states($1::text[])";
@@ -37,9 +38,11 @@ interface StateRequest {
 export class StateLoader {
   readonly #database: Database;
   readonly #batcher: Batcher<StateRequest, StreamState | null>;
+  readonly #forkChains: ForkChains;
 
   constructor(database: Database) {
     this.#database = database;
+    this.#forkChains = new ForkChains(database);
     this.#batcher = new Batcher({
       concurrency: Math.min(CONCURRENCY, database.concurrency),
       maxBatch: MAX_BATCH,
@@ -68,14 +71,35 @@ export class StateLoader {
   /** The current states at many paths, by a query of their own. */
   async loadAll(paths: readonly string[]): Promise<Map<string, StreamState>> {
     const rows = await this.#database.hedged<StreamRow>(BY_PATH, [textArray(paths)]);
-    return new Map(rows.map((row) => [row.path, stateOf(row)]));
+    const states = new Map<string, StreamState>();
+    const forks: StreamRow[] = [];
+    for (const row of rows) {
+      if (row.source_id === null) states.set(row.path, stateOf(row));
+      else forks.push(row);
+    }
+    if (forks.length === 0) return states;
+    const chains = await this.#forkChains.load(forks.map((row) => row.id));
+    for (const row of forks) {
+      // A fork whose chain is gone has been reaped since its row was read.
+      const sources = chains.get(row.id);
+      if (sources !== undefined) states.set(row.path, stateOf(row, sources));
+    }
+    return states;
+  }
+
+  /** The database may have lost what is remembered here. */
+  invalidate(): void {
+    this.#forkChains.invalidate();
   }
 
   /**
    * Those of the streams that have changed: deleted ones have their state, and null stands for one
-   * that has been reaped. The TTL of all of them is renewed, because they are followed.
+   * that has been reaped; without their `sources`. The TTL of all of them is renewed, because they
+   * are followed.
    */
-  async changed(known: readonly KnownStream[]): Promise<Map<number, StreamState | null>> {
+  async changed(
+    known: readonly KnownStream[],
+  ): Promise<Map<number, Omit<StreamState, "sources"> | null>> {
     const rows = await this.#database.hedged<StreamRow & { followed_id: number }>(CHANGED, [
       numberArray(known.map((stream) => stream.id)),
       numberArray(known.map((stream) => stream.tail)),

@@ -1,6 +1,7 @@
 /** The state of a stream that decisions rest on: one row of the view `penstock.stream_states`. */
 import type { Refusal } from "../errors.ts";
 import type { StreamLifecycle } from "../storage/schema.ts";
+import type { Ancestor } from "./read/fork_chain.ts";
 
 export interface StreamState {
   readonly id: number;
@@ -21,6 +22,8 @@ export interface StreamState {
   readonly forkSubOffset: number | null;
   readonly expiryInherited: boolean;
   readonly forkCount: number;
+  /** The streams it was forked from, nearest first. */
+  readonly sources: readonly Ancestor[];
   /** By the database's clock, when the row was read. */
   readonly expired: boolean;
   /** Whether a read at this time has to renew the TTL. */
@@ -49,7 +52,10 @@ export interface StreamRow {
   renews_ttl: boolean;
 }
 
-export function stateOf(row: StreamRow): StreamState {
+const NO_SOURCES: readonly Ancestor[] = [];
+
+/** @param sources of a fork; they are not in its row */
+export function stateOf(row: StreamRow, sources = NO_SOURCES): StreamState {
   return {
     id: row.id,
     path: row.path,
@@ -67,6 +73,7 @@ export function stateOf(row: StreamRow): StreamState {
     forkSubOffset: row.fork_sub_offset,
     expiryInherited: row.expiry_inherited,
     forkCount: row.fork_count,
+    sources,
     expired: row.expired,
     ttlRenewalDue: row.renews_ttl,
   };
@@ -76,7 +83,9 @@ export function stateOf(row: StreamRow): StreamState {
  * Why this stream cannot be used directly, or null when it can. An expired stream that forks still
  * read is about to be soft-deleted, and answers as if it were.
  */
-export function unusable(stream: StreamState | null): Refusal | null {
+export function unusable(
+  stream: Pick<StreamState, "state" | "expired" | "forkCount"> | null,
+): Refusal | null {
   if (stream === null) return { kind: "not_found" };
   if (stream.state === "active" && !stream.expired) return null;
   const read = stream.state === "soft_deleted" ||

@@ -189,6 +189,7 @@ export class Streams extends BaseService {
     this.#cacheEpoch++;
     this.#appender.invalidateStates();
     this.#pageReader.invalidate();
+    this.#stateLoader.invalidate();
     this.#hub.invalidate();
   }
 

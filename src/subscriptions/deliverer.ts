@@ -128,7 +128,10 @@ export class Deliverer extends BaseService {
     telemetry.report({ event: "wake_delivered", subscription: name, generation, status, done, ms });
     await store.delivered(id, generation);
     if (done) {
-      await this.#ack(subscription, streams.map(({ path, tail }) => ({ path, position: tail })));
+      const acks = streams.map(({ path, tail: position, tail_generation: generation }) => ({
+        ...{ path, position, generation },
+      }));
+      await this.#ack(subscription, acks);
     }
   }
 
@@ -225,8 +228,8 @@ export function shownInWake(link: WakeStreamRow) {
   return {
     path: link.path,
     link_type: link.explicit ? "explicit" : "glob",
-    acked_offset: encodeOffset(link.acked),
-    tail_offset: encodeOffset(link.tail),
+    acked_offset: encodeOffset({ position: link.acked, generation: link.acked_generation }),
+    tail_offset: encodeOffset({ position: link.tail, generation: link.tail_generation }),
     has_pending: isPending(link),
   };
 }

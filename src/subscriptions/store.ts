@@ -31,11 +31,15 @@ export interface LinkRow {
   readonly path: string;
   readonly explicit: boolean;
   readonly acked: number;
+  /** Of the offset at `acked`. */
+  readonly acked_generation: number;
 }
 
 /** A link as a wake shows it. There is work where `tail` is beyond `acked`. */
 export interface WakeStreamRow extends LinkRow {
   readonly tail: number;
+  /** Of the offset at `tail`. */
+  readonly tail_generation: number;
 }
 
 /** A wake that has to be delivered now. */
@@ -65,6 +69,7 @@ export interface WakeKey {
 export interface Ack {
   readonly path: string;
   readonly position: number;
+  readonly generation: number;
 }
 
 export interface AckResult {
@@ -161,8 +166,11 @@ export class SubscriptionStore {
   /** In the order of their paths. A stream that is gone shows only where it is explicit. */
   links(id: number): Promise<LinkRow[]> {
     const { path, explicit, acked, streamId, subscriptionId } = subscriptionLinks;
+    const generation = sql<number>`penstock.generation_at(${streamId}, ${acked})`;
     return this.#database.typedQuery((drizzle) =>
-      drizzle.select({ path, explicit, acked }).from(subscriptionLinks)
+      drizzle.select({ path, explicit, acked, acked_generation: generation }).from(
+        subscriptionLinks,
+      )
         .leftJoin(
           streamStates,
           and(
@@ -258,13 +266,14 @@ export class SubscriptionStore {
     { done, trusted }: { readonly done: boolean; readonly trusted: boolean },
   ): Promise<AckResult> {
     const [row] = await this.#database.query<AckResult>(
-      "select * from penstock.ack_wake($1, $2, $3, $4::text[], $5::bigint[], $6, $7)",
+      "select * from penstock.ack_wake($1, $2, $3, $4::text[], $5::bigint[], $6::bigint[], $7, $8)",
       [
         wake.id,
         wake.generation,
         wake.wakeId,
         textArray(acks.map((ack) => ack.path)),
         numberArray(acks.map((ack) => ack.position)),
+        numberArray(acks.map((ack) => ack.generation)),
         done,
         trusted,
       ],

@@ -133,7 +133,7 @@ export class Subscriptions extends BaseService {
     return { created: result.created, subscription: await this.read(name) };
   }
 
-  /** As loud in the log as a delivery that fails: it is the operator who can allow it. */
+  /** A refusal is reported like a delivery that fails, because the operator can allow the URL. */
   #checkWebhook(name: string, url: string): void {
     try {
       this.#webhookPolicy.check(url);
@@ -171,10 +171,10 @@ export class Subscriptions extends BaseService {
       subscription_id: row.name,
       type: row.type,
       pattern: row.pattern,
-      streams: links.map(({ path, explicit, acked }) => ({
+      streams: links.map(({ path, explicit, acked, acked_generation }) => ({
         path,
         link_type: explicit ? "explicit" : "glob",
-        acked_offset: encodeOffset(acked),
+        acked_offset: encodeOffset({ position: acked, generation: acked_generation }),
       })),
       webhook: row.webhook_url === null
         ? null

@@ -47,6 +47,7 @@ Deno.test("without flags and environment the defaults hold", () => {
       bodyTimeoutMs: 30_000,
       maxBufferedBytes: 512 << 20,
       maxFollowers: 50_000,
+      cacheControl: "public",
       drainDelayMs: 0,
       logFormat: "auto",
       logLevel: "info",
@@ -74,6 +75,7 @@ Deno.test("flags win over the environment, and that over the defaults", () => {
     ["bodyTimeout", "bodyTimeoutMs", "1s", 1000, "2m", 120_000],
     ["maxBufferedBytes", "maxBufferedBytes", "64MiB", 64 << 20, "2GiB", 2 ** 31],
     ["maxFollowers", "maxFollowers", "1", 1, "10000000", 10_000_000],
+    ["cacheControl", "cacheControl", "private", "private", "no-store", "no-store"],
     ["drainDelay", "drainDelayMs", "5s", 5000, "", 0],
     ["allowedHosts", "allowedHosts", "a", ["a"], "b, [::1]", ["b", "[::1]"]],
     ["corsOrigins", "corsOrigins", "*", ["*"], "https://a/,http://b:1", [

@@ -53,7 +53,9 @@ type Chunks = ReadableStreamDefaultReader<Uint8Array>;
 
 async function follow(streams: Streams, path: string): Promise<Chunks> {
   const stream = await streams.open(path);
-  const response = await followBySse(streams, stream, 0, null);
+  const response = await followBySse(streams, stream, {
+    ...{ start: 0, cursor: null, cacheControl: "no-cache" },
+  });
   return response.body!.getReader() as Chunks;
 }
 

@@ -16,70 +16,85 @@ function pageOf(bytes: Uint8Array | string, parts: Partial<Page> = {}): Page {
   return { start, end: start + held.length, bytes: held, ...flags, ...parts };
 }
 
+const typed = (contentType: string) =>
+  ({ id: 7, contentType, forkPosition: null, sources: [] as const }) as unknown as StreamState;
+
+const token = (position: number) => encodeOffset({ position, generation: 7 });
+
 const control = (position: number, rest = ',"streamCursor":"9","upToDate":true') =>
-  `event: control\ndata:{"streamNextOffset":"${encodeOffset(position)}"${rest}}\n\n`;
+  `event: control\ndata:{"streamNextOffset":"${token(position)}"${rest}}\n\n`;
+
+/** The events of a frame, of which the first has the id. */
+const events = (position: number, text: string) => `id:${token(position)}\n${text}`;
 
 Deno.test("encodePage sends text and then where to read on", () => {
-  const frame = encodePage("text/plain", pageOf("a\nb"), "9");
-  assert.equal(textOf(frame), `event: data\ndata:a\ndata:b\n\n${control(103)}`);
+  const frame = encodePage(typed("text/plain"), pageOf("a\nb"), "9");
+  assert.equal(textOf(frame), events(103, `event: data\ndata:a\ndata:b\n\n${control(103)}`));
   assert.equal(frame.next, 103);
 });
 
 Deno.test("encodePage sends a control event alone when there is no data", () => {
   for (const contentType of ["text/plain", "application/json", "image/png"]) {
-    const frame = encodePage(contentType, pageOf(""), "9");
-    assert.equal(textOf(frame), control(100));
+    const frame = encodePage(typed(contentType), pageOf(""), "9");
+    assert.equal(textOf(frame), events(100, control(100)));
     assert.equal(frame.next, 100);
   }
 });
 
 Deno.test("encodePage says up to date only when the page is", () => {
-  const frame = encodePage("text/plain", pageOf("a", { upToDate: false }), "9");
-  assert.equal(textOf(frame), `event: data\ndata:a\n\n${control(101, ',"streamCursor":"9"')}`);
+  const frame = encodePage(typed("text/plain"), pageOf("a", { upToDate: false }), "9");
+  const sent = `event: data\ndata:a\n\n${control(101, ',"streamCursor":"9"')}`;
+  assert.equal(textOf(frame), events(101, sent));
 });
 
 Deno.test("encodePage holds back a torn character and a CR that ends the page", () => {
   const torn = bytesOf("x😀").subarray(0, 4);
   for (const [bytes, sent] of [[torn, "x"], ["x\r", "x"], ["é\r", "é"]] as const) {
-    const frame = encodePage("text/plain", pageOf(bytes), "9");
+    const frame = encodePage(typed("text/plain"), pageOf(bytes), "9");
     const next = 100 + bytesOf(sent).length;
     // The control event names what was sent, so that a client that comes back loses nothing.
-    assert.equal(textOf(frame), `event: data\ndata:${sent}\n\n${control(next)}`);
+    assert.equal(textOf(frame), events(next, `event: data\ndata:${sent}\n\n${control(next)}`));
     assert.equal(frame.next, next);
   }
 });
 
 Deno.test("encodePage sends no data event when all of it is held back", () => {
-  const frame = encodePage("text/plain", pageOf(Uint8Array.of(0xf0, 0x9f)), "9");
-  assert.equal(textOf(frame), control(100));
+  const frame = encodePage(typed("text/plain"), pageOf(Uint8Array.of(0xf0, 0x9f)), "9");
+  assert.equal(textOf(frame), events(100, control(100)));
   assert.equal(frame.next, 100);
 });
 
 Deno.test("encodePage holds nothing back at the end of a closed stream", () => {
   const closed = { closed: true };
   const end = control(102, ',"upToDate":true,"streamClosed":true');
-  const frame = encodePage("text/plain", pageOf(Uint8Array.of(0x78, 0xf0), closed), "9");
-  assert.equal(textOf(frame), `event: data\ndata:x\ufffd\n\n${end}`);
+  const frame = encodePage(typed("text/plain"), pageOf(Uint8Array.of(0x78, 0xf0), closed), "9");
+  assert.equal(textOf(frame), events(102, `event: data\ndata:x\ufffd\n\n${end}`));
   assert.equal(frame.next, 102);
-  const cr = encodePage("text/plain", pageOf("x\r", closed), "9");
-  assert.equal(textOf(cr), `event: data\ndata:x\ndata:\n\n${end}`);
+  const cr = encodePage(typed("text/plain"), pageOf("x\r", closed), "9");
+  assert.equal(textOf(cr), events(102, `event: data\ndata:x\ndata:\n\n${end}`));
 });
 
 Deno.test("encodePage says nothing of a cursor once the stream is closed", () => {
-  const frame = encodePage("text/plain", pageOf("", { closed: true }), "9");
-  assert.equal(textOf(frame), control(100, ',"upToDate":true,"streamClosed":true'));
+  const frame = encodePage(typed("text/plain"), pageOf("", { closed: true }), "9");
+  const end = control(100, ',"upToDate":true,"streamClosed":true');
+  assert.equal(textOf(frame), events(100, end));
 });
 
 Deno.test("encodePage sends JSON messages as one array", () => {
-  const frame = encodePage("application/json; charset=utf-8", pageOf('{"a":1.0}\x1e2\x1e'), "9");
-  assert.equal(textOf(frame), `event: data\ndata:[{"a":1.0},2]\n\n${control(112)}`);
+  const frame = encodePage(
+    typed("application/json; charset=utf-8"),
+    pageOf('{"a":1.0}\x1e2\x1e'),
+    "9",
+  );
+  const sent = `event: data\ndata:[{"a":1.0},2]\n\n${control(112)}`;
+  assert.equal(textOf(frame), events(112, sent));
 });
 
 Deno.test("encodePage sends other bytes as base64, whatever they end in", () => {
-  const frame = encodePage("image/png", pageOf(Uint8Array.of(0xff, 0x0d)), "9");
-  assert.equal(textOf(frame), `event: data\ndata:/w0=\n\n${control(102)}`);
-  const ndjson = encodePage("application/x-ndjson", pageOf("{}\n"), "9");
-  assert.equal(textOf(ndjson), `event: data\ndata:e30K\n\n${control(103)}`);
+  const frame = encodePage(typed("image/png"), pageOf(Uint8Array.of(0xff, 0x0d)), "9");
+  assert.equal(textOf(frame), events(102, `event: data\ndata:/w0=\n\n${control(102)}`));
+  const ndjson = encodePage(typed("application/x-ndjson"), pageOf("{}\n"), "9");
+  assert.equal(textOf(ndjson), events(103, `event: data\ndata:e30K\n\n${control(103)}`));
 });
 
 Deno.test("text read on from where encodePage left off comes out as it was, however it is cut", () => {
@@ -95,8 +110,8 @@ Deno.test("text read on from where encodePage left off comes out as it was, howe
       tail = Math.min(tail + length, bytes.length);
       const part = bytes.subarray(position, tail);
       const closed = tail === bytes.length;
-      const frame = encodePage("text/plain", pageOf(part, { start: position, closed }), "9");
-      const [, data] = /^event: data\n((?:data:.*\n)+)\n/.exec(textOf(frame)) ?? [];
+      const frame = encodePage(typed("text/plain"), pageOf(part, { start: position, closed }), "9");
+      const [, data] = /^id:.*\nevent: data\n((?:data:.*\n)+)\n/.exec(textOf(frame)) ?? [];
       // One space after the colon is the parser's.
       const lines = data?.slice(0, -1).split("\n").map((line) => line.replace(/^data: ?/, ""));
       received += lines?.join("\n") ?? "";
@@ -108,15 +123,13 @@ Deno.test("text read on from where encodePage left off comes out as it was, howe
   }));
 });
 
-const stream = (id: number, contentType = "text/plain") => ({ id, contentType }) as StreamState;
-
 const open = (tail: number): Extent => ({ tail, closed: false });
 
 Deno.test("SseFrames returns what was encoded, for all at the same place", () => {
   const frames = new SseFrames();
   const shared = {};
   assert.equal(frames.get(shared, 100, open(103), "9"), null);
-  const frame = frames.encode(shared, stream(1), pageOf("abc"), open(103), "9");
+  const frame = frames.encode(shared, typed("text/plain"), pageOf("abc"), open(103), "9");
   assert.equal(frames.get(shared, 100, open(103), "9"), frame);
   assert.deepEqual([frame.end, frame.next, frame.last], [103, 103, false]);
 });
@@ -124,7 +137,7 @@ Deno.test("SseFrames returns what was encoded, for all at the same place", () =>
 Deno.test("SseFrames tells apart all that a frame depends on", () => {
   const frames = new SseFrames();
   const shared = {};
-  frames.encode(shared, stream(1), pageOf("abc"), open(103), "9");
+  frames.encode(shared, typed("text/plain"), pageOf("abc"), open(103), "9");
   assert.equal(frames.get({}, 100, open(103), "9"), null);
   assert.equal(frames.get(shared, 101, open(103), "9"), null);
   assert.equal(frames.get(shared, 100, open(104), "9"), null);
@@ -136,10 +149,10 @@ Deno.test("SseFrames keeps four frames of a stream, 256 streams, and no large fr
   const frames = new SseFrames();
   const shared = {};
   const large = pageOf(new Uint8Array(96 << 10).fill(0x61));
-  frames.encode(shared, stream(1), large, open(large.end), "9");
+  frames.encode(shared, typed("text/plain"), large, open(large.end), "9");
   assert.equal(frames.get(shared, 100, open(large.end), "9"), null);
   const at = (start: number, of = shared) =>
-    frames.encode(of, stream(1), pageOf("a", { start }), open(start + 1), "9");
+    frames.encode(of, typed("text/plain"), pageOf("a", { start }), open(start + 1), "9");
   const cached = (start: number, of = shared) =>
     frames.get(of, start, open(start + 1), "9") !== null;
   for (let start = 0; start < 5; start++) at(start);

@@ -214,9 +214,20 @@ Deno.test("parseProducer refuses an empty or overlong id, and numbers beyond 2^5
 Deno.test("parseForkOffset takes an offset, a sentinel, or nothing for the tail", () => {
   assert.equal(valueOf(header.parseForkOffset(null)), null);
   assert.equal(valueOf(header.parseForkOffset("now")), null);
-  assert.equal(valueOf(header.parseForkOffset("-1")), 0);
-  assert.equal(valueOf(header.parseForkOffset(encodeOffset(42))), 42);
-  for (const text of ["", "42", "NOW", "-2", "0_0", encodeOffset(42) + "0", " now"]) {
+  const at = { position: 42, generation: 3 };
+  assert.deepEqual(valueOf(header.parseForkOffset("-1")), { position: 0, generation: 0 });
+  assert.deepEqual(valueOf(header.parseForkOffset(encodeOffset(at))), at);
+  for (
+    const text of [
+      "",
+      "42",
+      "NOW",
+      "-2",
+      "0_0",
+      encodeOffset(at) + "0",
+      " now",
+    ]
+  ) {
     assert.equal(refusedAs(header.parseForkOffset(text)), "INVALID_FORK_OFFSET", text);
   }
 });

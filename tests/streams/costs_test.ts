@@ -141,15 +141,15 @@ Deno.test("a thousand reads at once share their state loads, and a cached page c
     assert.equal(statements.get("read_segments"), undefined);
   }));
 
-Deno.test("WAL: at most 330 bytes for a single append of 100, and 140 each in a group of 500", () =>
+Deno.test("WAL: at most 330 bytes for an append of 100 alone, and 140 in a group of 500", () =>
   onPostgres(async ({ streams, database }) => {
     await create(streams, "a");
     // Pages are logged whole when they are first changed after a checkpoint: not this time.
     await times(100, () => append(streams, "a"));
     const before = await walPosition(database);
     for (let n = 0; n < 50; n++) await append(streams, "a");
-    const single = (await walPosition(database) - before) / 50;
-    assert.ok(single <= 330, `${single} bytes of WAL for one append`);
+    const alone = (await walPosition(database) - before) / 50;
+    assert.ok(alone <= 330, `${alone} bytes of WAL for one append`);
 
     const middle = await walPosition(database);
     await times(500, () => append(streams, "a"));

@@ -39,8 +39,10 @@ Deno.test("segmentsOf cuts bytes into full segments and a rest", () => {
   fc.assert(fc.property(length, (size) => {
     const segments = segmentsOf("application/octet-stream", new Uint8Array(size), size % 2 === 1);
     assertCovers(segments, size);
-    const closing = segments.findIndex(({ closes }) => closes);
-    assert.equal(closing, size % 2 === 1 ? segments.length - 1 : -1);
+    assert.equal(
+      segments.findIndex(({ closes }) => closes),
+      size % 2 === 1 ? segments.length - 1 : -1,
+    );
     assert.equal(segments.length, Math.ceil(size / SEGMENT));
     assert.ok(segments.every((segment) => segment.length <= SEGMENT));
   }));

@@ -157,7 +157,9 @@ class World {
     if ("outcome" in claim && claim.outcome === "no_pending_work") return;
     const { id, generation, wake_id } = claim;
     const streams = await this.store.wakeStreams(id);
-    const acks = streams.map(({ path, tail }) => ({ path, position: tail }));
+    const acks = streams.map(({ path, tail: position, tail_generation: generation }) => ({
+      ...{ path, position, generation },
+    }));
     const wake = { id, generation, wakeId: wake_id! };
     const { outcome } = await this.store.ack(wake, acks, { done: true, trusted: true });
     assert.equal(outcome, "ok");
@@ -326,7 +328,8 @@ async function answerWake(
     // A stream that has not been linked anew yet is no part of what a worker can know.
     if (stream === undefined || stream.id !== link.stream_id) continue;
     const position = Math.floor(link.acked + (stream.tail - link.acked) * action.part);
-    acks.push({ path: link.path, position, id: stream.id });
+    const generation = position === 0 ? 0 : stream.id;
+    acks.push({ path: link.path, position, generation, id: stream.id });
   }
   const result = await world.store.ack(key, acks, { done: action.done, trusted: false });
   assert.equal(result.outcome, current ? "ok" : "fenced");
@@ -408,7 +411,9 @@ Deno.test("all at once on many connections: one claim a generation, and nothing 
           assert.ok(!claimed.has(what), `${what} was claimed twice`);
           claimed.add(what);
           const streams = await world.store.wakeStreams(claim.id);
-          const acks = streams.map(({ path, tail }) => ({ path, position: tail }));
+          const acks = streams.map(({ path, tail: position, tail_generation: generation }) => ({
+            ...{ path, position, generation },
+          }));
           const result = await world.store.ack(key, acks, { done: true, trusted: true });
           assert.ok(["ok", "fenced", "expired"].includes(result.outcome), result.outcome);
         } else if (action === 8) {

@@ -11,6 +11,7 @@ import {
   WakeReader,
 } from "./support.ts";
 
+const START = "0000000000000000_0000000000000000";
 const node = serverForThisFile("postgres", { args: ["--long-poll-timeout", "2s"] });
 
 async function setUp(more: Record<string, unknown> = {}) {
@@ -104,7 +105,7 @@ Deno.test("acks: inclusive, forward only, no further than the tail, of linked st
   const claim = await subscription.claimed();
   const ack = (stream: string, offset: string) =>
     subscription.ack(claim, { acks: [{ stream, offset }], done: false });
-  const beyond = "0000000000000000_0000000000999999";
+  const beyond = `0000000000999999${second.slice(16)}`;
   for (
     const [at, offset] of [
       [path, beyond],
@@ -130,6 +131,50 @@ Deno.test("acks: inclusive, forward only, no further than the tail, of linked st
   // Whether the look that follows an append has been by then or not: there is work for another claim.
   assert.equal((await subscription.ack(claim, { acks: [] })).status, 200);
   await subscription.claimed();
+});
+
+Deno.test("an ack by an offset of a deleted stream is refused, and moves nothing", async () => {
+  const { subscription, path } = await setUp({ lease_ttl_ms: 20_000 });
+  const old = await appendTo(node.url, path, 1);
+  const claim = await subscription.claimed();
+  assert.equal((await subscription.ack(claim)).status, 200);
+  assert.equal(await subscription.acked(path), old);
+  await fetch(`${node.url}/v1/stream/${path}`, { method: "DELETE" });
+  await stream(node.url, path, 1, 2, 3, 4);
+  const again = await eventually(5000, "the successor's wake", async () => {
+    const answer = await subscription.claim();
+    return answer.status === 200 ? answer.body as typeof claim : undefined;
+  });
+  assertRefused(
+    await subscription.ack(again, { acks: [{ stream: path, offset: old }] }),
+    409,
+    "INVALID_OFFSET",
+  );
+  assert.equal(await subscription.acked(path), START);
+  assert.equal((await subscription.ack(again)).status, 200);
+  assert.notEqual(await subscription.acked(path), old);
+});
+
+Deno.test("links of a fork show its source's offsets up to the fork", async () => {
+  const { subscription, folder, path } = await setUp({ lease_ttl_ms: 20_000 });
+  const offset = await appendTo(node.url, path, 1);
+  const fork = `${folder}/fork`;
+  await fetch(`${node.url}/v1/stream/${fork}`, {
+    method: "PUT",
+    headers: { "stream-forked-from": `/v1/stream/${path}` },
+  });
+  await eventually(
+    5000,
+    "the fork's link",
+    async () => await subscription.acked(fork) === offset ? true : undefined,
+  );
+  const own = await appendTo(node.url, fork, 2);
+  const claim = await subscription.claimed();
+  assert.equal(
+    (await subscription.ack(claim, { acks: [{ stream: fork, offset: own }] })).status,
+    200,
+  );
+  assert.equal(await subscription.acked(fork), own);
 });
 
 Deno.test("a subscription needs a wake stream that is there, open and JSON", async () => {

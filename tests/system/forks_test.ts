@@ -250,7 +250,7 @@ Deno.test("the same fork again is 200, another one 409, and every wrong one its 
   await expectError(await put(url, { ...asked, "stream-fork-offset": "-1" }), 409);
   await expectError(await put(url, { "content-type": "text/plain" }), 409);
 
-  const beyond = tail.slice(0, -4) + "9999";
+  const beyond = `0000000000009999${tail.slice(16)}`;
   const from = { "stream-forked-from": pathOf(source) };
   const wrong: [headers: Record<string, string>, status: number][] = [
     [{ "stream-forked-from": "/v1/stream/nowhere-at-all" }, 404],

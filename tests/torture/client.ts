@@ -1,5 +1,4 @@
 /** One client: sends one request at a time and writes down what it did and what came of it. */
-import { decodeOffset, encodeOffset } from "../../src/protocol/offset.ts";
 import type { Append, Create, Delete, Fork, Head, HistoryRecorder } from "./history.ts";
 import type { Outcome, Producer, Read } from "./history.ts";
 import { HttpClient, type HttpRequest, type HttpStream } from "./http.ts";
@@ -61,9 +60,8 @@ export class Client {
     if (ttlSeconds !== undefined) headers["stream-ttl"] = String(ttlSeconds);
     if (fork !== undefined) {
       headers["stream-forked-from"] = `/v1/stream/${fork.source}`;
-      const { anchor, subOffset } = fork.by ?? { anchor: fork.position, subOffset: null };
-      headers["stream-fork-offset"] = encodeOffset(anchor);
-      if (subOffset !== null) headers["stream-fork-sub-offset"] = String(subOffset);
+      headers["stream-fork-offset"] = this.history.offsets.addFork(stream, fork);
+      if (fork.by !== undefined) headers["stream-fork-sub-offset"] = String(fork.by.subOffset);
     }
     const body = record === undefined ? null : bodyOf(record, isJson(stream));
     const { answer, common } = await this.#ask(node, stream, { method: "PUT", headers, body });
@@ -75,7 +73,7 @@ export class Client {
       record: record?.id ?? null,
       ttlMs: ttlSeconds === undefined ? null : ttlSeconds * 1000,
       fork: fork ?? null,
-      tail: offsetIn(answer),
+      tail: this.#offsetIn(stream, answer),
     }) as Create;
   }
 
@@ -102,7 +100,7 @@ export class Client {
       ...streamSeq === undefined ? {} : { streamSeq },
       closes,
       duplicate,
-      tail: offsetIn(answer),
+      tail: this.#offsetIn(stream, answer),
       closed: answer.headers.get("stream-closed") === "true",
     }) as Append;
   }
@@ -121,7 +119,7 @@ export class Client {
     return this.history.add({
       ...common,
       kind: "head",
-      tail: offsetIn(answer),
+      tail: this.#offsetIn(stream, answer),
       closed: answer.headers.get("stream-closed") === "true",
     }) as Head;
   }
@@ -130,18 +128,22 @@ export class Client {
   async read(node: number, stream: StreamName, options: ReadOptions): Promise<Read[]> {
     const { start, mode = "catch-up", follower = null } = options;
     const live = mode === "catch-up" ? "" : `&live=${mode}`;
-    const query = `?offset=${encodeOffset(start)}${live}`;
+    const query = `?offset=${this.history.offsets.tokenOf(stream, start)}${live}`;
     const { answer, common } = await this.#ask(node, stream, { method: "GET" }, query);
     const given = common.outcome === "ok" ? answer.body : new Uint8Array(0);
     const range = {
       start,
-      end: offsetIn(answer),
+      end: this.#offsetIn(stream, answer),
       upToDate: answer.headers.get("stream-up-to-date") === "true",
       closed: answer.headers.get("stream-closed") === "true",
     };
     return piecesOf(stream, range, given).map((piece) =>
       this.history.add({ ...common, kind: "read", mode, follower, ...piece }) as Read
     );
+  }
+
+  #offsetIn(stream: StreamName, { headers }: Answer): number | null {
+    return this.history.offsets.positionIn(stream, headers.get("stream-next-offset"));
   }
 
   async #ask(
@@ -195,9 +197,4 @@ function codeIn(body: Uint8Array): string | null {
   } catch {
     return null;
   }
-}
-
-function offsetIn({ headers }: Answer): number | null {
-  const token = headers.get("stream-next-offset");
-  return token === null ? null : decodeOffset(token);
 }

@@ -2,7 +2,6 @@
  * A client that follows a stream to its end, by long-poll and by SSE in turn, on random nodes,
  * and always goes on from the last offset it was given.
  */
-import { decodeOffset, encodeOffset } from "../../src/protocol/offset.ts";
 import type { Client } from "./client.ts";
 import type { HttpStream } from "./http.ts";
 import type { Read } from "./history.ts";
@@ -81,7 +80,9 @@ export class Follower {
   /** One connection, for so many milliseconds at most. Returns whether it was one. */
   async sse(node: number, lifetime: number): Promise<boolean> {
     const opened = this.#client.history.now();
-    const query = `?offset=${encodeOffset(this.position)}&live=sse`;
+    const query = `?offset=${
+      this.#client.history.offsets.tokenOf(this.#stream, this.position)
+    }&live=sse`;
     const timers: ReturnType<typeof setTimeout>[] = [];
     let response: HttpStream | undefined;
     try {
@@ -127,7 +128,7 @@ export class Follower {
     response: HttpStream,
   ): void {
     const { history } = this.#client;
-    const end = control === null ? null : decodeOffset(control.streamNextOffset);
+    const end = history.offsets.positionIn(this.#stream, control?.streamNextOffset);
     const ok = response.status === 200;
     const refused = response.status < 500 && response.status !== 429;
     const common = {

@@ -2,6 +2,7 @@
  * What clients did and what came of it: all that the checker knows. Times are milliseconds of the
  * one clock of the process that runs the clients, which never goes back.
  */
+import { OffsetTokens } from "./offset_tokens.ts";
 import type { RecordShape } from "./records.ts";
 
 /**
@@ -159,6 +160,7 @@ export type Unnumbered = Without<Operation, "id">;
 
 /** Writes a history while it happens. */
 export class HistoryRecorder implements History {
+  readonly offsets = new OffsetTokens();
   readonly records = new Map<number, RecordShape>();
   readonly operations: Operation[] = [];
   readonly settled: Settled[] = [];

@@ -27,6 +27,7 @@ import endWake from "./functions/end_wake.sql" with { type: "text" };
 import failDelivery from "./functions/fail_delivery.sql" with { type: "text" };
 import findSmallSegments from "./functions/find_small_segments.sql" with { type: "text" };
 import forkChain from "./functions/fork_chain.sql" with { type: "text" };
+import generationAt from "./functions/generation_at.sql" with { type: "text" };
 import hasPending from "./functions/has_pending.sql" with { type: "text" };
 import isExpired from "./functions/is_expired.sql" with { type: "text" };
 import issueWake from "./functions/issue_wake.sql" with { type: "text" };
@@ -82,6 +83,7 @@ export const DEFINITIONS: readonly string[] = [
   pathEnds,
   subscriptionMatches,
   forkChain,
+  generationAt,
   hasPending,
   markPending,
   issueWake,

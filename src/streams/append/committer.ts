@@ -53,9 +53,13 @@ export async function commitAppends(
   const { written } = batch;
   const refused = new Map<number, StreamState | null>();
   const rebased = new Map<number, StreamState>();
+  // A stream's row does not name the sources of its source.
+  const sources = rows.length === 0 ? null : sourcesOfForks(writes);
   for (const row of rows) {
-    if (row.rebased) rebased.set(row.changed_id, stateOf(row));
-    else refused.set(row.changed_id, row.id === null ? null : stateOf(row));
+    const { changed_id: id } = row;
+    const state = row.id === null ? null : stateOf(row, sources?.get(id));
+    if (row.rebased) rebased.set(id, state!);
+    else refused.set(id, state);
   }
   for (const id of refused.keys()) written.delete(id);
   for (const [id, { tail }] of rebased) {
@@ -63,6 +67,11 @@ export async function commitAppends(
     if (bytes !== undefined) written.set(id, { position: tail - bytes.length, bytes });
   }
   return { refused, rebased, written };
+}
+
+function sourcesOfForks(writes: readonly StreamWrite[]): Map<number, StreamState["sources"]> {
+  const forks = writes.filter(({ stream }) => stream.sources.length > 0);
+  return new Map(forks.map(({ stream }) => [stream.id, stream.sources]));
 }
 
 interface Batch {

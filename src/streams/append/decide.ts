@@ -3,6 +3,7 @@
  * state, or the append is decided again.
  */
 import type { Refusal } from "../../errors.ts";
+import { generationAt, offsetAt } from "../read/fork_chain.ts";
 import { sameContentType } from "../stored_body.ts";
 import type { StoredBody } from "../stored_body.ts";
 import type { StreamState } from "../stream_state.ts";
@@ -43,6 +44,8 @@ export interface Appended {
   readonly kind: "appended";
   readonly duplicate: boolean;
   readonly tail: number;
+  /** The generation of the offset at the tail. */
+  readonly generation: number;
   readonly closed: boolean;
   /** The producer's epoch and highest accepted seq. */
   readonly producer: { readonly epoch: number; readonly seq: number } | null;
@@ -77,7 +80,7 @@ export function decide(
 ): Decision {
   const { producer: claim } = request;
   const closeOnly = request.closes && request.body.length === 0;
-  if (now.closed) return decideClosed(now, producer, claim, closeOnly);
+  if (now.closed) return decideClosed(known, now, { producer, claim, closeOnly });
 
   let bytes: Uint8Array = NOTHING;
   if (!closeOnly) {
@@ -91,7 +94,11 @@ export function decide(
 
   if (claim !== null) {
     const verdict = checkClaim(producer, claim);
-    if (verdict === "duplicate") return duplicate(now, producer!);
+    if (verdict === "duplicate") {
+      // What closed a stream finds it closed: this sequence number did something else.
+      if (!request.closes) return duplicate(known, now, producer!);
+      return refuse({ kind: "sequence_reused", ...expectedAfter(producer!, claim) });
+    }
     if (verdict !== "next") return refuse(verdict);
   }
 
@@ -99,6 +106,7 @@ export function decide(
     return refuse({ kind: "sequence_regression" });
   }
 
+  const tail = now.tail + bytes.length;
   return {
     kind: "accept",
     bytes,
@@ -106,7 +114,8 @@ export function decide(
     answer: {
       kind: "appended",
       duplicate: false,
-      tail: now.tail + bytes.length,
+      tail,
+      generation: generationAt(known, tail),
       closed: request.closes,
       producer: claim && { epoch: claim.epoch, seq: claim.seq },
     },
@@ -115,27 +124,27 @@ export function decide(
 
 /** A closed stream accepts nothing; the append that closed it is answered again as it was. */
 function decideClosed(
+  known: StreamState,
   now: AppendState,
-  producer: ProducerState | null,
-  claim: ProducerClaim | null,
-  closeOnly: boolean,
+  { producer, claim, closeOnly }: {
+    readonly producer: ProducerState | null;
+    readonly claim: ProducerClaim | null;
+    readonly closeOnly: boolean;
+  },
 ): Decision {
+  const end = offsetAt(known, now.tail);
   if (claim === null) {
-    if (!closeOnly) return refuse({ kind: "closed", tail: now.tail });
-    return {
-      kind: "answer",
-      answer: { kind: "appended", duplicate: true, tail: now.tail, closed: true, producer: null },
-    };
+    return closeOnly ? duplicate(known, now, null) : refuse({ kind: "closed", end });
   }
   if (producer !== null) {
     if (claim.epoch < producer.epoch) {
-      return refuse({ kind: "stale_epoch", epoch: producer.epoch });
+      return refuse({ kind: "stale_epoch", epoch: producer.epoch, end });
     }
     const closer = producer.closedStream && claim.epoch === producer.epoch &&
       claim.seq === producer.lastSeq;
-    if (closer) return duplicate(now, producer);
+    if (closer) return duplicate(known, now, producer);
   }
-  return refuse({ kind: "closed", tail: now.tail });
+  return refuse({ kind: "closed", end });
 }
 
 /** Section 5.2.1, "Validation Logic". */
@@ -144,9 +153,9 @@ export function checkClaim(
   claim: ProducerClaim,
 ): "next" | "duplicate" | Refusal {
   if (stored === null) {
-    return claim.seq === 0 ? "next" : gap(0, claim.seq);
+    return claim.seq === 0 ? "next" : { kind: "sequence_gap", expected: 0, received: claim.seq };
   }
-  if (claim.epoch < stored.epoch) return { kind: "stale_epoch", epoch: stored.epoch };
+  if (claim.epoch < stored.epoch) return { kind: "stale_epoch", epoch: stored.epoch, end: null };
   if (claim.epoch > stored.epoch) {
     return claim.seq === 0 ? "next" : {
       kind: "invalid",
@@ -156,22 +165,27 @@ export function checkClaim(
   }
   if (claim.seq <= stored.lastSeq) return "duplicate";
   if (claim.seq === stored.lastSeq + 1) return "next";
-  return gap(stored.lastSeq + 1, claim.seq);
+  return { kind: "sequence_gap", ...expectedAfter(stored, claim) };
 }
 
-function gap(expected: number, received: number): Refusal {
-  return { kind: "sequence_gap", expected, received };
+function expectedAfter(stored: ProducerState, claim: ProducerClaim) {
+  return { expected: stored.lastSeq + 1, received: claim.seq };
 }
 
-function duplicate(now: AppendState, producer: ProducerState): Decision {
+function duplicate(
+  known: StreamState,
+  now: AppendState,
+  producer: ProducerState | null,
+): Decision {
   return {
     kind: "answer",
     answer: {
       kind: "appended",
       duplicate: true,
       tail: now.tail,
+      generation: generationAt(known, now.tail),
       closed: now.closed,
-      producer: { epoch: producer.epoch, seq: producer.lastSeq },
+      producer: producer && { epoch: producer.epoch, seq: producer.lastSeq },
     },
   };
 }

@@ -7,6 +7,8 @@ import { concatenate } from "../../lib/bytes.ts";
 import type { Refusal } from "../../errors.ts";
 import { type Database, numberArray, StatementTimeout, textArray } from "../../storage/database.ts";
 import { sameContentType, type SegmentRange, segmentsOf, storedBody } from "../stored_body.ts";
+import type { Offset } from "../../protocol/offset.ts";
+import { isOffsetOf } from "../read/fork_chain.ts";
 import type { CreationAdmission } from "./creation_admission.ts";
 import { stateOf, type StreamRow, type StreamState } from "../stream_state.ts";
 
@@ -14,8 +16,8 @@ export const DEFAULT_CONTENT_TYPE = "application/octet-stream";
 
 export interface ForkRequest {
   readonly sourcePath: string;
-  /** The position to fork at; null: the source's tail. */
-  readonly anchor: number | null;
+  /** Where to fork; null: at the source's tail. */
+  readonly anchor: Offset | null;
   /** Bytes, or JSON messages, past the anchor. */
   readonly subOffset: number;
 }
@@ -196,6 +198,8 @@ export function differs(stream: StreamState, request: CreateRequest): string | n
   if (stream.sourcePath !== (request.fork?.sourcePath ?? null)) return "fork source";
   if (request.fork === null) return null;
   const { anchor, subOffset } = request.fork;
-  if (anchor !== null && anchor !== stream.forkAnchor) return "fork offset";
+  const same = anchor === null ||
+    (anchor.position === stream.forkAnchor && isOffsetOf(stream, anchor));
+  if (!same) return "fork offset";
   return subOffset === (stream.forkSubOffset ?? 0) ? null : "fork sub-offset";
 }

@@ -12,6 +12,7 @@ import {
 } from "./create.ts";
 import type { CreationAdmission } from "./creation_admission.ts";
 import type { StateLoader } from "../state_loader.ts";
+import { isOffsetOf } from "../read/fork_chain.ts";
 import type { PageReader } from "../read/page_reader.ts";
 import { sameContentType, segmentsOf } from "../stored_body.ts";
 import { stateOf, type StreamRow, type StreamState, unusable } from "../stream_state.ts";
@@ -82,7 +83,9 @@ async function fork(
   const contentType = request.contentType ?? source.contentType;
   const bytes = initialBody(contentType, request.body);
   if (!(bytes instanceof Uint8Array)) return bytes;
-  const anchor = request.fork.anchor ?? source.tail;
+  const given = request.fork.anchor;
+  if (given !== null && !isOffsetOf(source, given)) return { kind: "offset_of_another_stream" };
+  const anchor = given?.position ?? source.tail;
   const at = await forkPosition(parts.reader, source, anchor, request.fork.subOffset);
   if (typeof at !== "number") return at;
 
@@ -109,7 +112,9 @@ async function fork(
     return invalid("FORK_CHAIN_TOO_LONG", "the source is the last of a chain of 100 streams");
   }
   // Otherwise the target was created or the source deleted since their states were loaded.
-  return row?.outcome === "created" ? { kind: "created", stream: stateOf(row) } : "again";
+  if (row?.outcome !== "created") return "again";
+  const sources = [{ id: source.id, from: source.forkPosition ?? 0 }, ...source.sources];
+  return { kind: "created", stream: stateOf(row, sources) };
 }
 
 /** The fork position, or the reason why the stream cannot be forked there. */

@@ -22,8 +22,8 @@ export class Sweeper extends PeriodicTask {
     telemetry: Telemetry,
     onEnded: (ids: readonly number[]) => void,
   ) {
-    const compaction = new Compaction(database);
     let lastId = 0;
+    const compaction = new Compaction(database);
     super({
       firstMs: IDLE_MS * Math.random(),
       // The pause is random, so that the nodes do not all sweep at the same time.

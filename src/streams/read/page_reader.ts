@@ -7,7 +7,7 @@ import { invalid, Refused } from "../../errors.ts";
 import type { Database } from "../../storage/database.ts";
 import type { StreamState } from "../stream_state.ts";
 import { CatchUpCache } from "./catch_up_cache.ts";
-import { ForkChains } from "./fork_chain.ts";
+import { chainSegments } from "./fork_chain.ts";
 import {
   LARGE_LOAD_BYTES,
   longerStop,
@@ -52,13 +52,11 @@ export class PageReader {
   readonly #segmentCache: SegmentCache;
   readonly #buffers = new ReferenceCounts();
   readonly #catchUpCache = new CatchUpCache(this.#buffers);
-  readonly #forkChains: ForkChains;
   readonly #loader: SegmentLoader;
 
   constructor(database: Database, segmentCache: SegmentCache) {
     this.maxPageBytes = maxPageBytes(database.kind);
     this.#segmentCache = segmentCache;
-    this.#forkChains = new ForkChains(database);
     this.#loader = new SegmentLoader({
       ...{ database, segmentCache, catchUpCache: this.#catchUpCache, buffers: this.#buffers },
     });
@@ -68,7 +66,6 @@ export class PageReader {
   invalidate(): void {
     this.#segmentCache.clear();
     this.#catchUpCache.clear();
-    this.#forkChains.invalidate();
   }
 
   /**
@@ -125,7 +122,7 @@ export class PageReader {
     tail: number,
     limit: number,
   ): Promise<Uint8Array> {
-    const lead = start > 0 && !await this.#isCachedBoundary(stream, start) ? 1 : 0;
+    const lead = start > 0 && !this.#isCachedBoundary(stream, start) ? 1 : 0;
     let stop = Math.min(tail, start + limit);
     while (true) {
       const bytes = await this.#range(stream, start - lead, stop, tail);
@@ -142,8 +139,8 @@ export class PageReader {
   }
 
   /** Whether the byte before `start` is cached, and ends a message. */
-  async #isCachedBoundary(stream: StreamState, start: number): Promise<boolean> {
-    const [segment] = await this.#forkChains.segments(stream, start - 1, start);
+  #isCachedBoundary(stream: StreamState, start: number): boolean {
+    const [segment] = chainSegments(stream, start - 1, start);
     if (segment === undefined) return false;
     const { id } = segment;
     const byte = this.#segmentCache.get(id, start - 1, start)?.[0] ??
@@ -160,7 +157,7 @@ export class PageReader {
   ): Promise<Uint8Array> {
     const parts: Uint8Array[] = [];
     const plan = new PagePlan({ start, stop, tail, pageBytes: this.maxPageBytes });
-    for (const segment of await this.#forkChains.segments(stream, start, plan.loadStop)) {
+    for (const segment of chainSegments(stream, start, plan.loadStop)) {
       for (let want = plan.next(segment.stop); want !== null; want = plan.next(segment.stop)) {
         const part = this.#retainCached(segment.id, want.start, want.stop) ??
           await this.#loader.load(segment.id, want.start, want.loadStop);
@@ -181,7 +178,7 @@ export class PageReader {
    */
   async #readAhead(stream: StreamState, start: number, tail: number): Promise<void> {
     const range = { start, tail, pageBytes: this.maxPageBytes };
-    const chain = await this.#forkChains.segments(stream, start, readAheadStop(range));
+    const chain = chainSegments(stream, start, readAheadStop(range));
     const next = planReadAhead(
       chain,
       range,

@@ -15,7 +15,8 @@ export function streamOf(parts: Partial<StreamState> = {}): StreamState {
     closed: false,
     state: "active" as const,
   };
-  return { ...base, expired: false, lastSeq: null, ...parts } as StreamState;
+  const chain = { forkPosition: null, sources: [] };
+  return { ...base, ...chain, expired: false, lastSeq: null, ...parts } as StreamState;
 }
 
 /** An append, and what became of it. */

@@ -17,10 +17,12 @@ const bytesOf = (text: string) => new TextEncoder().encode(text);
 const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 /** `decide` may read nothing of the row but what never changes: the rest is not even there. */
-const streamOf = (contentType: string) => ({ contentType }) as StreamState;
+const streamOf = (contentType: string) =>
+  ({ contentType, id: 7, forkPosition: null, sources: [] as const }) as unknown as StreamState;
 
 const OPEN: AppendState = { tail: 10, closed: false, lastSeq: null };
 const CLOSED: AppendState = { tail: 10, closed: true, lastSeq: null };
+const END = { position: 10, generation: 7 };
 
 const P: ProducerClaim = { id: "p", epoch: 2, seq: 5 };
 /** The next of this one's is `P`. */
@@ -69,7 +71,10 @@ Deno.test("decide accepts a plain append and moves the tail by what is stored", 
     kind: "accept",
     bytes: bytesOf("abc"),
     producer: null,
-    answer: { kind: "appended", duplicate: false, tail: 13, closed: false, producer: null },
+    answer: {
+      ...{ kind: "appended", duplicate: false, tail: 13, generation: 7 },
+      ...{ closed: false, producer: null },
+    },
   });
 });
 
@@ -94,6 +99,7 @@ Deno.test("decide closes with and without a last append", () => {
       kind: "appended",
       duplicate: false,
       tail: 13,
+      generation: 7,
       closed: true,
       producer: { epoch: 2, seq: 5 },
     },
@@ -143,11 +149,15 @@ Deno.test("decide answers a closed stream", () => {
         kind: "appended",
         duplicate: true,
         tail: 10,
+        generation: 7,
         closed: true,
         producer: claimed,
       });
+    } else if (expected === "stale_epoch") {
+      const refusal = { kind: "stale_epoch", epoch: 2, end: END } as const;
+      assert.deepEqual(decision, { kind: "refuse", refusal });
     } else if (expected === "closed") {
-      assert.deepEqual(decision, { kind: "refuse", refusal: { kind: "closed", tail: 10 } });
+      assert.deepEqual(decision, { kind: "refuse", refusal: { kind: "closed", end: END } });
     }
   }
 });
@@ -191,11 +201,29 @@ Deno.test("decide calls a retry a duplicate although its Stream-Seq is no longer
       kind: "appended",
       duplicate: true,
       tail: 10,
+      generation: 7,
       closed: false,
       // The highest accepted, not the one asked about: a pipelining client recovers by it.
       producer: { epoch: 2, seq: 7 },
     },
   });
+});
+
+Deno.test("decide refuses a close that repeats the number of an append", () => {
+  const producer = { ...BEFORE_P, lastSeq: 5 };
+  for (const close of [closeOnly({ producer: P }), requestOf({ closes: true, producer: P })]) {
+    assert.deepEqual(decided(close, { producer }), {
+      kind: "refuse",
+      refusal: { kind: "sequence_reused", expected: 6, received: 5 },
+    });
+  }
+});
+
+Deno.test("decide names the end of a fresh fork as its source does", () => {
+  const fork = { ...streamOf("text/plain"), forkPosition: 10, sources: [{ id: 3, from: 0 }] };
+  const decision = decide(fork, OPEN, null, closeOnly(), () => bytesOf(""));
+  assert.ok(decision.kind === "accept");
+  assert.equal(decision.answer.generation, 3);
 });
 
 Deno.test("decide refuses an append without a content type, and an empty array", () => {
@@ -244,7 +272,7 @@ Deno.test("checkClaim follows section 5.2.1 at every border", () => {
     expected: 0,
     received: 1,
   });
-  assert.deepEqual(checkClaim(stored, claim(1, 5)), { kind: "stale_epoch", epoch: 2 });
+  assert.deepEqual(checkClaim(stored, claim(1, 5)), { kind: "stale_epoch", epoch: 2, end: null });
   assert.equal(checkClaim(stored, claim(3, 0)), "next");
   const late = checkClaim(stored, claim(3, 1));
   assert.ok(typeof late === "object" && late.kind === "invalid");
@@ -294,6 +322,7 @@ class Model {
       } else if (epoch > state.epoch) {
         if (seq !== 0) return "400";
       } else if (seq <= state.lastSeq) {
+        if (closes) return `409 reused ${state.lastSeq + 1} ${seq}`;
         return `204 ${state.epoch} ${state.lastSeq}`;
       } else if (seq > state.lastSeq + 1) {
         return `409 ${state.lastSeq + 1} ${seq}`;
@@ -316,6 +345,9 @@ function statusOf(decision: Decision): string {
   if (refusal.kind === "closed") return "409 closed";
   if (refusal.kind === "stale_epoch") return `403 ${refusal.epoch}`;
   if (refusal.kind === "sequence_gap") return `409 ${refusal.expected} ${refusal.received}`;
+  if (refusal.kind === "sequence_reused") {
+    return `409 reused ${refusal.expected} ${refusal.received}`;
+  }
   return refusal.kind === "invalid" ? "400" : refusal.kind;
 }
 

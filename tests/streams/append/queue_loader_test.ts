@@ -53,7 +53,7 @@ const rowOf = (path: string, parts = {}) => ({
     closed: false,
     tail: 12,
   },
-  ...{ last_seq: null, fork_count: 0, expired: false, renews_ttl: false },
+  ...{ last_seq: null, source_id: null, fork_count: 0, expired: false, renews_ttl: false },
   ...parts,
 });
 

@@ -13,7 +13,8 @@ const NO_ROOM_LIMIT = Number.MAX_SAFE_INTEGER;
 
 function streamOf(parts: Partial<StreamState> = {}): StreamState {
   const base = { id: 7, contentType: "text/plain", tail: 100, closed: false };
-  return { ...base, lastSeq: null, ...parts } as StreamState;
+  const chain = { forkPosition: null, sources: [] };
+  return { ...base, ...chain, lastSeq: null, ...parts } as StreamState;
 }
 
 function queueOf(stream = streamOf(), producers: Record<string, ProducerState | null> = {}) {
@@ -143,7 +144,10 @@ Deno.test("decideWaiting writes for a close that brings no bytes", () => {
   assert.equal(write.writes, true);
   assert.deepEqual(write.chunks, []);
   assert.deepEqual(write.after, { tail: 100, closed: true, lastSeq: null });
-  assert.deepEqual(write.answers[1]![1], { kind: "closed", tail: 100 });
+  assert.deepEqual(write.answers[1]![1], {
+    kind: "closed",
+    end: { position: 100, generation: 7 },
+  });
 });
 
 Deno.test("decideWaiting holds later requests of a batch to the Stream-Seq of earlier ones", () => {

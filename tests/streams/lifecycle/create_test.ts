@@ -25,6 +25,8 @@ function streamOf(parts: Partial<StreamState> = {}): StreamState {
     expiryInherited: false,
     sourcePath: null,
     forkAnchor: null,
+    forkPosition: null,
+    sources: [] as const,
     forkSubOffset: null,
     ...parts,
   } as StreamState;
@@ -44,9 +46,16 @@ function requestOf(parts: Partial<CreateRequest> = {}): CreateRequest {
 }
 
 const forkOf = (anchor: number | null, subOffset = 0, sourcePath = "source") => ({
-  fork: { sourcePath, anchor, subOffset },
+  fork: {
+    sourcePath,
+    anchor: anchor === null ? null : { position: anchor, generation: anchor === 0 ? 0 : 3 },
+    subOffset,
+  },
 });
-const FORK = { sourcePath: "source", forkAnchor: 8, forkSubOffset: 3 };
+const FORK = {
+  ...{ sourcePath: "source", forkAnchor: 8, forkSubOffset: 3, forkPosition: 11 },
+  sources: [{ id: 3, from: 0 }],
+};
 
 Deno.test("differs finds a stream that is as asked for", () => {
   const rows: [Partial<StreamState>, Partial<CreateRequest>][] = [

@@ -5,8 +5,8 @@
 -- 'invalid_offset' (`detail` says why; nothing is applied). `streams` are the ids of the streams
 -- whose cursors were set, with commas between.
 create or replace function penstock.ack_wake(
-  subscription bigint, wake_generation bigint, wake text, paths text[], offsets bigint[],
-  finishes boolean, trusted boolean
+  subscription bigint, wake_generation bigint, wake text, paths text[], positions bigint[],
+  generations bigint[], finishes boolean, trusted boolean
 ) returns table (outcome text, detail text, next_generation bigint, streams text)
 language plpgsql
 set search_path = pg_catalog, penstock, pg_temp
@@ -35,15 +35,21 @@ begin
     -- refuses none.
     select case
         when l.path is null then r.path || ' is not a stream of this subscription'
+        when l.stream_id is not null
+          and r.generation <> penstock.generation_at(l.stream_id, r.position)
+          then 'the offset for ' || r.path || ' is of another stream'
         when r.position < l.acked then 'the offset for ' || r.path || ' is before its acked_offset'
         else 'the offset for ' || r.path || ' is beyond the tail'
       end into problem
-    from unnest(paths, offsets) as r(path, position)
+    from unnest(paths, positions, generations) as r(path, position, generation)
     left join penstock.subscription_links l on l.subscription_id = u.id and l.path = r.path
     left join penstock.stream_states s on s.id = l.stream_id and s.state = 'active'
     where l.path is null or (l.stream_id is null and r.position > 0) or (
       s.id is not null and l.reattached < u.generation
-      and (r.position < l.acked or r.position > s.tail)
+      and (
+        r.position < l.acked or r.position > s.tail
+        or r.generation <> penstock.generation_at(s.id, r.position)
+      )
     )
     limit 1;
     if problem is not null then
@@ -54,7 +60,7 @@ begin
 
   with given as (
     select r.path, max(r.position) as position
-    from unnest(paths, offsets) as r(path, position) group by r.path
+    from unnest(paths, positions) as r(path, position) group by r.path
   ), acknowledged as (
     update penstock.subscription_links l
     set acked = greatest(l.acked, least(g.position, s.tail)),

@@ -1,18 +1,23 @@
 -- What a wake is about: up to 1,000 links that have work, then up to 100 that have none. Work
 -- beyond that is left to the next wake.
 create or replace function penstock.wake_streams(subscription bigint)
-returns table (path text, explicit boolean, acked bigint, tail bigint)
+returns table (
+  path text, explicit boolean, acked bigint, acked_generation bigint, tail bigint,
+  tail_generation bigint
+)
 language sql stable
 begin atomic
   (
-    select l.path, l.explicit, l.acked, s.tail
+    select l.path, l.explicit, l.acked, penstock.generation_at(l.stream_id, l.acked),
+      s.tail, penstock.generation_at(l.stream_id, s.tail)
     from penstock.subscription_links l
     join penstock.stream_states s on s.id = l.stream_id
     where l.subscription_id = subscription and l.pending
       and s.tail > l.acked and s.state = 'active' and not s.expired
     order by l.path limit 1000
   ) union all (
-    select l.path, l.explicit, l.acked, coalesce(s.tail, l.acked)
+    select l.path, l.explicit, l.acked, penstock.generation_at(l.stream_id, l.acked),
+      coalesce(s.tail, l.acked), penstock.generation_at(l.stream_id, coalesce(s.tail, l.acked))
     from penstock.subscription_links l
     left join penstock.stream_states s
       on s.id = l.stream_id and s.state = 'active' and not s.expired
