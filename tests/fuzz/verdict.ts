@@ -5,7 +5,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 const KNOWN = new Set([
   ...[200, 201, 204, 304],
-  ...[400, 401, 403, 404, 405, 408, 409, 410, 413, 421],
+  ...[400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 421],
 ]);
 
 export interface Expectation {

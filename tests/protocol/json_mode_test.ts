@@ -327,5 +327,5 @@ Deno.test("flattenJsonInTurns stores the same and lets others have their turn", 
   over = true;
   assert.equal(messages, items.length);
   assert.deepEqual(bytes, flattenJson(body).bytes);
-  assert.ok(turns >= body.length / (1 << 20), `${turns} turns for ${body.length} bytes`);
+  assert.ok(turns >= 3, `${turns} turns for ${body.length} bytes`);
 });

@@ -57,7 +57,7 @@ interface Prepared {
 async function prepare(node: RunningServer): Promise<Prepared> {
   const url = await createStream(node.url, undefined, { body: "x" });
   const source = await createStream(node.url, undefined, { body: "source" });
-  const wake = await createStream(node.url);
+  const wake = await createStream(node.url, undefined, { headers: json });
   const subscription = `${node.url}/v1/stream/__ds/subscriptions/${crypto.randomUUID()}`;
   const response = await fetch(subscription, {
     method: "PUT",

@@ -7,6 +7,7 @@
 import { Overloaded } from "../../errors.ts";
 import { type Database, StatementTimeout } from "../../storage/database.ts";
 import type { StateLoader } from "../state_loader.ts";
+import { needsTurns, type StoredBody, storedBodyInTurns } from "../stored_body.ts";
 import { Admission } from "./admission.ts";
 import { type CommitGroup, CommitScheduler } from "./commit_scheduler.ts";
 import { commitAppends } from "./committer.ts";
@@ -69,19 +70,31 @@ export class Appender {
       return Promise.reject(new Overloaded("too many appends wait for the database"));
     }
     queue.bytes += size;
-    return new Promise<AppendOutcome>((resolve, reject) => {
+    const outcome = needsTurns(request.contentType ?? "", request.body)
+      // Its queue may have been evicted in the meantime.
+      ? storedBodyInTurns(request.body, false).then((stored) =>
+        this.#wait(this.#queues.get(path), request, stored)
+      )
+      : this.#wait(queue, request);
+    return outcome.finally(() => {
+      this.#admission.release(size);
+      queue.bytes -= size;
+    });
+  }
+
+  /** @param stored the body as it will be stored, where it has been parsed already */
+  #wait(queue: StreamQueue, request: AppendRequest, stored?: StoredBody): Promise<AppendOutcome> {
+    return new Promise((resolve, reject) => {
       queue.waiting.push({
         request,
         commitsStartedBefore: this.#scheduler.commitsStarted,
         mayBeHeld: request.producer !== null,
+        ...stored === undefined ? {} : { stored },
         resolve,
         reject,
       });
       this.#reordering.release(queue);
       this.#enqueue(queue);
-    }).finally(() => {
-      this.#admission.release(size);
-      queue.bytes -= size;
     });
   }
 

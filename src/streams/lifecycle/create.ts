@@ -6,9 +6,17 @@ import { Batcher } from "../../lib/batcher.ts";
 import { concatenate } from "../../lib/bytes.ts";
 import type { Refusal } from "../../errors.ts";
 import { type Database, numberArray, StatementTimeout, textArray } from "../../storage/database.ts";
-import { sameContentType, type SegmentRange, segmentsOf, storedBody } from "../stored_body.ts";
 import type { Offset } from "../../protocol/offset.ts";
 import { isOffsetOf } from "../read/fork_chain.ts";
+import {
+  needsTurns,
+  sameContentType,
+  type SegmentRange,
+  segmentsOf,
+  type StoredBody,
+  storedBody,
+  storedBodyInTurns,
+} from "../stored_body.ts";
 import type { CreationAdmission } from "./creation_admission.ts";
 import { stateOf, type StreamRow, type StreamState } from "../stream_state.ts";
 
@@ -84,12 +92,11 @@ export class Creator {
    */
   create(request: CreateRequest): Promise<CreateOutcome> {
     const contentType = request.contentType ?? DEFAULT_CONTENT_TYPE;
-    const bytes = initialBody(contentType, request.body);
-    if (!(bytes instanceof Uint8Array)) return Promise.resolve(bytes);
-    return this.#admission.run(
-      bytes.length,
-      () => this.#create({ request, contentType, bytes }),
-    );
+    return this.#admission.run(request.body.length, async () => {
+      const bytes = await initialBody(contentType, request.body);
+      if (!(bytes instanceof Uint8Array)) return bytes;
+      return await this.#create({ request, contentType, bytes });
+    });
   }
 
   async #create(prepared: PreparedCreate): Promise<CreateOutcome> {
@@ -153,8 +160,11 @@ async function createAll(
 }
 
 /** The first bytes of a stream, or why the body cannot be stored. An empty body is no bytes. */
-export function initialBody(contentType: string, body: Uint8Array): Uint8Array | Refusal {
-  return body.length === 0 ? body : storedBody(contentType, body, true);
+export async function initialBody(contentType: string, body: Uint8Array): Promise<StoredBody> {
+  if (body.length === 0) return body;
+  return needsTurns(contentType, body)
+    ? await storedBodyInTurns(body, true)
+    : storedBody(contentType, body, true);
 }
 
 /**

@@ -81,7 +81,7 @@ async function fork(
   request: CreateRequest & { readonly fork: ForkRequest },
 ): Promise<CreateOutcome | "again"> {
   const contentType = request.contentType ?? source.contentType;
-  const bytes = initialBody(contentType, request.body);
+  const bytes = await initialBody(contentType, request.body);
   if (!(bytes instanceof Uint8Array)) return bytes;
   const given = request.fork.anchor;
   if (given !== null && !isOffsetOf(source, given)) return { kind: "offset_of_another_stream" };

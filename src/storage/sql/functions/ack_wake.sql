@@ -75,9 +75,9 @@ begin
   if finishes then
     update penstock.subscriptions v set failures = 0, failing_since = null
     where v.id = u.id and v.failures > 0;
-    -- Whether there is a next wake is answered for what was committed until now, on any node, and
-    -- not only for what `issue_wakes` has come to. With more links than this the comparison would
-    -- take longer than the milliseconds after which the wake follows anyway.
+    -- Whether there is a next wake is answered for what was committed until now, on any node,
+    -- and not only for what `issue_wakes` has come to. With more links than this the comparison
+    -- would take longer than the milliseconds after which the wake follows anyway.
     if not trusted and (
       select count(*) from (
         select from penstock.subscription_links l where l.subscription_id = u.id limit 1001) few

@@ -61,9 +61,11 @@ async function fill(database: Database, lengths: readonly number[]): Promise<Str
     id: row!.id,
     contentType: "application/octet-stream",
     sourceId: null,
+    forkPosition: null,
+    sources: [],
     tail,
     closed: false,
-  } as StreamState;
+  } as unknown as StreamState;
 }
 
 for (const kind of ["postgres", "embedded"] as const) {
