@@ -34,9 +34,12 @@ const COMBINATIONS = `
 - **\`--workers\`** above 1 needs \`--database-url\`, because only one process can open the embedded
   database. \`--database-connections\`, \`--max-buffered-bytes\` and \`--max-followers\` are per worker:
   four workers with the defaults open up to 36 connections to PostgreSQL.
-- **\`--host\`** with an address that other machines can reach is refused without \`--allow-anonymous\`,
-  because there is no access control yet. Put a proxy that authenticates in front and leave \`--host\`
-  at \`127.0.0.1\`. Addresses other than \`localhost\`, \`::1\` and \`127.x.x.x\` count as reachable.
+- **\`--host\`** with an address that other machines can reach is refused unless
+  [access control](security.md) is on (\`--admin-token-file\`, a \`--jwt-…\` key or \`--anonymous\`) or
+  \`--allow-anonymous\` says that there shall be none. Addresses other than \`localhost\`, \`::1\` and \`127.x.x.x\` count as reachable.
+- **Access control** is on with \`--admin-token-file\`, \`--jwt-secret-file\`, \`--jwt-public-key-file\`,
+  \`--jwt-jwks-url\` or \`--anonymous\`, and for every database that has ever held an access token. The
+  other \`--jwt-…\` settings only matter with a key.
 - **Behind a proxy** that passes the Host header on, name that host by \`--public-url\` or
   \`--allowed-hosts\`; requests for other names get 421. A web page of another host needs
   \`--cors-origins\`.

@@ -4,7 +4,12 @@
  * `http/error_responses.ts` is the one table that gives each its status, code and headers.
  */
 
-export type Refusal = StreamRefusal | SubscriptionRefusal | RequestRefusal | ServerRefusal;
+export type Refusal =
+  | StreamRefusal
+  | SubscriptionRefusal
+  | AccessRefusal
+  | RequestRefusal
+  | ServerRefusal;
 
 /** What the state of a stream does not allow (sections 4 and 5). */
 export type StreamRefusal =
@@ -44,6 +49,22 @@ export type SubscriptionRefusal =
   | { readonly kind: "ack_offset_invalid"; readonly message: string }
   /** The wake that the request means is no longer the current one. */
   | { readonly kind: "fenced" };
+
+/** What access control does not allow, whether or not there is anything at the request's path. */
+export type AccessRefusal =
+  /** The request brings no credentials, and needs some. */
+  | { readonly kind: "unauthenticated" }
+  /** What it brings is no valid token. */
+  | { readonly kind: "credentials_invalid"; readonly message: string }
+  | { readonly kind: "credentials_expired" }
+  /** `operation` is one that rules name; no rule allows it here. */
+  | { readonly kind: "forbidden"; readonly operation: string }
+  /** The keys that would verify a JWT cannot be fetched. */
+  | { readonly kind: "keys_unavailable" }
+  | { readonly kind: "access_token_exists" }
+  | { readonly kind: "access_token_not_found" }
+  /** `limit` tokens are stored. */
+  | { readonly kind: "access_tokens_full"; readonly limit: number };
 
 /** What is wrong with the request itself, whatever the state of anything. */
 export type RequestRefusal =

@@ -1,4 +1,5 @@
 /** One running Penstock: opens the database, serves, and stops in an orderly manner. */
+import { Access } from "./access/access.ts";
 import type { Config } from "./cli/config.ts";
 import { HttpServer } from "./http/server.ts";
 import { createRouter } from "./http/router.ts";
@@ -18,6 +19,7 @@ const STOP_MS = 10_000;
 
 export class Node {
   readonly database: Database;
+  readonly #access: Access;
   readonly #server: HttpServer;
   readonly #streams: Streams;
   readonly #subscriptions: Subscriptions;
@@ -35,6 +37,7 @@ export class Node {
     this.#telemetry = telemetry;
     this.#drainDelayMs = config.drainDelayMs;
     const buffered = divideBufferedBytes(config.maxBufferedBytes);
+    this.#access = new Access({ database, telemetry, settings: config.accessControl });
     this.#streams = new Streams(database, telemetry, { buffered });
     this.#subscriptions = new Subscriptions({
       database,
@@ -44,6 +47,7 @@ export class Node {
       publicUrl: () => config.publicUrl ?? this.url,
     });
     const parts = {
+      access: this.#access,
       streams: this.#streams,
       subscriptions: this.#subscriptions,
       telemetry,
@@ -83,7 +87,7 @@ export class Node {
       const node = new Node(database, config, { telemetry, sharedPort });
       await node.#subscriptions.prepare();
       // Deliveries come last: a webhook's receiver may call back at once.
-      await startAll([node.#streams, node.#server, node.#subscriptions]);
+      await startAll([node.#access, node.#streams, node.#server, node.#subscriptions]);
       telemetry.report({
         event: "listening",
         version: VERSION,
@@ -117,6 +121,7 @@ export class Node {
       this.#telemetry.report({ event: "stop_forced", reason: "requests were still open" });
     }
     await settlesWithin(this.#subscriptions.stop(), STOP_MS);
+    await settlesWithin(this.#access.stop(), STOP_MS);
     await settlesWithin(this.#streams.stop().then(() => this.database.close()), STOP_MS);
     this.#telemetry.report({ event: "stopped" });
   }

@@ -1,4 +1,6 @@
 /** Settings: flags over environment over defaults, each validated, all errors at once. */
+import { type AccessSettings, asksForAccess } from "../access/settings.ts";
+import { accessProblems, parseAccess } from "./access_settings.ts";
 import { type Option, type OptionName, OPTIONS } from "./options.ts";
 import {
   isLoopback,
@@ -54,6 +56,7 @@ export interface Config {
   readonly corsOrigins: readonly string[];
   /** What webhooks may reach beyond https to the internet. */
   readonly webhookAllow: readonly NetworkTarget[];
+  readonly accessControl: AccessSettings;
   readonly logFormat: "auto" | "text" | "json";
   readonly logLevel: Level | "silent";
 }
@@ -105,6 +108,7 @@ export function parseConfig(
     allowedHosts: read("allowedHosts", (text) => listOf(text).map(parseAllowedHost)),
     corsOrigins: read("corsOrigins", (text) => listOf(text).map(parseOrigin)),
     webhookAllow: read("webhookAllow", (text) => listOf(text).flatMap(parseNetworkTarget)),
+    accessControl: parseAccess(read),
     logFormat: read("logFormat", (text) => oneOf(text, ["auto", "text", "json"])),
     logLevel: read(
       "logLevel",
@@ -148,10 +152,15 @@ function checkCombinations(config: Config, anonymous: boolean, problems: string[
       "--workers: the embedded database serves one process only; several need --database-url",
     );
   }
-  if (problems.length === 0 && !isLoopback(config.host) && !anonymous) {
+  // With a setting that could not be read, there is nothing to compare.
+  if (problems.length > 0) return;
+  problems.push(...accessProblems(config.accessControl));
+  const guarded = anonymous || asksForAccess(config.accessControl);
+  if (!isLoopback(config.host) && !guarded) {
     problems.push(
-      `--host ${config.host} is reachable from other machines, and there is no access control ` +
-        "yet: put a proxy in front and listen on 127.0.0.1, or say --allow-anonymous",
+      `--host ${config.host} is reachable from other machines, and there is no access control: ` +
+        "give --admin-token-file, a --jwt option or --anonymous, or put a proxy in front and listen " +
+        "on 127.0.0.1, or say --allow-anonymous",
     );
   }
 }

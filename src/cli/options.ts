@@ -20,7 +20,8 @@ export const OPTIONS = {
     environment: "PENSTOCK_HOST",
     value: "address",
     fallback: "127.0.0.1",
-    help: "The address to listen on. One that other machines can reach needs --allow-anonymous.",
+    help:
+      "The address to listen on. One that other machines can reach needs access control or --allow-anonymous.",
   },
   port: {
     flag: "port",
@@ -183,12 +184,83 @@ export const OPTIONS = {
     fallback: "info",
     help: "The lowest level that is logged; silent logs nothing.",
   },
+  adminTokenFile: {
+    flag: "admin-token-file",
+    environment: "PENSTOCK_ADMIN_TOKEN_FILE",
+    value: "file",
+    fallback: "",
+    help:
+      "A file that holds a token which may do everything, 32 to 512 printable characters. Turns access control on.",
+  },
+  jwtSecretFile: {
+    flag: "jwt-secret-file",
+    environment: "PENSTOCK_JWT_SECRET_FILE",
+    value: "file",
+    fallback: "",
+    help:
+      "A file that holds the secret of JWTs signed with HS256, at least 32 bytes: as text, or in base64url after base64url:. Turns access control on.",
+  },
+  jwtPublicKeyFile: {
+    flag: "jwt-public-key-file",
+    environment: "PENSTOCK_JWT_PUBLIC_KEY_FILE",
+    value: "file",
+    fallback: "",
+    help:
+      "A file that holds the public key of JWTs, as PEM or JWK: RSA, EC or Ed25519. Turns access control on.",
+  },
+  jwtJwksUrl: {
+    flag: "jwt-jwks-url",
+    environment: "PENSTOCK_JWT_JWKS_URL",
+    value: "url",
+    fallback: "",
+    help:
+      "Where the public keys of JWTs are published. They are fetched every 5 minutes, and for a key that is not known; while that fails, the last ones count. Turns access control on.",
+  },
+  jwtIssuer: {
+    flag: "jwt-issuer",
+    environment: "PENSTOCK_JWT_ISSUER",
+    value: "name",
+    fallback: "",
+    help: "What the claim iss of a JWT has to be. By default it is not checked.",
+  },
+  jwtAudience: {
+    flag: "jwt-audience",
+    environment: "PENSTOCK_JWT_AUDIENCE",
+    value: "name",
+    fallback: "",
+    help:
+      "What the claim aud of a JWT has to hold. By default it is not checked: set it unless the issuer serves this server only.",
+  },
+  jwtClaim: {
+    flag: "jwt-claim",
+    environment: "PENSTOCK_JWT_CLAIM",
+    value: "name",
+    fallback: "penstock",
+    help:
+      "The claim of a JWT that holds its rules: an array, or one text with spaces between the rules.",
+  },
+  jwtRules: {
+    flag: "jwt-rules",
+    environment: "PENSTOCK_JWT_RULES",
+    value: "rules",
+    fallback: "",
+    help:
+      "Rules that every JWT gives, with spaces between; {sub} stands for its claim sub, such as read,append:users/{sub}/**.",
+  },
+  anonymous: {
+    flag: "anonymous",
+    environment: "PENSTOCK_ANONYMOUS",
+    value: "rules",
+    fallback: "",
+    help:
+      "Rules for everyone, with or without a token, with spaces between them, such as read:public/**. Turns access control on.",
+  },
   allowAnonymous: {
     flag: "allow-anonymous",
     environment: "PENSTOCK_ALLOW_ANONYMOUS",
     fallback: "false",
     help:
-      "Listen on an address that other machines can reach. Anyone who reaches it can then read and write every stream.",
+      "Listen on an address that other machines can reach, without access control. Anyone who reaches it can then read and write every stream.",
   },
 } as const satisfies Record<string, Option>;
 

@@ -10,6 +10,7 @@ import { migrateOnly, rotate } from "./database_commands.ts";
 import { helpText } from "./help.ts";
 import { serve } from "./serve.ts";
 import { SERVER_COMMANDS } from "./server_commands.ts";
+import { namesDatabase, runTokenCommand } from "./token_command.ts";
 import { workerNumber } from "./supervisor.ts";
 
 const COMMANDS = { serve, migrate: migrateOnly, "keys rotate": rotate };
@@ -18,6 +19,7 @@ const COMMANDS = { serve, migrate: migrateOnly, "keys rotate": rotate };
 export async function run(args: readonly string[]): Promise<void> {
   // `penstock help append` is `penstock append --help`.
   const [name, ...rest] = args[0] === "help" && args.length > 1 ? [args[1]!, "--help"] : args;
+  if (name === "token" && namesDatabase(rest)) return await runTokenCommand(rest);
   const clientCommand = findCommand(name);
   if (clientCommand !== undefined) {
     return await runCommand(clientCommand, { args: rest, others: SERVER_COMMANDS });

@@ -9,6 +9,7 @@ import { read } from "./commands/read.ts";
 import { rm } from "./commands/rm.ts";
 import { stat } from "./commands/stat.ts";
 import { tail } from "./commands/tail.ts";
+import { token } from "./commands/token.ts";
 
 export const COMMANDS: readonly Command[] = [
   create,
@@ -19,5 +20,6 @@ export const COMMANDS: readonly Command[] = [
   close,
   fork,
   rm,
+  token,
   completions,
 ];

@@ -32,6 +32,11 @@ type Table = {
 const RETRY_AFTER: HeaderList = [["Retry-After", "1"]];
 const BEARER: HeaderList = [["WWW-Authenticate", "Bearer"]];
 
+/** RFC 6750, section 3.1. */
+function challenge(error: string, more = ""): HeaderList {
+  return [["WWW-Authenticate", `Bearer realm="penstock", error="${error}"${more}`]];
+}
+
 const ANSWERS: Table = {
   not_found: () => ({
     status: 404,
@@ -124,6 +129,52 @@ const ANSWERS: Table = {
     status: 409,
     code: "FENCED",
     message: "this wake is no longer the subscription's current one",
+  }),
+
+  unauthenticated: () => ({
+    status: 401,
+    code: "UNAUTHENTICATED",
+    message: "this needs Authorization: Bearer <token>",
+    headers: [["WWW-Authenticate", 'Bearer realm="penstock"']],
+  }),
+  credentials_invalid: ({ message }) => ({
+    status: 401,
+    code: "CREDENTIALS_INVALID",
+    message,
+    headers: challenge("invalid_token"),
+  }),
+  credentials_expired: () => ({
+    status: 401,
+    code: "CREDENTIALS_EXPIRED",
+    message: "the access token has expired",
+    headers: challenge("invalid_token", ', error_description="expired"'),
+  }),
+  forbidden: ({ operation }) => ({
+    status: 403,
+    code: "FORBIDDEN",
+    message: `no rule allows "${operation}" here`,
+    headers: challenge("insufficient_scope", `, scope="${operation}"`),
+  }),
+  keys_unavailable: () => ({
+    status: 503,
+    code: "KEYS_UNAVAILABLE",
+    message: "the keys that verify this token cannot be fetched; try again",
+    headers: RETRY_AFTER,
+  }),
+  access_token_exists: () => ({
+    status: 409,
+    code: "ACCESS_TOKEN_EXISTS",
+    message: "a token of this name exists: revoke it first, or choose another name",
+  }),
+  access_token_not_found: () => ({
+    status: 404,
+    code: "ACCESS_TOKEN_NOT_FOUND",
+    message: "there is no token of this name that you may revoke",
+  }),
+  access_tokens_full: ({ limit }) => ({
+    status: 409,
+    code: "TOO_MANY_ACCESS_TOKENS",
+    message: `there are ${limit} access tokens: revoke some, or use JWTs`,
   }),
 
   invalid: ({ code, message }) => ({ status: 400, code, message }),

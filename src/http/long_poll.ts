@@ -1,4 +1,5 @@
 /** GET with live=long-poll (section 5.7). */
+import type { Principal } from "../access/principal.ts";
 import { encodeOffset } from "../protocol/offset.ts";
 import { nextCursor } from "../protocol/cursor.ts";
 import { etagOf, matchesEtag } from "../protocol/etag.ts";
@@ -19,18 +20,21 @@ export interface LongPollQuery {
   readonly fromNow: boolean;
   /** The client's. */
   readonly cursor: string | null;
+  /** The wait ends when its token does; null: there is no access control. */
+  readonly principal: Principal | null;
 }
 
 export async function longPoll(
   { streams, pages, caches, longPollTimeoutMs }: ReadParts,
   stream: StreamState,
   request: Request,
-  { start, fromNow, cursor: clientCursor }: LongPollQuery,
+  { start, fromNow, cursor: clientCursor, principal }: LongPollQuery,
 ): Promise<Response> {
   const deadline = performance.now() + longPollTimeoutMs;
   const follower = streams.follow(stream);
   const unsubscribe = () => follower.unsubscribe();
   request.signal.addEventListener("abort", unsubscribe);
+  const forgoEnd = principal?.onEnd(unsubscribe);
   try {
     const status = await follower.wait(start, deadline);
     if (status === "ended") {
@@ -68,6 +72,7 @@ export async function longPoll(
     return respond(204, headers);
   } finally {
     request.signal.removeEventListener("abort", unsubscribe);
+    forgoEnd?.();
     follower.unsubscribe();
   }
 }

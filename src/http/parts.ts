@@ -1,4 +1,5 @@
 /** What the routes need of the node that serves them. */
+import type { Access } from "../access/access.ts";
 import type { Streams } from "../streams/streams.ts";
 import type { Subscriptions } from "../subscriptions/subscriptions.ts";
 import type { Telemetry } from "../telemetry/events.ts";
@@ -7,6 +8,7 @@ import type { ResponseCache } from "./response_cache.ts";
 import type { PageStreams } from "./page_stream.ts";
 
 export interface RouterParts {
+  readonly access: Access;
   readonly streams: Streams;
   readonly subscriptions: Subscriptions;
   readonly telemetry: Telemetry;

@@ -1,4 +1,5 @@
 /** HEAD and GET of a stream: metadata, catch-up, and the way to long-poll and SSE (5.5 to 5.8). */
+import type { Principal } from "../access/principal.ts";
 import {
   decodeOffset,
   encodeOffset,
@@ -36,12 +37,16 @@ export async function head(streams: Streams, path: string): Promise<Response> {
   return respond(200, headers, bodyOfUnknownLength(headers));
 }
 
-/** @param query what follows `?` in the URL, or "" */
+/**
+ * @param query what follows `?` in the URL, or ""
+ * @param principal whose right ends what follows a stream; null: there is no access control
+ */
 export async function get(
   parts: ReadParts,
   path: string,
   request: Request,
   query: string,
+  principal: Principal | null,
 ): Promise<Response> {
   const parsed = parseReadQuery(query);
   if ("refusal" in parsed) return respondRefusal(parsed.refusal);
@@ -68,13 +73,13 @@ export async function get(
     );
   }
   if (live === "long-poll") {
-    return await longPoll(parts, stream, request, { start, fromNow, cursor });
+    return await longPoll(parts, stream, request, { start, fromNow, cursor, principal });
   }
   if (live === "sse") {
     // An EventSource reconnects for ever, unless it is told that there is nothing more.
     if (resumed !== null && stream.closed && start === stream.tail) return respondEnd(stream);
     const cacheControl = fromNow || resumed !== null ? NO_STORE : caches.follow;
-    return await followBySse(streams, stream, { start, cursor, cacheControl });
+    return await followBySse(streams, stream, { start, cursor, cacheControl, principal });
   }
   if (fromNow) return respondNow(stream);
   return await catchUp(parts, request, { stream, start, cacheEpoch });

@@ -57,6 +57,19 @@ export function allowOrigin(response: Response, origin: string): Response {
   return response;
 }
 
+/** Keeps what access control has let through from shared caches, and apart for each token. */
+export function restrictCaching(response: Response): Response {
+  const { headers } = response;
+  const caching = headers.get("cache-control");
+  if (caching === null || headers.get("content-type")?.includes("jwk-set")) return response;
+  if (caching.startsWith("public")) {
+    headers.set("Cache-Control", caching.replace("public", "private"));
+  } else if (caching === "no-cache") headers.set("Cache-Control", "private, no-cache");
+  else if (!caching.startsWith("private")) return response;
+  headers.set("Vary", "Origin, Authorization");
+  return response;
+}
+
 /** A preflight: what an origin that is allowed may send. */
 export function respondPreflight(): Response {
   return respond(204, [

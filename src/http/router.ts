@@ -1,5 +1,7 @@
 /** From a request to its route, and from whatever goes wrong to an answer. */
 import { invalid, type Refusal } from "../errors.ts";
+import type { Authorization } from "../access/access.ts";
+import type { Principal } from "../access/principal.ts";
 import type { BufferedBytes } from "../limits.ts";
 import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
 import { health, isHealthPath, UNKNOWN } from "./health.ts";
@@ -13,8 +15,8 @@ import { FailureReports, isReported } from "./failure_reports.ts";
 import { RequestBodies } from "./request_body.ts";
 import { OriginPolicy, type OriginPolicyOptions } from "./origin_policy.ts";
 import { parseTarget, type RequestTarget } from "./request_target.ts";
-import { allowOrigin, respondPreflight, STREAM_METHODS } from "./respond.ts";
-import type { Handler, TargetState } from "./server.ts";
+import { allowOrigin, respondPreflight, restrictCaching, STREAM_METHODS } from "./respond.ts";
+import type { Handler, Peer, TargetState } from "./server.ts";
 import { control, isControlPath } from "./subscription_routes.ts";
 import { post, put, remove } from "./write_routes.ts";
 
@@ -42,15 +44,15 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
   const responses = new ResponseCache();
   const caches = new CachePolicy(options.cacheControl);
   const policy = new OriginPolicy(options.origins);
-  const whole = { ...parts, ...options, bodies, pages, responses, caches, policy };
-  return (request, state) => {
+  const whole = { ...options, ...parts, bodies, pages, responses, caches, policy };
+  return (request, state, peer) => {
     const parsed = parseTarget(request.url, request.headers.get("host"));
     if ("refusal" in parsed) return Promise.resolve(respondRefusal(parsed.refusal));
     const target = parsed.value;
     const refusal = refuseTarget(target, state);
     if (refusal !== null) return Promise.resolve(respondRefusal(refusal));
     const serve = () =>
-      route(whole, request, target).catch((error) =>
+      authorized(whole, request, target, peer).catch((error) =>
         answerError(error, { method: request.method, path: target.path }, failures)
       );
     return underPolicy(policy, { request, target }, serve);
@@ -99,19 +101,45 @@ function printable(origin: string): string {
   return origin.slice(0, 200);
 }
 
+type RouteParts = RouterParts & ReadParts & {
+  readonly bodies: RequestBodies;
+  readonly policy: OriginPolicy;
+};
+
+/** Routes what its sender may ask for: of nothing else is anything looked up. */
+function authorized(
+  parts: RouteParts,
+  request: Request,
+  target: RequestTarget,
+  peer: Peer,
+): Promise<Response> {
+  const { access } = parts;
+  if (!access.enabled) return route(parts, request, target, null);
+  const serve = (authorization: Authorization) =>
+    "refusal" in authorization
+      ? Promise.resolve(respondRefusal(authorization.refusal))
+      : route(parts, request, target, authorization);
+  const authorization = access.authorize(request, target.path, peer);
+  const served = authorization instanceof Promise
+    ? authorization.then(serve)
+    : serve(authorization);
+  // What one principal may read, a shared cache must not hand to another.
+  const { method } = request;
+  return method === "GET" || method === "HEAD" ? served.then(restrictCaching) : served;
+}
+
 /** Hands the route's own promise on: one promise less a request than by `async`. */
 function route(
-  parts: RouterParts & ReadParts & {
-    readonly bodies: RequestBodies;
-    readonly policy: OriginPolicy;
-  },
+  parts: RouteParts,
   request: Request,
   { path, query, host }: RequestTarget,
+  /** Null: there is no access control. */
+  principal: Principal | null,
 ): Promise<Response> {
   if (!path.startsWith(STREAM_PREFIX)) return health(parts, request, path);
   const { method } = request;
   if (method === "OPTIONS") return Promise.resolve(respondPreflight());
-  if (isControlPath(path)) return control(parts, request, path);
+  if (isControlPath(path)) return control(parts, request, path, principal);
   const stream = parseStreamPath(path);
   if ("refusal" in stream) return Promise.resolve(respondRefusal(stream.refusal));
   const { streams, bodies } = parts;
@@ -119,7 +147,7 @@ function route(
     case "POST":
       return post(streams, stream.value, request, bodies);
     case "GET":
-      return get(parts, stream.value, request, query);
+      return get(parts, stream.value, request, query, principal);
     case "HEAD":
       return head(streams, stream.value);
     case "PUT":

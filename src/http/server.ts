@@ -40,7 +40,10 @@ interface Listener {
  */
 export type TargetState = "as_sent" | "rewritten" | "unmatched";
 
-export type Handler = (request: Request, target: TargetState) => Promise<Response>;
+/** The address that a request's connection comes from; null where it is not known any more. */
+export type Peer = () => string | null;
+
+export type Handler = (request: Request, target: TargetState, peer: Peer) => Promise<Response>;
 
 export interface ListenOptions {
   readonly hostname: string;
@@ -90,7 +93,8 @@ function listenOnDeno({ hostname, port, handler, sharedPort }: ListenOptions): L
     const server = Deno.serve(
       { hostname, port, reusePort: sharedPort, onListen: () => {} },
       // Deno hands the target on as it was sent.
-      (request) => handler(request, "as_sent"),
+      (request, { remoteAddr }) =>
+        handler(request, "as_sent", () => "hostname" in remoteAddr ? remoteAddr.hostname : null),
     );
     // An error that ends Deno's accepting, such as having no file descriptor left, ends it for
     // good, and the process with it when it is not handled. Open connections stay.
@@ -127,7 +131,8 @@ function listenOnBun({ hostname, port, handler, sharedPort }: ListenOptions): Li
   const serve = (request: Bun.BunRequest, server: Bun.Server<undefined>) => {
     // A follower's connection is idle while its stream is, and Bun would close it.
     if (request.url.includes("live=")) server.timeout(request, 0);
-    return handler(request, isRewritten(request.params) ? "rewritten" : "as_sent");
+    const state = isRewritten(request.params) ? "rewritten" : "as_sent";
+    return handler(request, state, () => server.requestIP(request)?.address ?? null);
   };
   const routes: Record<string, typeof serve> = {};
   for (const path of ["/", "/health", "/live", "/ready"]) routes[path] = serve;
@@ -141,7 +146,8 @@ function listenOnBun({ hostname, port, handler, sharedPort }: ListenOptions): Li
     port,
     reusePort: sharedPort,
     routes,
-    fetch: (request) => handler(request, "unmatched"),
+    fetch: (request, server) =>
+      handler(request, "unmatched", () => server.requestIP(request)?.address ?? null),
     // Closes connections whose request is incomplete or never starts.
     idleTimeout: IDLE_S,
     // The router answers 413 itself, with a body; Bun discards what is not read as it arrives.

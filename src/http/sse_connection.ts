@@ -3,6 +3,7 @@
  * has been taken, so a slow reader costs no memory. Where the next event is in memory it is pushed
  * in the turn that brings the notification, without a promise or a timer of its own.
  */
+import type { Principal } from "../access/principal.ts";
 import { currentCursor, nextCursor } from "../protocol/cursor.ts";
 import type { Follower } from "../streams/follow/follower.ts";
 import type { StreamState } from "../streams/stream_state.ts";
@@ -43,6 +44,7 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
   #loading = false;
   #ended = false;
   #first: Uint8Array | undefined;
+  #forgoEnd: (() => void) | undefined;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
 
   constructor(
@@ -71,6 +73,13 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
   body(first: Uint8Array): ReadableStream<Uint8Array> {
     this.#first = first;
     return new ReadableStream<Uint8Array>(this, NO_QUEUE);
+  }
+
+  /** Ends after the event in progress when the reader's token ends. Call once the body is there. */
+  endWith(principal: Principal): void {
+    this.#forgoEnd = principal.onEnd(() => {
+      if (!this.#rotating && !this.#ended) this.#rotate();
+    });
   }
 
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
@@ -177,6 +186,7 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
   #end(): void {
     this.#ended = true;
     rotations.remove(this.#rotation);
+    this.#forgoEnd?.();
     this.#follower.unsubscribe();
   }
 }

@@ -1,4 +1,5 @@
 /** GET with live=sse (section 5.8): what is stored, and then what is appended. */
+import type { Principal } from "../access/principal.ts";
 import { isTextual } from "../protocol/content_type.ts";
 import { SSE_DATA_ENCODING } from "../protocol/headers.ts";
 import type { StreamState } from "../streams/stream_state.ts";
@@ -12,11 +13,13 @@ const EVENT_BYTES = 64 << 10;
 export async function followBySse(
   streams: Streams,
   stream: StreamState,
-  { start, cursor, cacheControl }: {
+  { start, cursor, cacheControl, principal }: {
     readonly start: number;
     /** The client's. */
     readonly cursor: string | null;
     readonly cacheControl: string;
+    /** The connection ends when its token does; null: there is no access control. */
+    readonly principal: Principal | null;
   },
 ): Promise<Response> {
   const follower = streams.follow(stream, EVENT_BYTES);
@@ -35,5 +38,7 @@ export async function followBySse(
     ["X-Accel-Buffering", "no"],
   ];
   if (!isTextual(stream.contentType)) headers.push([SSE_DATA_ENCODING, "base64"]);
-  return respond(200, headers, connection.body(first));
+  const body = connection.body(first);
+  if (principal !== null) connection.endWith(principal);
+  return respond(200, headers, body);
 }

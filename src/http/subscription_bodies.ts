@@ -7,7 +7,7 @@ import {
   LONGEST_LEASE_MS,
   SHORTEST_LEASE_MS,
 } from "../subscriptions/configuration.ts";
-import { type Glob, parseGlob } from "../subscriptions/glob.ts";
+import { type Glob, parseGlob } from "../protocol/glob.ts";
 import { invalidRequest, Refused } from "../errors.ts";
 import { type AckRequest, type WakeRequest, wakesItself } from "../subscriptions/subscriptions.ts";
 

@@ -1,10 +1,15 @@
 /** The control APIs under `__ds` (sections 6 and 7): routed before any stream. */
+import type { Access } from "../access/access.ts";
+import type { Principal } from "../access/principal.ts";
+import { matcherOf } from "../protocol/glob.ts";
 import { STREAM_PREFIX } from "../protocol/stream_path.ts";
 import { invalidRequest, Refused } from "../errors.ts";
 import type { Subscriptions } from "../subscriptions/subscriptions.ts";
 import { respondRefusal } from "./error_responses.ts";
 import type { RequestBodies } from "./request_body.ts";
 import { respond, respondJson } from "./respond.ts";
+import type { Configuration } from "../subscriptions/configuration.ts";
+import { tokens } from "./token_routes.ts";
 import {
   LARGEST_BODY,
   parseAck,
@@ -20,6 +25,7 @@ const CONTROL = `${STREAM_PREFIX}__ds`;
 const LONGEST_ID = 256;
 
 export interface ControlParts {
+  readonly access: Access;
   readonly subscriptions: Subscriptions;
   readonly bodies: RequestBodies;
 }
@@ -29,19 +35,26 @@ export function isControlPath(path: string): boolean {
   return path === CONTROL || path.startsWith(`${CONTROL}/`);
 }
 
-/** Answers a request to a path of which `isControlPath` is true. */
+/**
+ * Answers a request to a path of which `isControlPath` is true.
+ * @param principal null: there is no access control
+ */
 export async function control(
   parts: ControlParts,
   request: Request,
   fullPath: string,
+  principal: Principal | null,
 ): Promise<Response> {
   const path = fullPath.slice(CONTROL.length + 1);
   if (path === "jwks.json") return await jwks(parts, request);
   const [collection, rawId, action, ...rest] = path.split("/");
+  if (collection === "tokens" && action === undefined && principal !== null) {
+    return await tokens(parts, request, principal, rawId ?? null);
+  }
   if (collection !== "subscriptions" || rawId === undefined || rawId === "") return unknownPath();
   const id = parseId(rawId);
-  if (action === undefined) return await base(parts, request, id);
-  if (action === "streams") return await membership(parts, request, id, rest);
+  if (action === undefined) return await base(parts, request, id, principal);
+  if (action === "streams") return await membership(parts, request, { id, rest, principal });
   if (rest.length > 0) return unknownPath();
   switch (action) {
     case "callback":
@@ -67,10 +80,12 @@ async function base(
   { subscriptions, bodies }: ControlParts,
   request: Request,
   id: string,
+  principal: Principal | null,
 ): Promise<Response> {
   switch (request.method) {
     case "PUT": {
       const configuration = parseConfiguration(await readObject(bodies, request));
+      if (principal !== null) requireRights(principal, configuration);
       const { created, subscription } = await subscriptions.create(id, configuration);
       return respondJson(created ? 201 : 200, subscription);
     }
@@ -88,17 +103,39 @@ async function base(
 async function membership(
   { subscriptions, bodies }: ControlParts,
   request: Request,
-  id: string,
-  rest: readonly string[],
+  { id, rest, principal }: {
+    readonly id: string;
+    readonly rest: readonly string[];
+    readonly principal: Principal | null;
+  },
 ): Promise<Response> {
   if (rest.length === 0) {
     if (request.method !== "POST") return methodNotAllowed("POST");
-    await subscriptions.addStreams(id, parseStreams(await readObject(bodies, request)));
+    const streams = parseStreams(await readObject(bodies, request));
+    if (principal !== null) requireReading(principal, streams);
+    await subscriptions.addStreams(id, streams);
   } else {
     if (request.method !== "DELETE") return methodNotAllowed("DELETE");
     await subscriptions.removeStream(id, parsePath(decode(rest.join("/")), "the stream's path"));
   }
   return respond(204);
+}
+
+/** A subscription shows only what its maker may read, and writes only where its maker may append. */
+function requireRights(principal: Principal, { glob, streams, delivery }: Configuration): void {
+  requireReading(principal, streams);
+  if (glob !== null && !principal.allowsPattern("read", matcherOf(glob))) throw forbidden("read");
+  if (delivery.type === "pull-wake" && !principal.allows("append", delivery.wakeStream)) {
+    throw forbidden("append");
+  }
+}
+
+function requireReading(principal: Principal, streams: readonly string[]): void {
+  if (!streams.every((path) => principal.allows("read", path))) throw forbidden("read");
+}
+
+function forbidden(operation: string): Refused {
+  return new Refused({ kind: "forbidden", operation });
 }
 
 async function wake(

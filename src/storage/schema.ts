@@ -207,6 +207,31 @@ export const keys = penstock.table("keys", {
   retiredAt: timestamp("retired_at", { withTimezone: true, mode: "string" }),
 });
 
+/** Access tokens. A revoked one is deleted, and its children with it. */
+export const accessTokens = penstock.table("access_tokens", {
+  id: bigint("id", { mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
+  name: bytewise("name").notNull(),
+  /** SHA-256 of the token, in hexadecimal digits. */
+  hash: bytewise("hash").notNull(),
+  /** A JSON array of rules. */
+  rules: text("rules").notNull(),
+  /** The token that made this one; null for one made by a JWT, the first token or the command line. */
+  parentId: bigint("parent_id", { mode: "number" }),
+  createdAt: timestamp("created_at", { withTimezone: true, mode: "string" }).notNull()
+    .default(sql`clock_timestamp()`),
+  expiresAt: timestamp("expires_at", { withTimezone: true, mode: "string" }),
+}, (table) => [
+  uniqueIndex("access_tokens_name").on(table.name),
+  uniqueIndex("access_tokens_hash").on(table.hash),
+  index("access_tokens_parent").on(table.parentId),
+]);
+
+/** One row: how often the access tokens have changed. */
+export const accessRevision = penstock.table("access_revision", {
+  id: smallint("id").primaryKey(),
+  revision: bigint("revision", { mode: "number" }).notNull().default(0),
+});
+
 /** The view `stream_states`: a stream as decisions see it. */
 export const streamStates = penstock.view("stream_states", {
   id: bigint("id", { mode: "number" }).notNull(),

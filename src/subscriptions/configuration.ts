@@ -1,6 +1,6 @@
 /** What a subscription is asked to be (section 6.2), normalised: the part that is hashed. */
 import { createHash } from "node:crypto";
-import type { Glob } from "./glob.ts";
+import type { Glob } from "../protocol/glob.ts";
 
 export const DEFAULT_LEASE_MS = 30_000;
 export const SHORTEST_LEASE_MS = 1000;

@@ -314,9 +314,11 @@ export class Subscriptions extends BaseService {
     type: SubscriptionRow["type"],
     { token, generation }: WakeRequest,
   ): Promise<SubscriptionRow> {
+    // Before the subscription is loaded: without a token nobody learns which subscriptions there are.
+    const verified = await this.#tokens.verify(token, name);
     const row = await this.#find(name);
     if (row.type !== type) throw invalidRequest(`this is not a ${type} subscription`);
-    if (await this.#tokens.verify(token, name) !== generation) throw this.#fenced(row, "token");
+    if (verified !== generation) throw this.#fenced(row, "token");
     return row;
   }
 

@@ -28,6 +28,7 @@ export function levelOf(event: TelemetryEvent): Level {
     case "database_exhausted":
     case "overloaded":
     case "stop_forced":
+    case "access_refused":
       return "warning";
     case "embedded_stopped":
     case "request_failed":
@@ -117,6 +118,11 @@ const SENTENCES: Sentences = {
   request_fenced: (event) => `Stale ${event.operation} for ${event.subscription} refused`,
   subscriptions_failed: (event) => `Subscriptions met an error: ${messageOf(event.error)}`,
   keys_rotated: (event) => `Keys rotated: ${event.kids.join(", ")} sign from now on`,
+  access_token_created: ({ name, by, rules }) =>
+    `Token ${name} created by ${by}: ${rules.join(" ")}`,
+  access_token_revoked: ({ name, by }) => `Token ${name} revoked by ${by}`,
+  access_refused: ({ principal, address, method, path, reason, suppressed }) =>
+    `Refused ${principal} at ${address} ${method} ${path}: ${reason}` + moreOf(suppressed),
   request_failed: (event) => `${event.method} ${event.path} failed: ${messageOf(event.error)}`,
 };
 

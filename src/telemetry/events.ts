@@ -136,6 +136,27 @@ export type TelemetryEvent =
   | { readonly event: "subscriptions_failed"; readonly error: unknown }
   | { readonly event: "keys_rotated"; readonly kids: readonly string[] }
   | {
+    readonly event: "access_token_created";
+    readonly name: string;
+    readonly rules: readonly string[];
+    /** The principal that made it. */
+    readonly by: string;
+    readonly expiresAtMs: number | null;
+  }
+  | { readonly event: "access_token_revoked"; readonly name: string; readonly by: string }
+  | {
+    /** Access control refused a request; others like it are counted. */
+    readonly event: "access_refused";
+    readonly principal: string;
+    /** Of the connection: behind a proxy, the proxy's. */
+    readonly address: string | null;
+    readonly method: string;
+    /** Without the query. */
+    readonly path: string;
+    readonly reason: string;
+    readonly suppressed: number;
+  }
+  | {
     readonly event: "request_failed";
     readonly method: string;
     readonly path: string;

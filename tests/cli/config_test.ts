@@ -5,6 +5,7 @@ import { logFormatOf, parseCommand, unknownVariables } from "../../src/cli/comma
 import { type Config, ConfigError, type Environment } from "../../src/cli/config.ts";
 import { isLoopback, parseDuration, parseSize } from "../../src/cli/setting_values.ts";
 import { helpText } from "../../src/cli/help.ts";
+import { textOfRule } from "../../src/access/rules.ts";
 import { type Option, type OptionName, OPTIONS } from "../../src/cli/options.ts";
 
 function configOf(args: readonly string[], environment: Environment = {}): Config {
@@ -22,6 +23,20 @@ function problemOf(args: readonly string[], environment: Environment = {}): stri
   }
   assert.fail(`taken: ${args.join(" ")}`);
 }
+
+const NO_ACCESS_CONTROL = {
+  adminTokenFile: null,
+  jwtSecretFile: null,
+  jwtPublicKeyFile: null,
+  jwtJwksUrl: null,
+  jwtIssuer: null,
+  jwtAudience: null,
+  jwtClaim: "penstock",
+  jwtRules: [],
+  anonymous: [],
+};
+/** Their values are members of `accessControl`, and have a test of their own. */
+const OF_ACCESS = Object.keys(NO_ACCESS_CONTROL) as OptionName[];
 
 Deno.test("without flags and environment the defaults hold", () => {
   assert.deepEqual(parseCommand([], {}), {
@@ -49,6 +64,7 @@ Deno.test("without flags and environment the defaults hold", () => {
       maxFollowers: 50_000,
       cacheControl: "public",
       drainDelayMs: 0,
+      accessControl: NO_ACCESS_CONTROL,
       logFormat: "auto",
       logLevel: "info",
     },
@@ -100,7 +116,39 @@ Deno.test("flags win over the environment, and that over the defaults", () => {
   }
   // Switches are no settings with a value: they have tests of their own.
   const valued = Object.values<Option>(OPTIONS).filter((option) => option.value !== undefined);
-  assert.equal(new Set(rows.map(([name]) => name)).size, valued.length);
+  assert.equal(new Set(rows.map(([name]) => name)).size + OF_ACCESS.length, valued.length);
+});
+
+Deno.test("the settings of access control are read, and refused where they do nothing", () => {
+  const { accessControl } = configOf([
+    ...["--admin-token-file", "a", "--jwt-jwks-url", "https://i/keys", "--jwt-issuer", "i"],
+    ...["--jwt-audience", "u", "--jwt-claim", "c", "--jwt-rules", "read:a/{sub} append:{sub}/**"],
+  ], { PENSTOCK_ANONYMOUS: " read:public/**  list:** " });
+  assert.deepEqual(accessControl.jwtRules.map(({ text }) => text), [
+    "read:a/{sub}",
+    "append:{sub}/**",
+  ]);
+  assert.deepEqual(accessControl.anonymous.map(textOfRule), ["read:public/**", "list:**"]);
+  const { adminTokenFile, jwtJwksUrl, jwtIssuer, jwtAudience, jwtClaim } = accessControl;
+  assert.deepEqual([adminTokenFile, jwtJwksUrl, jwtIssuer, jwtAudience, jwtClaim], [
+    "a",
+    "https://i/keys",
+    "i",
+    "u",
+    "c",
+  ]);
+  assert.match(problemOf(["--anonymous=admin:**"]), /cannot have admin/);
+  assert.match(problemOf(["--anonymous=write:**"]), /"write" is no operation/);
+  assert.match(problemOf(["--jwt-rules=read:{sub}**"]), /\*\* or literal/);
+  assert.match(problemOf(["--jwt-jwks-url=http://issuer.example/"]), /not an https URL/);
+  assert.match(problemOf(["--jwt-audience=a"]), /no JWT is accepted/);
+  assert.match(
+    problemOf(["--jwt-jwks-url=https://i/", "--jwt-public-key-file=k"]),
+    /give one of them/,
+  );
+  for (const flag of ["--admin-token-file=a", "--jwt-secret-file=a", "--anonymous=read:a"]) {
+    assert.equal(configOf(["--host=0.0.0.0", flag]).host, "0.0.0.0", "it may listen anywhere");
+  }
 });
 
 Deno.test("a folder that a flag names wins over a URL of the environment, and both are told", () => {
@@ -185,7 +233,7 @@ Deno.test("parseCommand knows its commands", () => {
   }
   assert.equal(
     problemOf(["run"]),
-    'unknown command "run": there are serve, migrate, keys rotate, version, help, create, append, read, tail, stat, close, fork, rm, completions',
+    'unknown command "run": there are serve, migrate, keys rotate, version, help, create, append, read, tail, stat, close, fork, rm, token, completions',
   );
   assert.equal(problemOf(["serve", "now"]), 'unexpected argument "now"');
   assert.match(problemOf(["--prot=1"]), /--prot/);
@@ -360,7 +408,11 @@ Deno.test("no error repeats the password of a database URL given to the wrong se
   const url = `postgres://user:${PASSWORD}@host/db`;
   for (const option of Object.values<Option>(OPTIONS)) {
     // Any text is a folder's name, and the database's URLs have a test of their own.
-    const sound: Option[] = [OPTIONS.dataDir, OPTIONS.databaseUrl, OPTIONS.listenUrl];
+    const sound: Option[] = [
+      ...[OPTIONS.dataDir, OPTIONS.databaseUrl, OPTIONS.listenUrl],
+      ...[OPTIONS.adminTokenFile, OPTIONS.jwtSecretFile, OPTIONS.jwtPublicKeyFile],
+      OPTIONS.jwtClaim,
+    ];
     if (sound.includes(option)) continue;
     const problem = problemOf([], { [option.environment]: url });
     assert.ok(!problem.includes(PASSWORD), problem);

@@ -54,7 +54,7 @@ type Chunks = ReadableStreamDefaultReader<Uint8Array>;
 async function follow(streams: Streams, path: string): Promise<Chunks> {
   const stream = await streams.open(path);
   const response = await followBySse(streams, stream, {
-    ...{ start: 0, cursor: null, cacheControl: "no-cache" },
+    ...{ start: 0, cursor: null, cacheControl: "no-cache", principal: null },
   });
   return response.body!.getReader() as Chunks;
 }

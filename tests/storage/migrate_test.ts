@@ -19,7 +19,10 @@ async function withDatabases(
   }
 }
 
-const STEP = { name: "0002_colour", sql: "alter table penstock.streams add colour text;\n" };
+/** What a new database gets. */
+const EVERYTHING = [...SCHEMA.steps.map(({ name }) => name), "functions"];
+
+const STEP = { name: "9002_colour", sql: "alter table penstock.streams add colour text;\n" };
 
 /** A function whose text says which version it is of. */
 const speaking = (word: string, version: string): Schema => ({
@@ -40,20 +43,20 @@ Deno.test("of nodes that start at once, one migrates and the other has nothing l
   withDatabases(async (one, other) => {
     const reports = await Promise.all([migrate(one), migrate(other)]);
     const applied = reports.map((report) => report.applied).sort((a, b) => b.length - a.length);
-    assert.deepEqual(applied, [["0001_baseline", "functions"], []]);
+    assert.deepEqual(applied, [EVERYTHING, []]);
   }));
 
 Deno.test("a step that is missing is applied, and the functions with it", () =>
   withDatabases(async (database) => {
     await migrate(database);
     const next = { ...SCHEMA, steps: [...SCHEMA.steps, STEP] };
-    assert.deepEqual((await migrate(database, next)).applied, ["0002_colour", "functions"]);
+    assert.deepEqual((await migrate(database, next)).applied, ["9002_colour", "functions"]);
     assert.deepEqual((await migrate(database, next)).applied, []);
     await database.query("select colour from penstock.streams");
     // The database is newer than this Penstock now.
     await assert.rejects(
       migrate(database),
-      (error) => error instanceof SchemaRefused && /0002_colour.*newer version/.test(error.message),
+      (error) => error instanceof SchemaRefused && /9002_colour.*newer version/.test(error.message),
     );
   }));
 
@@ -63,26 +66,23 @@ Deno.test("a step whose text differs from the one applied is refused", () =>
     const changed = { ...STEP, sql: STEP.sql.replace("text", "integer") };
     await assert.rejects(
       migrate(database, { ...SCHEMA, steps: [...SCHEMA.steps, changed] }),
-      /0002_colour in the database differs/,
+      /9002_colour in the database differs/,
     );
   }));
 
 Deno.test("a step that fails leaves nothing behind, the steps before it included", () =>
   withDatabases(async (database) => {
-    const broken = { name: "0003_broken", sql: "alter table penstock.nowhere add a text;\n" };
+    const broken = { name: "9003_broken", sql: "alter table penstock.nowhere add a text;\n" };
     await assert.rejects(
       migrate(database, { ...SCHEMA, steps: [...SCHEMA.steps, STEP, broken] }),
       /nowhere/,
     );
-    assert.deepEqual((await migrate(database)).applied, ["0001_baseline", "functions"]);
+    assert.deepEqual((await migrate(database)).applied, EVERYTHING);
   }));
 
 Deno.test("functions are replaced when their text changes, and not by an older Penstock", () =>
   withDatabases(async (database) => {
-    assert.deepEqual((await migrate(database, speaking("old", "0.9.0"))).applied, [
-      "0001_baseline",
-      "functions",
-    ]);
+    assert.deepEqual((await migrate(database, speaking("old", "0.9.0"))).applied, EVERYTHING);
     assert.deepEqual((await migrate(database, speaking("old", "0.10.0"))).applied, []);
     assert.deepEqual((await migrate(database, speaking("new", "0.10.0"))).applied, ["functions"]);
     assert.equal(await word(database), "new");

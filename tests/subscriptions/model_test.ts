@@ -10,7 +10,7 @@ import type { Database } from "../../src/storage/database.ts";
 import type { WakePhase } from "../../src/storage/schema.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { openPostgres } from "../../src/storage/postgres/postgres.ts";
-import { parseGlob } from "../../src/subscriptions/glob.ts";
+import { parseGlob } from "../../src/protocol/glob.ts";
 import { SubscriptionStore, type WakeKey } from "../../src/subscriptions/store.ts";
 import { freshDatabase } from "../support/postgres.ts";
 

@@ -107,7 +107,7 @@ Deno.test("a commit that no node looked at is found by the audit, a new stream's
           await subscription.acked("events/old"),
           await subscription.acked("events/new"),
         ];
-        const positions = acked.map((offset) => decodeOffset(offset)?.position);
+        const positions = acked.map((offset) => decodeOffset(offset ?? "")?.position);
         return positions.join() === "7,5" || undefined;
       });
     });

@@ -189,7 +189,8 @@ Deno.test("who waits behind a commit that has its whole time is answered with it
     const release = Promise.withResolvers<void>();
     const holding = admin.begin(async (transaction) => {
       const path = new URL(held).pathname.replace("/v1/stream/", "");
-      await transaction`select from penstock.streams where path = ${path} for update`;
+      await transaction`select pg_advisory_xact_lock(penstock.lock_key(id))
+        from penstock.streams where path = ${path}`;
       locked.resolve();
       await release.promise;
     });

@@ -8,6 +8,7 @@
  * while a node of the release before may call it; docs/decisions.md has the rules for a rolling upgrade.
  */
 import baseline from "./steps/0001_baseline.sql" with { type: "text" };
+import accessTokens from "./steps/0002_access_tokens.sql" with { type: "text" };
 import ackWake from "./functions/ack_wake.sql" with { type: "text" };
 import addKey from "./functions/add_key.sql" with { type: "text" };
 import addStreams from "./functions/add_streams.sql" with { type: "text" };
@@ -18,6 +19,7 @@ import claimWake from "./functions/claim_wake.sql" with { type: "text" };
 import commitAppend from "./functions/commit_append.sql" with { type: "text" };
 import commitAppends from "./functions/commit_appends.sql" with { type: "text" };
 import confirmDelivery from "./functions/confirm_delivery.sql" with { type: "text" };
+import createAccessToken from "./functions/create_access_token.sql" with { type: "text" };
 import createFork from "./functions/create_fork.sql" with { type: "text" };
 import createStreams from "./functions/create_streams.sql" with { type: "text" };
 import createSubscription from "./functions/create_subscription.sql" with { type: "text" };
@@ -48,6 +50,7 @@ import refreshSubscription from "./functions/refresh_subscription.sql" with { ty
 import releaseWake from "./functions/release_wake.sql" with { type: "text" };
 import removeStream from "./functions/remove_stream.sql" with { type: "text" };
 import renewTtls from "./functions/renew_ttls.sql" with { type: "text" };
+import revokeAccessToken from "./functions/revoke_access_token.sql" with { type: "text" };
 import rotateKey from "./functions/rotate_key.sql" with { type: "text" };
 import subscriptionMatches from "./functions/subscription_matches.sql" with { type: "text" };
 import sweepProducers from "./functions/sweep_producers.sql" with { type: "text" };
@@ -66,6 +69,7 @@ export interface Step {
 
 export const STEPS: readonly Step[] = [
   { name: "0001_baseline", sql: baseline },
+  { name: "0002_access_tokens", sql: accessTokens },
 ];
 
 /**
@@ -102,6 +106,7 @@ export const DEFINITIONS: readonly string[] = [
   commitAppend,
   commitAppends,
   confirmDelivery,
+  createAccessToken,
   createFork,
   createStreams,
   createSubscription,
@@ -119,6 +124,7 @@ export const DEFINITIONS: readonly string[] = [
   releaseWake,
   removeStream,
   renewTtls,
+  revokeAccessToken,
   rotateKey,
   sweepProducers,
   takeDue,

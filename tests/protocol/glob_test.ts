@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import postgres from "postgres";
-import { type Glob, parseGlob } from "../../src/subscriptions/glob.ts";
+import { contains, type Glob, matcherOf, matchesPath, parseGlob } from "../../src/protocol/glob.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { openPostgres } from "../../src/storage/postgres/postgres.ts";
 import { freshDatabase } from "../support/postgres.ts";
@@ -112,4 +112,47 @@ Deno.test("Postgres finds by prefix and suffix what the rule says, and nothing e
     await sql.end();
     await fresh.drop();
   }
+});
+
+Deno.test("a matcher says of every path what the rule says", () => {
+  fc.assert(
+    fc.property(pattern, path, (globs, segments) => {
+      const matcher = matcherOf(glob(globs.join("/")));
+      assert.equal(matchesPath(matcher, segments), expected(globs, segments));
+    }),
+    { numRuns: 5000 },
+  );
+});
+
+Deno.test("a pattern within another matches nothing that the other does not", () => {
+  const short = fc.array(fc.constantFrom("a", "b", "*", "**"), { minLength: 1, maxLength: 5 });
+  // Every path of up to seven segments over both literals and one that no pattern names: two
+  // patterns of five segments that differ at all differ on one of these.
+  const paths: string[][] = [[]];
+  for (let at = 0; paths[at]!.length < 7; at++) {
+    for (const next of ["a", "b", "z"]) paths.push([...paths[at]!, next]);
+  }
+  paths.shift();
+  let within = 0;
+  fc.assert(
+    fc.property(short, short, (outer, inner) => {
+      const [one, other] = [outer, inner].map((globs) => matcherOf(glob(globs.join("/"))));
+      const every = paths.every((path) => !matchesPath(other!, path) || matchesPath(one!, path));
+      assert.equal(contains(one!, other!), every, `${outer.join("/")} and ${inner.join("/")}`);
+      if (every) within++;
+    }),
+    { numRuns: 400 },
+  );
+  assert.ok(within > 20, String(within));
+});
+
+Deno.test("patterns with every ** there may be are compared and matched in bounded time", () => {
+  const hostile = matcherOf(glob(Array(8).fill("**").join("/a/")));
+  const begun = performance.now();
+  for (let turn = 0; turn < 100; turn++) {
+    assert.equal(matchesPath(hostile, [...Array(63).fill("a"), "b", "c"]), true);
+    assert.equal(matchesPath(matcherOf(glob("**/a/**/a/**/b")), Array(64).fill("a")), false);
+  }
+  contains(hostile, matcherOf(glob(Array(8).fill("**").join("/*/"))));
+  assert.ok(performance.now() - begun < 2000);
 });
