@@ -161,12 +161,12 @@ Deno.test("lifetimeOf takes a TTL of 0 as one that was asked for", () => {
   assert.deepEqual(lifetime, { ttlSeconds: 0, expiresAtMs: null, inherited: false });
 });
 
-Deno.test("initialBody takes no body as no bytes, and an empty array as no messages", () => {
-  assert.deepEqual(initialBody("application/json", new Uint8Array(0)), new Uint8Array(0));
-  assert.deepEqual(initialBody("application/json", bytesOf("[]")), new Uint8Array(0));
-  assert.deepEqual(initialBody("application/json", bytesOf("[1]")), bytesOf("1\x1e"));
-  assert.deepEqual(initialBody("text/plain", bytesOf("[1]")), bytesOf("[1]"));
-  assert.ok(!(initialBody("application/json", bytesOf("{")) instanceof Uint8Array));
+Deno.test("initialBody takes no body as no bytes, and an empty array as no messages", async () => {
+  assert.deepEqual(await initialBody("application/json", new Uint8Array(0)), new Uint8Array(0));
+  assert.deepEqual(await initialBody("application/json", bytesOf("[]")), new Uint8Array(0));
+  assert.deepEqual(await initialBody("application/json", bytesOf("[1]")), bytesOf("1\x1e"));
+  assert.deepEqual(await initialBody("text/plain", bytesOf("[1]")), bytesOf("[1]"));
+  assert.ok(!((await initialBody("application/json", bytesOf("{"))) instanceof Uint8Array));
 });
 
 const prepared = (path: string, length = 0): PreparedCreate => ({
