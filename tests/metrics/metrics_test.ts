@@ -31,6 +31,8 @@ for (const [runtime, kind] of [["deno", "postgres"], ["bun", "embedded"]] as con
         await events.next();
         const turnedAway = await fetch(`${url}?offset=now&live=sse`);
         assert.equal(await expectError(turnedAway, 503), "OVERLOADED");
+        const line = await server.logged(({ event }) => event === "overloaded");
+        assert.match(String(line.message), /^Requests turned away: too many follow streams here/);
 
         const metrics = await metricsOf(server.url);
         const value = (name: string) => metrics.get(`penstock_${name}`);
