@@ -43,7 +43,9 @@ export async function handleLogged(
     ended = true;
     log({ ...line, status, bytes, ms: Math.round((performance.now() - began) * 100) / 100 });
   };
-  const answered = await counted(response, onEnd);
+  // The body of a response to HEAD says to the runtime which length to say: it is never sent.
+  const sent = request.method === "HEAD" ? null : response.body;
+  const answered = await counted(response, { body: sent, onEnd });
   answered.headers.set(REQUEST_ID, requestId);
   return answered;
 }
@@ -55,9 +57,18 @@ export function requestIdOf(given: string | null): string {
     : crypto.randomUUID();
 }
 
+interface CountedBody {
+  /** Null: nothing is sent. */
+  readonly body: ReadableStream<Uint8Array> | null;
+  readonly onEnd: (bytes: number) => void;
+}
+
 /** The same response, which tells the bytes of its body when that has ended. */
-async function counted(response: Response, onEnd: (bytes: number) => void): Promise<Response> {
-  const { body, status, headers } = response;
+async function counted(
+  response: Response,
+  { body, onEnd }: CountedBody,
+): Promise<Response> {
+  const { status, headers } = response;
   if (body === null) {
     onEnd(0);
     return response;

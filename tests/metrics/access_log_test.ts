@@ -52,6 +52,12 @@ for (const runtime of ["deno", "bun"] as const) {
         assert.match(read.headers.get("server") ?? "", /^penstock\/\d+\.\d+$/);
         assert.equal(read.headers.get("content-length"), "5");
         assert.equal(await read.text(), "hello");
+        const head = await fetch(url, { method: "HEAD" });
+        assert.equal(
+          head.headers.get("content-length"),
+          null,
+          "it is not said what GET would send",
+        );
         const events = await Events.open(url, "-1");
         await events.next();
         assert.equal(lines(server).some(({ mode }) => mode === "sse"), false, "it goes on");
