@@ -107,13 +107,24 @@ export class Refused extends Error {
   }
 }
 
+/** What is full when a request is turned away, as metrics name it. */
+export type TurnedAwayBy =
+  | "append_queue"
+  | "read_queue"
+  | "creation_queue"
+  | "request_bodies"
+  | "pages"
+  | "followers"
+  | "other";
+
 /**
  * More is in progress than this node takes on: nothing has been done, and trying again later helps.
  * HTTP: 503 with Retry-After.
  */
 export class Overloaded extends Refused {
   override name = "Overloaded";
-  constructor(message: string) {
+  /** @param by what is full, as metrics name it */
+  constructor(message: string, readonly by: TurnedAwayBy = "other") {
     super({ kind: "overloaded", message });
   }
 }

@@ -1,16 +1,22 @@
 /** One running Penstock: opens the database, serves, and stops in an orderly manner. */
 import { Access } from "./access/access.ts";
+import process from "node:process";
 import type { Config } from "./cli/config.ts";
+import { observeRequests } from "./http/request_observer.ts";
 import { HttpServer } from "./http/server.ts";
 import { createRouter } from "./http/router.ts";
 import { divideBufferedBytes } from "./limits.ts";
 import { startAll } from "./lib/service.ts";
 import { delay, settlesWithin } from "./lib/timeout.ts";
+import { MeasuredDatabase } from "./metrics/measured_database.ts";
+import { Metrics } from "./metrics/metrics.ts";
+import { runtimeName } from "./platform.ts";
 import type { Database } from "./storage/database.ts";
 import { migrate } from "./storage/migrate.ts";
 import { openDatabase } from "./storage/open.ts";
 import { Streams } from "./streams/streams.ts";
 import { Subscriptions } from "./subscriptions/subscriptions.ts";
+import { openAccessLog, type RequestLine } from "./telemetry/access_log.ts";
 import type { Telemetry } from "./telemetry/events.ts";
 import { VERSION } from "./version.ts";
 
@@ -24,17 +30,18 @@ export class Node {
   readonly #streams: Streams;
   readonly #subscriptions: Subscriptions;
   readonly #telemetry: Telemetry;
+  readonly #metrics: Metrics;
   readonly #drainDelayMs: number;
   #draining = false;
 
-  /** @param sharedPort whether other nodes of this machine listen there too */
   private constructor(
-    database: Database,
+    database: MeasuredDatabase,
     config: Config,
-    { telemetry, sharedPort }: { readonly telemetry: Telemetry; readonly sharedPort: boolean },
+    { telemetry, metrics, worker }: NodeParts,
   ) {
     this.database = database;
     this.#telemetry = telemetry;
+    this.#metrics = metrics;
     this.#drainDelayMs = config.drainDelayMs;
     const buffered = divideBufferedBytes(config.maxBufferedBytes);
     this.#access = new Access({ database, telemetry, settings: config.accessControl });
@@ -53,41 +60,62 @@ export class Node {
       telemetry,
       draining: () => this.#draining,
       ping: () => ping(database),
+      metrics: () => metrics.text(),
     };
+    metrics.observe({
+      database,
+      build: { version: VERSION, runtime: runtimeName() },
+      followers: () => this.#streams.followers,
+      draining: parts.draining,
+      worker,
+    });
     this.#server = new HttpServer({
       hostname: config.host,
       port: config.port,
-      handler: createRouter(parts, {
-        ...config,
-        buffered,
-        origins: {
-          listenHost: config.host,
-          allowedHosts: config.allowedHosts,
-          publicUrl: config.publicUrl,
-          corsOrigins: config.corsOrigins,
-        },
-      }),
-      sharedPort,
+      handler: observeRequests(
+        createRouter(parts, {
+          ...config,
+          buffered,
+          origins: {
+            listenHost: config.host,
+            allowedHosts: config.allowedHosts,
+            publicUrl: config.publicUrl,
+            corsOrigins: config.corsOrigins,
+          },
+        }),
+        requestLog(config, telemetry, worker),
+      ),
+      sharedPort: worker !== null,
     });
   }
 
   /**
-   * @param sharedPort whether other nodes of this machine listen on the same port
+   * @param worker of several nodes of this machine that listen on the same port, this one
    * @throws Error with a sentence for the operator: database, schema, data folder or address
    */
   static async start(
     config: Config,
-    telemetry: Telemetry,
-    sharedPort = false,
+    log: Telemetry,
+    worker: number | null = null,
   ): Promise<Node> {
-    const database = await openDatabase(config, (event) => telemetry.report(event));
+    const metrics = new Metrics();
+    const telemetry: Telemetry = {
+      report(event) {
+        log.report(event);
+        metrics.report(event);
+      },
+    };
+    const database = new MeasuredDatabase(
+      await openDatabase(config, (event) => telemetry.report(event)),
+      (awayMs) => telemetry.report({ event: "database_returned", awayMs }),
+    );
     try {
       const { applied } = await migrate(database);
       if (applied.length > 0) telemetry.report({ event: "migrated", steps: applied });
-      const node = new Node(database, config, { telemetry, sharedPort });
+      const node = new Node(database, config, { telemetry, metrics, worker });
       await node.#subscriptions.prepare();
       // Deliveries come last: a webhook's receiver may call back at once.
-      await startAll([node.#access, node.#streams, node.#server, node.#subscriptions]);
+      await startAll([metrics, node.#access, node.#streams, node.#server, node.#subscriptions]);
       telemetry.report({
         event: "listening",
         version: VERSION,
@@ -122,9 +150,31 @@ export class Node {
     }
     await settlesWithin(this.#subscriptions.stop(), STOP_MS);
     await settlesWithin(this.#access.stop(), STOP_MS);
+    await this.#metrics.stop();
     await settlesWithin(this.#streams.stop().then(() => this.database.close()), STOP_MS);
     this.#telemetry.report({ event: "stopped" });
   }
+}
+
+interface NodeParts {
+  readonly telemetry: Telemetry;
+  readonly metrics: Metrics;
+  readonly worker: number | null;
+}
+
+/** Where a line for each request goes: the access log, and the log at level debug; null: nowhere. */
+function requestLog(
+  { accessLog: format, logLevel }: Config,
+  telemetry: Telemetry,
+  worker: number | null,
+): ((line: RequestLine) => void) | null {
+  const write = (text: string) => process.stdout.write(text);
+  const access = format === "off" ? null : openAccessLog({ format, write, worker });
+  if (access === null && logLevel !== "debug") return null;
+  return (line) => {
+    access?.(line);
+    telemetry.report({ event: "request", ...line });
+  };
 }
 
 async function ping(database: Database): Promise<void> {

@@ -16,6 +16,7 @@ import {
   parsePublicUrl,
   parseSize,
 } from "./setting_values.ts";
+import type { AccessLogFormat } from "../telemetry/access_log.ts";
 import type { Level } from "../telemetry/describe.ts";
 import { redact } from "../telemetry/redact.ts";
 import { type NetworkTarget, parseNetworkTarget } from "../lib/network_targets.ts";
@@ -59,6 +60,7 @@ export interface Config {
   readonly accessControl: AccessSettings;
   readonly logFormat: "auto" | "text" | "json";
   readonly logLevel: Level | "silent";
+  readonly accessLog: AccessLogFormat | "off";
 }
 
 /** The command line or the environment cannot be used. `problems` say what to change. */
@@ -114,6 +116,7 @@ export function parseConfig(
       "logLevel",
       (text) => oneOf(text, ["debug", "info", "warning", "error", "silent"]),
     ),
+    accessLog: read("accessLog", (text) => oneOf(text, ["off", "text", "json"])),
   };
   const anonymous = read("allowAnonymous", (text) => oneOf(text, ["true", "false"]) === "true");
   checkCombinations(config, anonymous, problems);

@@ -255,6 +255,14 @@ export const OPTIONS = {
     help:
       "Rules for everyone, with or without a token, with spaces between them, such as read:public/**. Turns access control on.",
   },
+  accessLog: {
+    flag: "access-log",
+    environment: "PENSTOCK_ACCESS_LOG",
+    value: "off|text|json",
+    fallback: "off",
+    help:
+      "Write a line for each request to standard output, and name each request by X-Request-Id in its response. Independent of --log-level.",
+  },
   allowAnonymous: {
     flag: "allow-anonymous",
     environment: "PENSTOCK_ALLOW_ANONYMOUS",

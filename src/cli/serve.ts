@@ -21,7 +21,7 @@ export async function serve(config: Config, args: readonly string[]): Promise<vo
     // Found out here, and not when the database has been made. A supervisor has done both.
     if (config.port !== 0) await claimPort(config.host, config.port);
   }
-  const node = await Node.start(config, telemetry, worker !== null);
+  const node = await Node.start(config, telemetry, worker);
   if (readable && (worker ?? 1) === 1) process.stdout.write(quickStart(node));
 
   let stopping = false;

@@ -1,5 +1,6 @@
 /** The one table from refusals to HTTP: status, code, message and headers of each. */
 import { type Refusal, Refused } from "../errors.ts";
+import { measurements } from "../lib/telemetry/measurements.ts";
 import { normalizeContentType } from "../protocol/content_type.ts";
 import { encodeOffset, type Offset } from "../protocol/offset.ts";
 import {
@@ -267,6 +268,7 @@ export function refusalOf(error: unknown): Refusal | null {
 
 /** An error response with its machine-readable body; the runtime leaves the body of HEAD out. */
 export function respondRefusal(refusal: Refusal): Response {
+  measurements.refuse(refusal.kind);
   const answer = ANSWERS[refusal.kind] as (refusal: Refusal) => ErrorAnswer;
   return respondError(answer(refusal));
 }

@@ -1,4 +1,6 @@
 /** Reports of requests that failed: what fails one fails others like it, and one line a second says so. */
+import { Overloaded } from "../errors.ts";
+import { measurements } from "../lib/telemetry/measurements.ts";
 import type { Telemetry } from "../telemetry/events.ts";
 
 /** Milliseconds between two events that say the same of many requests. */
@@ -23,6 +25,9 @@ export class FailureReports {
 
   /** At most one event of each kind a second, with the number of those left out since. */
   serverRefused(event: Reported, error: unknown): void {
+    if (event === "overloaded") {
+      measurements.turnAway(error instanceof Overloaded ? error.by : "other");
+    }
     const quiet = this.#quiet.get(event) ?? { until: 0, suppressed: 0 };
     if (performance.now() < quiet.until) {
       quiet.suppressed++;

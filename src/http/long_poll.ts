@@ -1,6 +1,7 @@
 /** GET with live=long-poll (section 5.7). */
 import type { Principal } from "../access/principal.ts";
 import { encodeOffset } from "../protocol/offset.ts";
+import { measurements } from "../lib/telemetry/measurements.ts";
 import { nextCursor } from "../protocol/cursor.ts";
 import { etagOf, matchesEtag } from "../protocol/etag.ts";
 import * as header from "../protocol/headers.ts";
@@ -35,6 +36,7 @@ export async function longPoll(
   const unsubscribe = () => follower.unsubscribe();
   request.signal.addEventListener("abort", unsubscribe);
   const forgoEnd = principal?.onEnd(unsubscribe);
+  measurements.longPolls++;
   try {
     const status = await follower.wait(start, deadline);
     if (status === "ended") {
@@ -74,6 +76,7 @@ export async function longPoll(
     request.signal.removeEventListener("abort", unsubscribe);
     forgoEnd?.();
     follower.unsubscribe();
+    measurements.longPolls--;
   }
 }
 

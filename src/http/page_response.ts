@@ -1,4 +1,5 @@
 /** A page as headers and a body, for every mode of reading that has one response. */
+import { measurements } from "../lib/telemetry/measurements.ts";
 import { free } from "../lib/reference_counts.ts";
 import { encodeOffset } from "../protocol/offset.ts";
 import { isJsonMode } from "../protocol/content_type.ts";
@@ -31,6 +32,7 @@ export function respondPage(
 ): Response {
   const bytes = bodyOf(stream, page);
   const rendered = bytes !== page.bytes;
+  measurements.bytesSent += bytes.length;
   if (rendered) page.release?.();
   const body = pages.bodyOf(bytes, rendered ? () => free(bytes) : page.release);
   if (body instanceof ReadableStream) headers.push(["Content-Length", String(bytes.length)]);

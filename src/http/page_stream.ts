@@ -5,6 +5,7 @@
  */
 import { ByteBudget } from "../lib/byte_budget.ts";
 import { type Deadline, DeadlineQueue } from "../lib/deadline_queue.ts";
+import { measurements } from "../lib/telemetry/measurements.ts";
 import { Overloaded } from "../errors.ts";
 import type { Body } from "./respond.ts";
 
@@ -39,6 +40,7 @@ export class PageStreams {
   constructor({ budget, maxPageBytes }: PageStreamsOptions) {
     this.#budget = new ByteBudget(budget);
     this.#maxPageBytes = maxPageBytes;
+    measurements.memory.set("pages", { value: () => this.#budget.used, limit: budget });
   }
 
   /**
@@ -53,7 +55,7 @@ export class PageStreams {
     if (large > SMALL_BYTES && this.#fits(large, LARGE_SHARE)) return large;
     const small = Math.min(wanted, SMALL_BYTES);
     if (this.#fits(small, 1)) return small;
-    throw new Overloaded(TOO_MUCH);
+    throw new Overloaded(TOO_MUCH, "pages");
   }
 
   /** Once the page has been read, or could not be: gives back what `take` returned. */
@@ -71,7 +73,7 @@ export class PageStreams {
     if (length <= SMALL_BYTES) return bytes;
     if (!this.#fits(length, 1)) {
       release();
-      throw new Overloaded(TOO_MUCH);
+      throw new Overloaded(TOO_MUCH, "pages");
     }
     let page: Uint8Array<ArrayBuffer> | undefined = bytes;
     let sent = 0;

@@ -14,6 +14,8 @@ export interface RouterParts {
   readonly telemetry: Telemetry;
   /** Whether the node has been told to stop: nobody new should come. */
   readonly draining: () => boolean;
+  /** What /metrics answers. */
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
   /** Resolves when the database answers. */
   readonly ping: () => Promise<void>;
 }

@@ -1,5 +1,6 @@
 /** HEAD and GET of a stream: metadata, catch-up, and the way to long-poll and SSE (5.5 to 5.8). */
 import type { Principal } from "../access/principal.ts";
+import { measurements } from "../lib/telemetry/measurements.ts";
 import {
   decodeOffset,
   encodeOffset,
@@ -58,7 +59,7 @@ export async function get(
   }
   const { streams, caches } = parts;
   if (live !== null && streams.followers >= parts.maxFollowers) {
-    throw new Overloaded("too many follow streams here");
+    throw new Overloaded("too many follow streams here", "followers");
   }
   const { cacheEpoch } = streams;
   const stream = await streams.open(path);
@@ -105,7 +106,10 @@ async function catchUp(
     return respondNotModified(whole, caches.page(stream, { upToDate: true }));
   }
   const cached = responses.get(cacheEpoch, whole);
-  if (cached !== null) return cached;
+  if (cached !== null) {
+    measurements.bytesSent += stream.tail - start;
+    return cached;
+  }
   const room = pages.take(stream.tail - start);
   let page;
   try {

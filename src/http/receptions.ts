@@ -6,6 +6,7 @@
 import { Overloaded, Refused } from "../errors.ts";
 import { ByteBudget } from "../lib/byte_budget.ts";
 import { type Deadline, DeadlineQueue } from "../lib/deadline_queue.ts";
+import { measurements } from "../lib/telemetry/measurements.ts";
 
 /** The slowest body that is waited for, once `timeoutMs` has passed: bytes per millisecond. */
 const SLOWEST = (64 << 10) / 1000;
@@ -13,6 +14,8 @@ const SLOWEST = (64 << 10) / 1000;
 const SLOWEST_UNDER_PRESSURE = (1 << 20) / 1000;
 /** Over how long the rate of a body is measured, at least. Milliseconds. */
 const RATE_WINDOW_MS = 1000;
+
+const SLOWER_THAN_OTHERS = "the body came more slowly than others that need the memory";
 
 /** One body on its way in. */
 export class Reception implements Deadline {
@@ -80,6 +83,8 @@ export class Receptions {
 
   constructor({ budget, timeoutMs }: ReceptionsOptions) {
     this.#budget = new ByteBudget(budget);
+    const value = () => this.#budget.used;
+    measurements.memory.set("request_bodies", { value, limit: budget });
     this.#timeoutMs = timeoutMs;
   }
 
@@ -99,9 +104,9 @@ export class Receptions {
     while (!this.#budget.take(bytes, share, reception.held)) {
       const slowest = this.#slowest();
       if (slowest === null || slowest === reception) {
-        throw new Overloaded("too many request bodies are on their way in");
+        throw new Overloaded("too many request bodies are on their way in", "request_bodies");
       }
-      slowest.giveUp(new Overloaded("the body came more slowly than others that need the memory"));
+      slowest.giveUp(new Overloaded(SLOWER_THAN_OTHERS, "request_bodies"));
     }
     reception.held += bytes;
   }

@@ -1,4 +1,5 @@
 /** Responses, and the headers that every one of them carries. */
+import { VERSION } from "../version.ts";
 import { REQUEST_HEADERS, RESPONSE_HEADERS } from "../protocol/headers.ts";
 
 /** Name and value; a list, because that is what both runtimes build a response from fastest. */
@@ -11,6 +12,7 @@ export const NO_STORE = "no-store";
 
 /** Section 12.7. What other origins may do is added by `allowOrigin`. */
 const COMMON: HeaderList = [
+  ["Server", `penstock/${VERSION.split(".").slice(0, 2).join(".")}`],
   ["X-Content-Type-Options", "nosniff"],
   ["Cross-Origin-Resource-Policy", "same-site"],
   ["Vary", "Origin"],

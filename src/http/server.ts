@@ -135,7 +135,7 @@ function listenOnBun({ hostname, port, handler, sharedPort }: ListenOptions): Li
     return handler(request, state, () => server.requestIP(request)?.address ?? null);
   };
   const routes: Record<string, typeof serve> = {};
-  for (const path of ["/", "/health", "/live", "/ready"]) routes[path] = serve;
+  for (const path of ["/", "/health", "/live", "/ready", "/metrics"]) routes[path] = serve;
   let pattern = "/v1/stream";
   for (let depth = 1; depth <= MOST_SEGMENTS; depth++) {
     pattern += `/:s${depth}`;

@@ -4,6 +4,7 @@
  * in the turn that brings the notification, without a promise or a timer of its own.
  */
 import type { Principal } from "../access/principal.ts";
+import { measurements } from "../lib/telemetry/measurements.ts";
 import { currentCursor, nextCursor } from "../protocol/cursor.ts";
 import type { Follower } from "../streams/follow/follower.ts";
 import type { StreamState } from "../streams/stream_state.ts";
@@ -84,6 +85,7 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
 
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
     this.#controller = controller;
+    measureEvent(this.#first!);
     controller.enqueue(this.#first!);
     this.#first = undefined;
     rotations.add(this.#rotation);
@@ -129,6 +131,7 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
 
   #send(frame: Uint8Array): void {
     this.#wanted = false;
+    measureEvent(frame);
     this.#controller!.enqueue(frame);
   }
 
@@ -189,4 +192,9 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
     this.#forgoEnd?.();
     this.#follower.unsubscribe();
   }
+}
+
+function measureEvent(frame: Uint8Array): void {
+  measurements.eventsSent++;
+  measurements.bytesSent += frame.length;
 }

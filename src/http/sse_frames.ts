@@ -1,5 +1,6 @@
 /** A page as SSE events, encoded once for all followers that are at the same position. */
 import { LRUCache } from "lru-cache";
+import { measurements } from "../lib/telemetry/measurements.ts";
 import { CACHED_BYTES } from "../limits.ts";
 import { encodeOffset } from "../protocol/offset.ts";
 import { isJsonMode, isTextual } from "../protocol/content_type.ts";
@@ -51,7 +52,10 @@ export class SseFrames {
       if (
         cached.start === start && cached.tail === extent.tail &&
         cached.closed === extent.closed && cached.cursor === cursor
-      ) return cached.frame;
+      ) {
+        measurements.caches.events.hits++;
+        return cached.frame;
+      }
     }
     return null;
   }
@@ -63,6 +67,7 @@ export class SseFrames {
     extent: Extent,
     cursor: string,
   ): SseFrame {
+    measurements.caches.events.misses++;
     const frame = encodePage(stream, page, cursor);
     if (frame.bytes.length <= MAX_CACHED_BYTES) {
       this.#set(shared, { start: page.start, ...extent, cursor, frame });

@@ -47,6 +47,11 @@ export class Batcher<Item, Result> {
     this.#options = options;
   }
 
+  /** Items that are not in a batch yet. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   /**
    * The item's result, from a batch that begins after this call.
    * @throws the error of `onFull`, or what `run` throws

@@ -10,6 +10,10 @@ export class ByteBudget {
     this.#limit = limit;
   }
 
+  get used(): number {
+    return this.#used;
+  }
+
   /**
    * Whether so many bytes may be held in addition. The only caller always may, however many: what
    * is larger than the whole budget passes when nothing else is held, rather than never.

@@ -17,6 +17,11 @@ export class Semaphore {
     this.#options = options;
   }
 
+  /** Work that waits its turn. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   /** @throws the error of `onFull` when too much waits; else what `work` throws */
   async run<T>(work: () => Promise<T>): Promise<T> {
     const { concurrency, maxWaiting, onFull } = this.#options;

@@ -5,6 +5,7 @@
  */
 import { WAITING } from "../limits.ts";
 import { Batcher } from "../lib/batcher.ts";
+import { measurements } from "../lib/telemetry/measurements.ts";
 import { Overloaded } from "../errors.ts";
 import { type Database, numberArray, StatementTimeout, textArray } from "../storage/database.ts";
 import { ForkChains } from "./read/fork_chain.ts";
@@ -47,12 +48,14 @@ export class StateLoader {
       concurrency: Math.min(CONCURRENCY, database.concurrency),
       maxBatch: MAX_BATCH,
       maxWaiting: WAITING.stateLoads,
-      onFull: () => new Overloaded("too many reads wait for the database"),
+      onFull: () => new Overloaded("too many reads wait for the database", "read_queue"),
       run: (batch) => this.#loadBatch(batch),
       // Requests that wait behind a query that timed out have waited as long: they fail with it, so
       // that none waits for two time limits.
       failsWaiting: (error) => error instanceof StatementTimeout,
     });
+    const value = () => this.#batcher.waiting;
+    measurements.queues.set("state_loads", { value, limit: WAITING.stateLoads });
   }
 
   /**
@@ -70,7 +73,9 @@ export class StateLoader {
 
   /** The current states at many paths, by a query of their own. */
   async loadAll(paths: readonly string[]): Promise<Map<string, StreamState>> {
+    const began = performance.now();
     const rows = await this.#database.hedged<StreamRow>(BY_PATH, [textArray(paths)]);
+    measurements.stateLoads.observe(performance.now() - began);
     const states = new Map<string, StreamState>();
     const forks: StreamRow[] = [];
     for (const row of rows) {
@@ -114,6 +119,7 @@ export class StateLoader {
   }
 
   async #loadBatch(batch: readonly StateRequest[]): Promise<(StreamState | null)[]> {
+    measurements.stateLoadRequests.observe(batch.length);
     const paths = new Set<string>();
     const read = new Set<string>();
     for (const { path, renewsTtl } of batch) {

@@ -1,4 +1,5 @@
 /** How a request's body is stored, by the stream's content type (section 9). */
+import { measurements } from "../lib/telemetry/measurements.ts";
 import { invalid, type Refusal } from "../errors.ts";
 import { isJsonMode, normalizeContentType } from "../protocol/content_type.ts";
 import {
@@ -25,7 +26,11 @@ const LARGE_BYTES = 64 << 10;
 
 /** @param mayBeEmpty whether an empty array is no messages (PUT) or an error (POST) */
 export function storedBody(contentType: string, body: Uint8Array, mayBeEmpty: boolean): StoredBody {
-  if (!isJsonMode(contentType)) return body;
+  measurements.bytesReceived += body.length;
+  if (!isJsonMode(contentType)) {
+    measurements.messagesReceived += body.length > 0 ? 1 : 0;
+    return body;
+  }
   try {
     return storedMessages(flattenJson(body), mayBeEmpty);
   } catch (error) {
@@ -43,6 +48,7 @@ export async function storedBodyInTurns(
   body: Uint8Array,
   mayBeEmpty: boolean,
 ): Promise<StoredBody> {
+  measurements.bytesReceived += body.length;
   try {
     return storedMessages(await flattenJsonInTurns(body), mayBeEmpty);
   } catch (error) {
@@ -51,6 +57,7 @@ export async function storedBodyInTurns(
 }
 
 function storedMessages({ bytes, messages }: FlattenedJson, mayBeEmpty: boolean): StoredBody {
+  measurements.messagesReceived += messages;
   if (messages > 0 || mayBeEmpty) return bytes;
   return invalid("EMPTY_ARRAY", "an append needs at least one message: the array is empty");
 }

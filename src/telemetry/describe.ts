@@ -9,6 +9,7 @@ export function levelOf(event: TelemetryEvent): Level {
   switch (event.event) {
     case "wakeups":
       return event.fallback ? "warning" : "info";
+    case "request":
     case "swept":
     case "wake_delivered":
     case "wake_written":
@@ -88,6 +89,11 @@ const SENTENCES: Sentences = {
   stopping: (event) => `Stopping (${event.reason}), ${event.followers} followers to end`,
   stop_forced: (event) => `Stopped by force: ${event.reason}`,
   stopped: () => "Stopped",
+  database_returned: (event) =>
+    `The database answers again, after ${(event.awayMs / 1000).toFixed(1)} s`,
+  request: (event) =>
+    `${event.method} ${event.path} ${event.status}: ${event.mode}, ${event.bytes} bytes ` +
+    `in ${event.ms} ms, request ${event.requestId}`,
   swept: (event) => `Swept: ${event.expired} streams expired, ${event.reaped} reaped`,
   sweep_failed: (event) => `The sweep failed: ${messageOf(event.error)}`,
   database_unavailable: (event) =>

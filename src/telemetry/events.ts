@@ -1,7 +1,8 @@
 /**
- * Everything worth reporting, as one union. Code reports what happened; the log (and, one day,
- * metrics) only interpret it. No field may hold a secret: connection strings, tokens, stream bytes.
+ * Everything worth reporting, as one union. Code reports what happened; the log and the
+ * metrics only interpret it. No field may hold a secret: connection strings, tokens, stream bytes.
  */
+import type { RequestLine } from "./access_log.ts";
 
 export type TelemetryEvent =
   | { readonly event: "starting"; readonly version: string; readonly runtime: string }
@@ -77,6 +78,10 @@ export type TelemetryEvent =
   | { readonly event: "stopping"; readonly reason: string; readonly followers: number }
   | { readonly event: "stop_forced"; readonly reason: string }
   | { readonly event: "stopped" }
+  /** The database answers again, after statements had failed for this long. */
+  | { readonly event: "database_returned"; readonly awayMs: number }
+  /** A request has been answered. Reported where requests are logged. */
+  | ({ readonly event: "request" } & RequestLine)
   | { readonly event: "swept"; readonly expired: number; readonly reaped: number }
   | { readonly event: "sweep_failed"; readonly error: unknown }
   | { readonly event: "database_unavailable"; readonly error: unknown; readonly suppressed: number }

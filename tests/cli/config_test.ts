@@ -67,6 +67,7 @@ Deno.test("without flags and environment the defaults hold", () => {
       accessControl: NO_ACCESS_CONTROL,
       logFormat: "auto",
       logLevel: "info",
+      accessLog: "off",
     },
   });
 });
@@ -103,6 +104,7 @@ Deno.test("flags win over the environment, and that over the defaults", () => {
     ]],
     ["logFormat", "logFormat", "text", "text", "json", "json"],
     ["logLevel", "logLevel", "debug", "debug", "silent", "silent"],
+    ["accessLog", "accessLog", "text", "text", "json", "json"],
   ];
   for (const [name, key, variable, fromVariable, flag, fromFlag] of rows) {
     const option: Option = OPTIONS[name];
@@ -260,6 +262,7 @@ Deno.test("every bad value is refused with what would be good", () => {
     [OPTIONS.maxFollowers, ["0", "10000001", "x"], "is not a whole number from 1 to 10000000"],
     [OPTIONS.logFormat, ["yaml", "JSON"], "is none of auto, text, json"],
     [OPTIONS.logLevel, ["warn", "INFO", "trace"], levels],
+    [OPTIONS.accessLog, ["on", "JSON"], "is none of off, text, json"],
   ];
   for (const [option, values, words] of rows) {
     for (const value of values) {

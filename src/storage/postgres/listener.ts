@@ -4,6 +4,7 @@
  * listener regularly sends itself a NOTIFY, and replaces the connection when it does not arrive.
  * The same probes tell the listener's peers that there is another node.
  */
+import { measurements } from "../../lib/telemetry/measurements.ts";
 import { PeriodicTask } from "../../lib/periodic_task.ts";
 import { BaseService } from "../../lib/service.ts";
 import { withTimeout } from "../../lib/timeout.ts";
@@ -35,6 +36,8 @@ export class PostgresListener extends BaseService implements Listening {
   #sent = 0;
   #heard = 0;
   #onHeard: () => void = () => {};
+  /** When the last probe was sent, as `performance.now()`. */
+  #probedAt = 0;
 
   constructor(parts: ListenerParts, channel: string, events: ListenerEvents) {
     super();
@@ -87,12 +90,14 @@ export class PostgresListener extends BaseService implements Listening {
     if (!payload.startsWith(PROBE)) return this.#events.onPayload(payload);
     const [, name, number] = payload.split(" ");
     if (name !== this.#name) return this.#events.onPeer();
+    if (Number(number) === this.#probes) this.#measure();
     this.#heard = Math.max(this.#heard, Number(number));
     this.#onHeard();
   }
 
   async #probe(): Promise<void> {
     const number = ++this.#probes;
+    this.#probedAt = performance.now();
     await this.#parts.notify(`${PROBE} ${this.#name} ${number}`);
     this.#sent = Math.max(this.#sent, number);
   }
@@ -105,7 +110,13 @@ export class PostgresListener extends BaseService implements Listening {
     this.#probe().catch(() => {});
   }
 
+  #measure(): void {
+    measurements.listening = 1;
+    measurements.wakeUps.observe(performance.now() - this.#probedAt);
+  }
+
   #replaceConnection(): void {
+    measurements.listening = 0;
     this.#heard = this.#sent;
     this.#client?.end().catch(() => {});
     // If LISTEN fails, the next probe does not arrive, and the connection is replaced again.

@@ -4,6 +4,7 @@
  * neither one client with large bodies nor one busy stream keeps everything else out.
  */
 import { ByteBudget } from "../../lib/byte_budget.ts";
+import { measurements } from "../../lib/telemetry/measurements.ts";
 import { WAITING } from "../../limits.ts";
 
 /** An append up to this length is small, and so is a queue whose appends together are. Bytes. */
@@ -29,6 +30,8 @@ export class Admission {
     this.#maxBytes = maxBytes;
     this.#maxWaiting = maxWaiting;
     this.#budget = new ByteBudget(maxBytes);
+    measurements.memory.set("appends", { value: () => this.#budget.used, limit: maxBytes });
+    measurements.queues.set("appends", { value: () => this.#waiting, limit: maxWaiting });
   }
 
   /**

@@ -14,6 +14,7 @@ import { commitAppends } from "./committer.ts";
 import type { AppendRequest } from "./decide.ts";
 import { QueueLoader } from "./queue_loader.ts";
 import { Reordering } from "./reordering.ts";
+import { measureCommit } from "./commit_measurements.ts";
 import { failWrites, settle, type SettlementParts } from "./settlement.ts";
 import type { StreamQueue } from "./stream_queue.ts";
 import { StreamQueues } from "./stream_queues.ts";
@@ -67,7 +68,9 @@ export class Appender {
     const size = request.body.length;
     const queue = this.#queues.get(path);
     if (!this.#admission.admit(size, queue.bytes)) {
-      return Promise.reject(new Overloaded("too many appends wait for the database"));
+      return Promise.reject(
+        new Overloaded("too many appends wait for the database", "append_queue"),
+      );
     }
     queue.bytes += size;
     const outcome = needsTurns(request.contentType ?? "", request.body)
@@ -87,6 +90,7 @@ export class Appender {
     return new Promise((resolve, reject) => {
       queue.waiting.push({
         request,
+        admittedAt: performance.now(),
         commitsStartedBefore: this.#scheduler.commitsStarted,
         mayBeHeld: request.producer !== null,
         ...stored === undefined ? {} : { stored },
@@ -112,8 +116,11 @@ export class Appender {
 
   async #commit({ startedBefore, queues, writes }: CommitGroup): Promise<void> {
     const { database, onWritten } = this.#parts;
+    const began = performance.now();
     try {
-      const changed = settle(this.#parts, writes, await commitAppends(database, writes));
+      const result = await commitAppends(database, writes);
+      const changed = settle(this.#parts, writes, result);
+      measureCommit(writes, { began, decidedAgain: result.refused });
       if (changed.length > 0) onWritten(changed);
     } catch (error) {
       failWrites(writes, error);

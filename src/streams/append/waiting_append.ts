@@ -9,6 +9,8 @@ export interface WaitingAppend {
   readonly request: AppendRequest;
   /** How many commits had been started when it arrived. */
   readonly commitsStartedBefore: number;
+  /** As `performance.now()`. */
+  readonly admittedAt: number;
   /** The body as it will be stored: parsed once, however often the append is decided. */
   stored?: StoredBody;
   /** Whether it may (still) be held for the sequence numbers before its own. */

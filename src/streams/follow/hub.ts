@@ -4,6 +4,7 @@
  * missed until the next poll.
  */
 import { setImmediate } from "node:timers";
+import { measurements } from "../../lib/telemetry/measurements.ts";
 
 /**
  * How many listeners are notified in one turn of the event loop, so that other work gets its turn.
@@ -98,7 +99,9 @@ export class Hub {
   #followers = 0;
   /** Listeners that have not been notified yet. */
   readonly #pending = new Set<Listener>();
+  #pendingSince = 0;
   readonly #notify = (listeners: Iterable<Listener>) => {
+    if (this.#pending.size === 0) this.#pendingSince = performance.now();
     if (this.#pending.size === 0) setImmediate(() => this.#notifySome());
     for (const listener of listeners) this.#pending.add(listener);
   };
@@ -167,5 +170,6 @@ export class Hub {
       if (++notified === NOTIFIED_PER_TURN) break;
     }
     if (this.#pending.size > 0) setImmediate(() => this.#notifySome());
+    else measurements.fanOuts.observe(performance.now() - this.#pendingSince);
   }
 }

@@ -3,6 +3,7 @@
  */
 import { Overloaded } from "../../errors.ts";
 import { ByteBudget } from "../../lib/byte_budget.ts";
+import { measurements } from "../../lib/telemetry/measurements.ts";
 
 export interface CreationLimits {
   /** The most creations in progress. */
@@ -19,6 +20,9 @@ export class CreationAdmission {
   constructor(limits: CreationLimits) {
     this.#limits = limits;
     this.#budget = new ByteBudget(limits.maxBytes);
+    const { maxBytes, maxCreations } = limits;
+    measurements.memory.set("creations", { value: () => this.#budget.used, limit: maxBytes });
+    measurements.queues.set("creations", { value: () => this.#creations, limit: maxCreations });
   }
 
   /**
@@ -27,7 +31,7 @@ export class CreationAdmission {
    */
   async run<T>(bytes: number, create: () => Promise<T>): Promise<T> {
     if (this.#creations >= this.#limits.maxCreations || !this.#budget.take(bytes)) {
-      throw new Overloaded("too many creations wait for the database");
+      throw new Overloaded("too many creations wait for the database", "creation_queue");
     }
     this.#creations++;
     try {

@@ -17,6 +17,11 @@ export class CatchUpCache {
     this.#segments = new SegmentCache(CACHED_BYTES.catchUp, buffers);
   }
 
+  /** Bytes in use. */
+  get size(): number {
+    return this.#segments.size;
+  }
+
   /** Inserts the bytes without copying them: they must not be written to afterwards. */
   insert(id: number, position: number, bytes: Uint8Array): void {
     this.#segments.insertWithoutCopy(id, position, bytes);

@@ -1,5 +1,6 @@
 /** Reads pages of a stream's bytes from the caches, and what is not cached from the database. */
 import { concatenate } from "../../lib/bytes.ts";
+import { measurements } from "../../lib/telemetry/measurements.ts";
 import { ReferenceCounts } from "../../lib/reference_counts.ts";
 import { isJsonMode } from "../../protocol/content_type.ts";
 import { MESSAGE_END } from "../../protocol/json_mode.ts";
@@ -57,6 +58,10 @@ export class PageReader {
   constructor(database: Database, segmentCache: SegmentCache) {
     this.maxPageBytes = maxPageBytes(database.kind);
     this.#segmentCache = segmentCache;
+    const cacheSizes = { segment_cache: segmentCache, catch_up_cache: this.#catchUpCache };
+    for (const [name, cache] of Object.entries(cacheSizes)) {
+      measurements.memory.set(name, { value: () => cache.size, limit: Infinity });
+    }
     this.#loader = new SegmentLoader({
       ...{ database, segmentCache, catchUpCache: this.#catchUpCache, buffers: this.#buffers },
     });
@@ -81,7 +86,9 @@ export class PageReader {
   ): Promise<Page> {
     const limit = Math.min(most, this.maxPageBytes);
     const cached = this.cachedPage(stream, start, extent, limit);
+    measurements.caches.pages[cached === null ? "misses" : "hits"]++;
     if (cached !== null) return cached;
+    const began = performance.now();
     const { tail, closed } = extent;
     if (start > tail) {
       throw new Refused(invalid("OFFSET_BEYOND_TAIL", "the offset is beyond the stream's tail"));
@@ -89,6 +96,7 @@ export class PageReader {
     const bytes = isJsonMode(stream.contentType)
       ? await this.#messages(stream, start, tail, limit)
       : await this.#range(stream, start, Math.min(tail, start + limit), tail);
+    measurements.pages.observe(performance.now() - began);
     const end = start + bytes.length;
     // A failure to read ahead is ignored: the reader's next request will report it.
     if (end - start > LARGE_LOAD_BYTES) this.#readAhead(stream, end, tail).catch(() => {});

@@ -2,6 +2,7 @@
 import { yieldToEventLoop } from "../../lib/event_loop.ts";
 import type { ReferenceCounts } from "../../lib/reference_counts.ts";
 import { Semaphore } from "../../lib/semaphore.ts";
+import { measurements } from "../../lib/telemetry/measurements.ts";
 import { WAITING } from "../../limits.ts";
 import { Overloaded } from "../../errors.ts";
 import type { Database } from "../../storage/database.ts";
@@ -38,8 +39,10 @@ export class SegmentLoader {
     this.#semaphore = new Semaphore({
       concurrency: Math.max(1, parts.database.concurrency >> 1),
       maxWaiting: WAITING.segmentLoads,
-      onFull: () => new Overloaded("too many reads wait for the database"),
+      onFull: () => new Overloaded("too many reads wait for the database", "read_queue"),
     });
+    const value = () => this.#semaphore.waiting;
+    measurements.queues.set("segment_loads", { value, limit: WAITING.segmentLoads });
   }
 
   /** How many loads are in flight or waiting. */

@@ -39,6 +39,7 @@ export function appendOf(
       ...parts,
     },
     commitsStartedBefore: 0,
+    admittedAt: 0,
     mayBeHeld: parts.producer != null,
     resolve: (outcome) => append.outcome = outcome,
     reject: (error) => append.error = error,

@@ -40,7 +40,14 @@ function waiting(parts: Partial<AppendRequest> | string, mayBeHeld = true): Wait
     producer: null,
     ...(typeof parts === "string" ? {} : parts),
   };
-  return { request, commitsStartedBefore: 0, mayBeHeld, resolve: () => {}, reject: () => {} };
+  return {
+    request,
+    commitsStartedBefore: 0,
+    admittedAt: 0,
+    mayBeHeld,
+    resolve: () => {},
+    reject: () => {},
+  };
 }
 
 /** An append of a producer, its body saying which: `p1.0;`. */
