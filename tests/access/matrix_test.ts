@@ -102,7 +102,7 @@ const ROUTES: readonly Route[] = [
   { path: "/live", need: () => "public" },
   { path: "/ready", need: () => "public" },
   { path: "/", need: () => "admin" },
-  { path: "/metrics", need: () => "admin", onBun: 404 },
+  { path: "/metrics", need: () => "admin" },
   { path: "/v1/streams", need: () => "admin", onBun: 404 },
 ];
 

@@ -13,5 +13,5 @@ if (baseUrl === undefined) throw new Error("CONFORMANCE_URL is not set");
 runConformanceTests({
   baseUrl,
   longPollTimeoutMs: Number(process.env.CONFORMANCE_LONG_POLL_MS ?? "500"),
-  subscriptions: process.env.CONFORMANCE_SUBSCRIPTIONS === "1",
+  subscriptions: true,
 });
