@@ -213,7 +213,9 @@ export class Subscriptions extends BaseService {
   /** Section 7.2. @throws Refused */
   async claim(name: string, worker: string) {
     let claim = await this.#store.claim(name, worker);
-    if (claim.outcome === "no_pending_work" && await this.#matchNewStreams()) {
+    if (claim.outcome === "no_pending_work") {
+      // Also when none is left to match: the dispatcher may have matched it since the first claim.
+      await this.#matchNewStreams();
       claim = await this.#store.claim(name, worker);
     }
     switch (claim.outcome) {
@@ -328,10 +330,9 @@ export class Subscriptions extends BaseService {
   }
 
   /** Links streams that came a moment ago: a claim after a create's answer finds its work. */
-  async #matchNewStreams(): Promise<boolean> {
+  async #matchNewStreams(): Promise<void> {
     const fresh = await this.#store.newStreams();
     if (fresh.length > 0) this.#issued(await this.#store.issueWakes(fresh));
-    return fresh.length > 0;
   }
 
   #issued(wakes: readonly IssuedWake[]): void {
