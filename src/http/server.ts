@@ -92,9 +92,9 @@ function listenOnDeno({ hostname, port, handler, sharedPort }: ListenOptions): L
   const serve = (port: number) => {
     const server = Deno.serve(
       { hostname, port, reusePort: sharedPort, onListen: () => {} },
-      // Deno hands the target on as it was sent.
-      (request, { remoteAddr }) =>
-        handler(request, "as_sent", () => "hostname" in remoteAddr ? remoteAddr.hostname : null),
+      // Deno hands the target on as it was sent. The address is a getter that asks the runtime, so it
+      // is read only when somebody wants it.
+      (request, info) => handler(request, "as_sent", () => addressOf(info.remoteAddr)),
     );
     // An error that ends Deno's accepting, such as having no file descriptor left, ends it for
     // good, and the process with it when it is not handled. Open connections stay.
@@ -119,6 +119,10 @@ function listenOnDeno({ hostname, port, handler, sharedPort }: ListenOptions): L
       return server.shutdown();
     },
   };
+}
+
+function addressOf(address: Deno.Addr): string | null {
+  return "hostname" in address ? address.hostname : null;
 }
 
 /**
