@@ -68,7 +68,7 @@ export type AccessRefusal =
 
 /** What is wrong with the request itself, whatever the state of anything. */
 export type RequestRefusal =
-  | { readonly kind: "invalid"; readonly code: string; readonly message: string }
+  | { readonly kind: "invalid"; readonly code: InvalidCode; readonly message: string }
   /** There is nothing at this path, and never will be. */
   | { readonly kind: "unknown_path"; readonly message: string }
   /** `allowed` as an Allow header has it: `GET, HEAD`. */
@@ -85,6 +85,42 @@ export type RequestRefusal =
   | { readonly kind: "body_broken"; readonly message: string }
   /** The body did not arrive in its time. Nothing of it counts. */
   | { readonly kind: "body_too_slow" };
+
+/** What can be wrong with a request, as the `code` of its 400 says it; see docs/errors.md. */
+export type InvalidCode =
+  | "EMPTY_ARRAY"
+  | "EMPTY_BODY"
+  | "EPOCH_MUST_START_AT_ZERO"
+  | "FOREIGN_STREAM"
+  | "FORK_CHAIN_TOO_LONG"
+  | "FORK_OFFSET_BEYOND_TAIL"
+  | "FORK_SUB_OFFSET_BEYOND_TAIL"
+  | "INCOMPLETE_PRODUCER"
+  | "INVALID_CONTENT_TYPE"
+  | "INVALID_EXPIRES_AT"
+  | "INVALID_FORK_OFFSET"
+  | "INVALID_FORK_SUB_OFFSET"
+  | "INVALID_JSON"
+  | "INVALID_LIVE"
+  | "INVALID_OFFSET"
+  | "INVALID_PATH"
+  | "INVALID_PRODUCER"
+  | "INVALID_PRODUCER_ID"
+  | "INVALID_REQUEST"
+  | "INVALID_STREAM_SEQ"
+  | "INVALID_TARGET"
+  | "INVALID_TTL"
+  | "JSON_TOO_DEEP"
+  | "MISSING_CONTENT_TYPE"
+  | "MISSING_FORK_SOURCE"
+  | "MISSING_OFFSET"
+  | "OFFSET_BEYOND_TAIL"
+  | "OFFSET_INSIDE_MESSAGE"
+  | "TTL_AND_EXPIRES_AT"
+  | "WAKE_STREAM_CLOSED"
+  | "WAKE_STREAM_NOT_FOUND"
+  | "WAKE_STREAM_NOT_JSON"
+  | "WEBHOOK_URL_REJECTED";
 
 /** Why the server cannot do now what it could do at another time. */
 export type ServerRefusal =
@@ -130,7 +166,7 @@ export class Overloaded extends Refused {
 }
 
 /** The request itself is wrong. HTTP: 400 with this code. */
-export function invalid(code: string, message: string): Refusal & { kind: "invalid" } {
+export function invalid(code: InvalidCode, message: string): Refusal & { kind: "invalid" } {
   return { kind: "invalid", code, message };
 }
 

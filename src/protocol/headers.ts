@@ -1,6 +1,6 @@
 /** The protocol's header names (section 11) and how their values are read. */
 import { type Offset, parseOffset } from "./offset.ts";
-import { invalid, type Refusal, type Result } from "../errors.ts";
+import { invalid, type InvalidCode, type Refusal, type Result } from "../errors.ts";
 import { isValidContentType } from "./content_type.ts";
 
 export const NEXT_OFFSET = "Stream-Next-Offset";
@@ -168,16 +168,19 @@ function counter(text: string): number | null {
   return Number.isSafeInteger(value) ? value : null;
 }
 
-function token(header: string, text: string): Result<string> {
+function token(
+  header: typeof SEQ | typeof PRODUCER_ID,
+  text: string,
+): Result<string> {
   if (text === "" || text.length > LONGEST_TOKEN || CONTROL.test(text)) {
     return refuse(
-      `INVALID_${header.toUpperCase().replaceAll("-", "_")}`,
+      header === SEQ ? "INVALID_STREAM_SEQ" : "INVALID_PRODUCER_ID",
       `${header} is 1 to ${LONGEST_TOKEN} characters, none of them a control character`,
     );
   }
   return { value: text };
 }
 
-function refuse(code: string, message: string): { refusal: Refusal } {
+function refuse(code: InvalidCode, message: string): { refusal: Refusal } {
   return { refusal: invalid(code, message) };
 }
