@@ -80,7 +80,13 @@ Deno.test({
       });
       assert.ok(again === 200 || again === 204, `${again}`);
       assert.equal((await send(6)).status, 200);
-      assert.equal((await readAll(url)).text, "0;1;2;3;4;5;6;");
+      // Another connection of the pool may still have the crash before it.
+      const { text } = await eventually(
+        RECOVERY_MS,
+        "a read",
+        () => readAll(url).catch(() => undefined),
+      );
+      assert.equal(text, "0;1;2;3;4;5;6;");
     } finally {
       await node.kill();
       await postgres.stop();
