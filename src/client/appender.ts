@@ -2,11 +2,11 @@
  * Appends what comes, in order, in batches: while one append is under way, what comes next waits
  * and then leaves together. An idle pipe's line leaves at once, and a fast one in large appends.
  */
+import { copyTogether } from "../lib/bytes.ts";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Answer, Connection } from "./connection.ts";
 import { usageError } from "./exit_codes.ts";
 import type { InputPiece } from "./input_messages.ts";
-import { concatenate } from "./json_messages.ts";
 import type { Producer } from "./producer.ts";
 
 const LARGEST_BATCH_BYTES = 1 << 20;
@@ -135,9 +135,9 @@ export class Appender {
   }
 
   #bodyOf(batch: readonly InputPiece[]): Uint8Array<ArrayBuffer> {
-    if (!this.#options.json) return concatenate(batch.map(({ bytes }) => bytes));
+    if (!this.#options.json) return copyTogether(batch.map(({ bytes }) => bytes));
     const [open, comma, close] = ["[", ",", "]"].map((text) => new TextEncoder().encode(text));
     const parts = batch.flatMap(({ bytes }, at) => at === 0 ? [bytes] : [comma!, bytes]);
-    return concatenate([open!, ...parts, close!]);
+    return copyTogether([open!, ...parts, close!]);
   }
 }

@@ -1,9 +1,9 @@
 /** Standard input, output and error of a command, with backpressure and without stack traces. */
+import { copyTogether } from "../lib/bytes.ts";
 import { Buffer } from "node:buffer";
 import { fstatSync } from "node:fs";
 import process from "node:process";
 import { EXIT } from "./exit_codes.ts";
-import { concatenate } from "./json_messages.ts";
 
 const BUFFER_BYTES = 64 << 10;
 
@@ -55,7 +55,7 @@ export class Console {
   /** Resolves when all that was written has left the process. */
   async flush(): Promise<void> {
     if (this.#bufferedBytes === 0) return;
-    const whole = concatenate(this.#buffered);
+    const whole = copyTogether(this.#buffered);
     [this.#buffered, this.#bufferedBytes] = [[], 0];
     await new Promise<void>((resolve) => {
       process.stdout.write(Buffer.from(whole.buffer), () => resolve());

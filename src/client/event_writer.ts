@@ -1,7 +1,7 @@
 /** Prints what is read: the stream's own bytes, or with `--json` a line of JSON for each event. */
+import { copyTogether } from "../lib/bytes.ts";
 import { Buffer } from "node:buffer";
 import type { Console } from "./console.ts";
-import { concatenate } from "./json_messages.ts";
 import type { StreamEvent } from "./stream_reader.ts";
 
 const NEW_LINE = new TextEncoder().encode("\n");
@@ -39,7 +39,7 @@ export class EventWriter {
         return await this.#console.write("}\n");
       }
       case "bytes": {
-        const whole = concatenate([this.#held, event.bytes]);
+        const whole = copyTogether([this.#held, event.bytes]);
         const end = event.text ? endOfCharacters(whole) : whole.length;
         this.#held = whole.slice(end);
         return await this.#writePiece(whole.subarray(0, end), event.text);

@@ -1,6 +1,6 @@
 /** Cuts standard input into what is appended: whole lines, JSON messages, or bytes as they come. */
+import { copyTogether } from "../lib/bytes.ts";
 import { usageError } from "./exit_codes.ts";
-import { concatenate } from "./json_messages.ts";
 
 /** Bytes that go into one append together; several of them may share one. */
 export interface InputPiece {
@@ -37,7 +37,7 @@ export async function* lines(input: AsyncIterable<Uint8Array>): AsyncGenerator<I
       const feed = chunk.subarray(0, room).lastIndexOf(LINE_FEED);
       const end = feed >= start ? feed + 1 : room <= chunk.length ? room : 0;
       if (end === 0) break;
-      const bytes = concatenate([...partial, chunk.subarray(start, end)]);
+      const bytes = copyTogether([...partial, chunk.subarray(start, end)]);
       yield { bytes, messages: countLines(bytes) };
       [partial, partialBytes, start] = [[], 0, end];
     }
@@ -46,7 +46,7 @@ export async function* lines(input: AsyncIterable<Uint8Array>): AsyncGenerator<I
       partialBytes += chunk.length - start;
     }
   }
-  if (partialBytes > 0) yield { bytes: concatenate(partial), messages: 1 };
+  if (partialBytes > 0) yield { bytes: copyTogether(partial), messages: 1 };
 }
 
 /**
@@ -75,7 +75,7 @@ async function* singleLines(input: AsyncIterable<Uint8Array>): AsyncGenerator<Ui
   for await (const chunk of input) {
     let start = 0;
     for (let end; (end = chunk.indexOf(LINE_FEED, start)) >= 0; start = end + 1) {
-      yield concatenate([...partial, chunk.subarray(start, end)]);
+      yield copyTogether([...partial, chunk.subarray(start, end)]);
       [partial, partialBytes] = [[], 0];
     }
     partial.push(chunk.slice(start));
@@ -84,7 +84,7 @@ async function* singleLines(input: AsyncIterable<Uint8Array>): AsyncGenerator<Ui
       throw usageError(`a line is longer than ${LARGEST_JSON_MESSAGE >> 20} MiB`);
     }
   }
-  if (partialBytes > 0) yield concatenate(partial);
+  if (partialBytes > 0) yield copyTogether(partial);
 }
 
 /** All of the input, for what has to be one append. */
@@ -101,7 +101,7 @@ export async function wholeInput(input: AsyncIterable<Uint8Array>): Promise<Uint
       );
     }
   }
-  return concatenate(chunks);
+  return copyTogether(chunks);
 }
 
 function countLines(bytes: Uint8Array): number {

@@ -2,6 +2,7 @@
  * Splits the JSON arrays a server answers with into their messages, without parsing numbers or
  * strings: `1.0` and `12345678901234567890` stay what they are.
  */
+import { copyTogether } from "../lib/bytes.ts";
 
 const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c];
 const [OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
@@ -58,7 +59,7 @@ export class JsonMessages {
   }
 
   #finish(last: Uint8Array): Uint8Array {
-    const whole = concatenate([...this.#partial, last]);
+    const whole = copyTogether([...this.#partial, last]);
     this.#partial = [];
     let [from, to] = [0, whole.length];
     while (from < to && isSpace(whole[from]!)) from++;
@@ -69,16 +70,6 @@ export class JsonMessages {
     }
     return message;
   }
-}
-
-export function concatenate(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let filled = 0;
-  for (const piece of pieces) {
-    whole.set(piece, filled);
-    filled += piece.length;
-  }
-  return whole;
 }
 
 function isSpace(byte: number): boolean {

@@ -1,8 +1,9 @@
 /** Cutting input and answers into messages: for all bytes, however they are chunked. */
+import { copyTogether } from "../../src/lib/bytes.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { jsonLines, lines } from "../../src/client/input_messages.ts";
-import { concatenate, JsonMessages } from "../../src/client/json_messages.ts";
+import { JsonMessages } from "../../src/client/json_messages.ts";
 import { LastLines, LastMessages } from "../../src/client/last_items.ts";
 
 const utf8 = new TextEncoder();
@@ -51,7 +52,7 @@ Deno.test("lines keeps every byte and counts every line, and ends pieces at line
     fc.asyncProperty(someLines, fc.boolean(), places, async (rows, terminated, cuts) => {
       const bytes = utf8.encode(rows.join("\n") + (terminated ? "\n" : ""));
       const pieces = await Array.fromAsync(lines(chunks(cut(bytes, cuts))));
-      assert.ok(text(concatenate(pieces.map((piece) => piece.bytes))) === text(bytes));
+      assert.ok(text(copyTogether(pieces.map((piece) => piece.bytes))) === text(bytes));
       const counted = pieces.reduce((sum, piece) => sum + piece.messages, 0);
       const whole = text(bytes);
       const expected = whole.split("\n").length - (whole === "" || whole.endsWith("\n") ? 1 : 0);
@@ -84,7 +85,7 @@ Deno.test("LastLines keeps what tail -n prints, wherever the bytes are cut", () 
       for (const piece of cut(utf8.encode(whole), cuts)) last.push(piece);
       const expected = whole.match(/[^\n]*\n|[^\n]+$/g) ?? [];
       const kept = count === 0 ? "" : expected.slice(-count).join("");
-      assert.equal(text(concatenate(last.bytes())), kept);
+      assert.equal(text(copyTogether(last.bytes())), kept);
     }),
   );
 });
@@ -94,7 +95,7 @@ Deno.test("LastLines holds no more than its lines, however much passes", () => {
   const row = utf8.encode(`${"x".repeat(999)}\n`);
   // 400 MB in all, of which more than 256 MiB would be refused.
   for (let at = 0; at < 400_000; at++) last.push(row);
-  assert.equal(concatenate(last.bytes()).length, 2000);
+  assert.equal(copyTogether(last.bytes()).length, 2000);
   const endless = new LastLines(1);
   const chunk = new Uint8Array(64 << 20);
   assert.throws(() => {

@@ -1,4 +1,5 @@
 /** HTTP answers as they come over a socket, read strictly: what a proxy would stumble over throws. */
+import { copyTogether } from "../../src/lib/bytes.ts";
 
 export interface Answer {
   readonly status: number;
@@ -107,21 +108,11 @@ function parseChunks(
       throw new Malformed("a chunk without its CR LF");
     }
     at = start + size + 2;
-    if (size === 0) return { body: concatenate(chunks), end: at };
+    if (size === 0) return { body: copyTogether(chunks), end: at };
     chunks.push(buffer.subarray(start, start + size));
   }
 }
 
 function indexOf(buffer: Uint8Array, text: string, from: number): number {
   return Buffer.from(buffer.buffer, buffer.byteOffset, buffer.length).indexOf(text, from, "latin1");
-}
-
-export function concatenate(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let filled = 0;
-  for (const part of parts) {
-    whole.set(part, filled);
-    filled += part.length;
-  }
-  return whole;
 }

@@ -1,6 +1,7 @@
 /** One socket to the server: writes any bytes at all, reads answers in order. */
+import { copyTogether } from "../../src/lib/bytes.ts";
 import { connect, type Socket } from "node:net";
-import { type Answer, concatenate, parseAnswer } from "./answer.ts";
+import { type Answer, parseAnswer } from "./answer.ts";
 
 const CONNECT_MS = 10_000;
 
@@ -77,7 +78,7 @@ export class Wire {
     const { method = "GET", headOnly = false, ms = 30_000 } = options;
     const deadline = Date.now() + ms;
     while (true) {
-      const buffer = concatenate(this.#chunks);
+      const buffer = copyTogether(this.#chunks);
       this.#chunks = [buffer];
       const parsed = parseAnswer(buffer, { method, ended: this.#ended, headOnly });
       if (parsed !== undefined) {
@@ -100,7 +101,7 @@ export class Wire {
 
   /** Bytes received and not read as an answer yet. */
   get pending(): Uint8Array {
-    return concatenate(this.#chunks);
+    return copyTogether(this.#chunks);
   }
 
   /** Resolves when the server has closed its side; false when it has not in time. */

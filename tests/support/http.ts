@@ -1,4 +1,5 @@
 /** Small helpers over fetch and raw sockets, for tests that speak to a Penstock from outside. */
+import { copyTogether } from "../../src/lib/bytes.ts";
 import { connect } from "node:net";
 
 export interface StreamOptions {
@@ -67,7 +68,7 @@ export async function readAll(url: string, offset = "-1"): Promise<WholeRead> {
     const following = response.headers.get("stream-next-offset");
     if (following === null) throw new Error("an answer without Stream-Next-Offset");
     if (response.headers.get("stream-up-to-date") === "true") {
-      const bytes = concatenate(chunks);
+      const bytes = copyTogether(chunks);
       return {
         bytes,
         text: new TextDecoder().decode(bytes),
@@ -79,16 +80,6 @@ export async function readAll(url: string, offset = "-1"): Promise<WholeRead> {
     if (following === next) throw new Error(`a page that leads nowhere, at offset ${next}`);
     next = following;
   }
-}
-
-function concatenate(chunks: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(chunks.reduce((total, chunk) => total + chunk.length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
 }
 
 export interface RawResponse {
@@ -113,7 +104,7 @@ export function rawRequest(
     const socket = connect({ host, port });
     const chunks: Uint8Array[] = [];
     const limit = setTimeout(() => {
-      const seen = new TextDecoder("latin1").decode(concatenate(chunks));
+      const seen = new TextDecoder("latin1").decode(copyTogether(chunks));
       finish(new Error(`no whole answer within ${limitMs} ms: ${seen}`));
     }, limitMs);
     const finish = (result: RawResponse | Error) => {
@@ -125,7 +116,7 @@ export function rawRequest(
     socket.once("connect", () => socket.write(bytes));
     socket.on("data", (chunk: Uint8Array) => {
       chunks.push(chunk);
-      const answer = parseAnswer(concatenate(chunks));
+      const answer = parseAnswer(copyTogether(chunks));
       const length = answer?.headers.get("content-length");
       if (answer !== undefined && length !== undefined && answer.body.length >= Number(length)) {
         finish(answer);
@@ -133,7 +124,7 @@ export function rawRequest(
     });
     socket.once("error", finish);
     socket.once("close", () => {
-      finish(parseAnswer(concatenate(chunks)) ?? new Error("closed without an answer"));
+      finish(parseAnswer(copyTogether(chunks)) ?? new Error("closed without an answer"));
     });
   });
 }

@@ -1,10 +1,10 @@
 /** What was appended is what is read: byte for byte, from any offset, page by page. */
+import { copyTogether } from "../../src/lib/bytes.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { append, createStream, readAll } from "../support/http.ts";
 import {
   assertBytes,
-  concatenate,
   expectError,
   expectStatus,
   nextOffset,
@@ -40,7 +40,7 @@ Deno.test("any appends read back as their concatenation, from every offset given
           known.push([offset, position]);
         }
         if (closes) await append(url, "", { headers: { "stream-closed": "true" } });
-        const whole = concatenate(initial === undefined ? bodies : [initial, ...bodies]);
+        const whole = copyTogether(initial === undefined ? bodies : [initial, ...bodies]);
         for (const [offset, from] of known) {
           const read = await readAll(url, offset);
           assertBytes(read.bytes, whole.subarray(from), `from ${offset}`);
@@ -64,7 +64,7 @@ Deno.test("appends that arrive together are all there, each whole, in the order 
   }));
   assert.equal(new Set(placed.map(({ end }) => end)).size, bodies.length);
   placed.sort((a, b) => a.end < b.end ? -1 : 1);
-  assertBytes((await readAll(url)).bytes, concatenate(placed.map(({ bytes }) => bytes)));
+  assertBytes((await readAll(url)).bytes, copyTogether(placed.map(({ bytes }) => bytes)));
 });
 
 Deno.test("a page is bounded, and only the last one says Stream-Up-To-Date and Stream-Closed", async () => {
@@ -86,7 +86,7 @@ Deno.test("a page is bounded, and only the last one says Stream-Up-To-Date and S
     assert.equal(response.headers.get("stream-closed"), last ? "true" : null);
   }
   assert.ok(pages.length >= 3);
-  assertBytes(concatenate(pages), whole);
+  assertBytes(copyTogether(pages), whole);
 });
 
 Deno.test("a node with nothing in memory reads the same from Postgres, from every offset", async () => {
@@ -103,9 +103,9 @@ Deno.test("a node with nothing in memory reads the same from Postgres, from ever
     // Backwards: every read begins before what the ones before it have loaded.
     for (let at = ends.length - 1; at >= 0; at -= 7) {
       const { bytes } = await readAll(there, ends[at]);
-      assertBytes(bytes, concatenate(expected.slice(at + 1)), `after append ${at}`);
+      assertBytes(bytes, copyTogether(expected.slice(at + 1)), `after append ${at}`);
     }
-    assertBytes((await readAll(there)).bytes, concatenate(expected));
+    assertBytes((await readAll(there)).bytes, copyTogether(expected));
   });
 });
 

@@ -1,10 +1,10 @@
 /** Forks: what they inherit, what they do not, and what becomes of their sources. */
+import { copyTogether } from "../../src/lib/bytes.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { append, createStream, readAll, serverSentEvents } from "../support/http.ts";
 import {
   assertBytes,
-  concatenate,
   eventually,
   expectError,
   expectStatus,
@@ -147,7 +147,7 @@ Deno.test("a fork of a fork below its fork offset, and a chain of twenty, read t
   await append(middle, noise(50, 2), { contentType });
   const low = await forkOf(middle, { "stream-fork-sub-offset": "25", "stream-fork-offset": "-1" });
   await append(low, noise(10, 3), { contentType });
-  assertBytes((await readAll(low)).bytes, concatenate([base.subarray(0, 25), noise(10, 3)]));
+  assertBytes((await readAll(low)).bytes, copyTogether([base.subarray(0, 25), noise(10, 3)]));
 
   let tip = source;
   let expected: Uint8Array = base;
@@ -155,7 +155,7 @@ Deno.test("a fork of a fork below its fork offset, and a chain of twenty, read t
     tip = await forkOf(tip);
     const own = noise(5 + depth, depth + 10);
     await append(tip, own, { contentType });
-    expected = concatenate([expected, own]);
+    expected = copyTogether([expected, own]);
   }
   assertBytes((await readAll(tip)).bytes, expected);
   await append(source, noise(30, 4), { contentType });

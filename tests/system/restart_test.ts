@@ -1,9 +1,10 @@
 /** kill -9 in a storm of writes: what was acked is there, whole, once and in order. */
+import { copyTogether } from "../../src/lib/bytes.ts";
 import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
 import { createStream, readAll } from "../support/http.ts";
 import { type RunningServer, startServer } from "../support/server.ts";
-import { concatenate, elapse, freePort, KINDS, noise, within, withStorage } from "./support.ts";
+import { elapse, freePort, KINDS, noise, within, withStorage } from "./support.ts";
 
 const KILLS = 3;
 const ACKS_BETWEEN_KILLS = 120;
@@ -15,11 +16,14 @@ const BINARY = { contentType: "application/octet-stream" };
 /** length, checksum, `writer number`, and ballast that differs. */
 function frame(writer: string, number: number): Uint8Array<ArrayBuffer> {
   const name = new TextEncoder().encode(`${writer} ${number} `);
-  const content = concatenate([name, noise(number % 11 === 0 ? 20_000 : number % 300, number + 1)]);
+  const content = copyTogether([
+    name,
+    noise(number % 11 === 0 ? 20_000 : number % 300, number + 1),
+  ]);
   const head = new DataView(new ArrayBuffer(8));
   head.setUint32(0, content.length);
   head.setUint32(4, crc32(content));
-  return concatenate([new Uint8Array(head.buffer), content]);
+  return copyTogether([new Uint8Array(head.buffer), content]);
 }
 
 interface Frame {

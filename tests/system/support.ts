@@ -137,16 +137,6 @@ export function nextOffset(response: Response): string {
   return offset!;
 }
 
-export function concatenate(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-  let filled = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, filled);
-    filled += chunk.length;
-  }
-  return whole;
-}
-
 /** Equal bytes, without a diff of megabytes when they are not. */
 export function assertBytes(actual: Uint8Array, expected: Uint8Array, what = "bytes"): void {
   assert.equal(actual.length, expected.length, `${what}: length`);
