@@ -13,10 +13,11 @@ import { get, head } from "./read_routes.ts";
 import { refusalOf, respondInternal, respondRefusal } from "./error_responses.ts";
 import { FailureReports, isReported } from "./failure_reports.ts";
 import { RequestBodies } from "./request_body.ts";
+import { counted, kindOf, UNROUTED } from "./request_observer.ts";
 import { OriginPolicy, type OriginPolicyOptions } from "./origin_policy.ts";
 import { parseTarget, type RequestTarget } from "./request_target.ts";
-import { allowOrigin, respondPreflight, restrictCaching, STREAM_METHODS } from "./respond.ts";
-import type { Handler, Peer, TargetState } from "./server.ts";
+import { respondPreflight, restrictCaching, STREAM_METHODS } from "./respond.ts";
+import { addressOf, type Connection, type Handler, type TargetState } from "./server.ts";
 import { control, isControlPath } from "./subscription_routes.ts";
 import { post, put, remove } from "./write_routes.ts";
 
@@ -45,17 +46,29 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
   const caches = new CachePolicy(options.cacheControl);
   const policy = new OriginPolicy(options.origins);
   const whole = { ...options, ...parts, bodies, pages, responses, caches, policy };
-  return (request, state, peer) => {
+  return (request, state, connection) => {
     const parsed = parseTarget(request.url, request.headers.get("host"));
-    if ("refusal" in parsed) return Promise.resolve(respondRefusal(parsed.refusal));
+    if ("refusal" in parsed) {
+      return Promise.resolve(counted(UNROUTED, respondRefusal(parsed.refusal)));
+    }
     const target = parsed.value;
-    const refusal = refuseTarget(target, state);
-    if (refusal !== null) return Promise.resolve(respondRefusal(refusal));
-    const serve = () =>
-      authorized(whole, request, target, peer).catch((error) =>
-        answerError(error, { method: request.method, path: target.path }, failures)
-      );
-    return underPolicy(policy, { request, target }, serve);
+    const kind = kindOf(request.method, target);
+    const origin = request.headers.get("origin");
+    const refusal = refuseTarget(target, state) ??
+      refuseSource(policy, { request, target, origin });
+    if (refusal !== null) return Promise.resolve(counted(kind, respondRefusal(refusal)));
+    // One continuation for all that is left to do: each costs a promise.
+    return authorized(whole, request, target, connection).then(
+      (response) => counted(kind, policy.expose(response, origin, target.host)),
+      (error) => {
+        const response = answerError(
+          error,
+          { method: request.method, path: target.path },
+          failures,
+        );
+        return counted(kind, policy.expose(response, origin, target.host));
+      },
+    );
   };
 }
 
@@ -71,29 +84,23 @@ function refuseTarget({ path }: RequestTarget, state: TargetState): Refusal | nu
   return { kind: "unknown_path", message: UNKNOWN };
 }
 
-/** Serves a request if its host and the page it comes from may use this server. */
-function underPolicy(
+/** Why a request is refused for its host, or for the page that it comes from. */
+function refuseSource(
   policy: OriginPolicy,
-  { request, target }: { readonly request: Request; readonly target: RequestTarget },
-  serve: () => Promise<Response>,
-): Promise<Response> {
-  const { path, host } = target;
+  { request, target: { path, host }, origin }: {
+    readonly request: Request;
+    readonly target: RequestTarget;
+    readonly origin: string | null;
+  },
+): Refusal | null {
   // Health checks name hosts of their own making, and learn nothing of streams.
   const misdirected = isHealthPath(path) ? null : policy.refuseHost(host);
-  if (misdirected !== null) return Promise.resolve(respondRefusal(misdirected));
-  const origin = request.headers.get("origin");
-  if (origin === null) {
-    return policy.allowsAny ? serve().then((response) => allowOrigin(response, "*")) : serve();
-  }
-  if (policy.allowsOrigin(origin, host)) {
-    const allowed = policy.allowsAny ? "*" : origin;
-    return serve().then((response) => allowOrigin(response, allowed));
+  if (misdirected !== null || origin === null || policy.allowsOrigin(origin, host)) {
+    return misdirected;
   }
   const { method } = request;
   const safe = method === "GET" || method === "HEAD" || method === "OPTIONS";
-  return safe
-    ? serve()
-    : Promise.resolve(respondRefusal({ kind: "foreign_origin", origin: printable(origin) }));
+  return safe ? null : { kind: "foreign_origin", origin: printable(origin) };
 }
 
 /** An Origin header is the client's text, and goes into an error's message. */
@@ -111,7 +118,7 @@ function authorized(
   parts: RouteParts,
   request: Request,
   target: RequestTarget,
-  peer: Peer,
+  connection: Connection,
 ): Promise<Response> {
   const { access } = parts;
   if (!access.enabled) return route(parts, request, target, null);
@@ -119,7 +126,11 @@ function authorized(
     "refusal" in authorization
       ? Promise.resolve(respondRefusal(authorization.refusal))
       : route(parts, request, target, authorization);
-  const authorization = access.authorize(request, target.path, peer);
+  const authorization = access.authorize(
+    request,
+    target.path,
+    () => addressOf(request, connection),
+  );
   const served = authorization instanceof Promise
     ? authorization.then(serve)
     : serve(authorization);

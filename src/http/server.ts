@@ -40,10 +40,22 @@ interface Listener {
  */
 export type TargetState = "as_sent" | "rewritten" | "unmatched";
 
-/** The address that a request's connection comes from; null where it is not known any more. */
-export type Peer = () => string | null;
+/** What a runtime tells of a request beside it. A function for its address would cost each request one. */
+export type Connection = Deno.ServeHandlerInfo | Bun.Server<undefined>;
 
-export type Handler = (request: Request, target: TargetState, peer: Peer) => Promise<Response>;
+export type Handler = (
+  request: Request,
+  target: TargetState,
+  connection: Connection,
+) => Promise<Response>;
+
+/** The address that a request comes from; null where it is not known any more. */
+export function addressOf(request: Request, connection: Connection): string | null {
+  if ("requestIP" in connection) return connection.requestIP(request)?.address ?? null;
+  // A getter that asks the runtime: read only when somebody wants it.
+  const { remoteAddr } = connection;
+  return "hostname" in remoteAddr ? remoteAddr.hostname : null;
+}
 
 export interface ListenOptions {
   readonly hostname: string;
@@ -92,9 +104,8 @@ function listenOnDeno({ hostname, port, handler, sharedPort }: ListenOptions): L
   const serve = (port: number) => {
     const server = Deno.serve(
       { hostname, port, reusePort: sharedPort, onListen: () => {} },
-      // Deno hands the target on as it was sent. The address is a getter that asks the runtime, so it
-      // is read only when somebody wants it.
-      (request, info) => handler(request, "as_sent", () => addressOf(info.remoteAddr)),
+      // Deno hands the target on as it was sent.
+      (request, info) => handler(request, "as_sent", info),
     );
     // An error that ends Deno's accepting, such as having no file descriptor left, ends it for
     // good, and the process with it when it is not handled. Open connections stay.
@@ -121,10 +132,6 @@ function listenOnDeno({ hostname, port, handler, sharedPort }: ListenOptions): L
   };
 }
 
-function addressOf(address: Deno.Addr): string | null {
-  return "hostname" in address ? address.hostname : null;
-}
-
 /**
  * Bun resolves `..`, `.` and `\\` in `request.url`, encoded ones too, before a handler sees it. Its
  * router matches the target as it was sent and hands over the segments, so there is a route for
@@ -136,7 +143,7 @@ function listenOnBun({ hostname, port, handler, sharedPort }: ListenOptions): Li
     // A follower's connection is idle while its stream is, and Bun would close it.
     if (request.url.includes("live=")) server.timeout(request, 0);
     const state = isRewritten(request.params) ? "rewritten" : "as_sent";
-    return handler(request, state, () => server.requestIP(request)?.address ?? null);
+    return handler(request, state, server);
   };
   const routes: Record<string, typeof serve> = {};
   for (const path of ["/", "/health", "/live", "/ready", "/metrics"]) routes[path] = serve;
@@ -150,8 +157,7 @@ function listenOnBun({ hostname, port, handler, sharedPort }: ListenOptions): Li
     port,
     reusePort: sharedPort,
     routes,
-    fetch: (request, server) =>
-      handler(request, "unmatched", () => server.requestIP(request)?.address ?? null),
+    fetch: (request, server) => handler(request, "unmatched", server),
     // Closes connections whose request is incomplete or never starts.
     idleTimeout: IDLE_S,
     // The router answers 413 itself, with a body; Bun discards what is not read as it arrives.
