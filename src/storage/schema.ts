@@ -76,7 +76,7 @@ export const streams = penstock.table("streams", {
   /** Not on last_access itself: an index on it would end the HOT updates of renewals. */
   index("streams_ttl").on(table.id).where(sql`ttl_seconds is not null and state = 'active'`),
   index("streams_retention").on(table.id).where(
-    sql`(retention_age_seconds is not null or retention_bytes is not null) and state = 'active'`,
+    sql`coalesce(retention_age_seconds, retention_bytes) is not null and state = 'active'`,
   ),
   index("streams_source").on(table.sourceId)
     .where(sql`source_id is not null and state <> 'deleted'`),

@@ -1,6 +1,6 @@
 -- Deletes segments that were dropped and that no fork reads, of streams noted in `trims`: up to
--- `rows` of them and about `bytes`, so that no transaction is long. The newest segment stays, for it
--- is the stream's state. Of a stream that is done the note is deleted; whatever makes more of it
+-- `rows` of them and about `bytes`, so that no transaction is long. The newest segment stays, for
+-- it is the stream's state. Of a stream that is done the note is deleted; whatever makes more of it
 -- deletable notes it again.
 --
 -- It takes the lock of the sweep, which merging segments takes too: the two never meet.

@@ -1,7 +1,7 @@
 -- Merges small neighbouring segments of a stream, from a position on. Positions are divided into
 -- runs of 64 KiB; the segments that begin in one run become one. So every byte is rewritten once,
--- or twice where a stream was quiet in the middle of a run. What was appended more than an hour after
--- the first of a run becomes another, so that retention by age is kept to the hour.
+-- or twice where a stream was quiet in the middle of a run. What was appended more than an hour
+-- after the first of a run becomes another, so that retention by age is kept to the hour.
 --
 -- Bytes and positions stay, in one transaction: a read sees the ones or the other. The newest
 -- segment is left as it is, for it is the stream's state, and it has to be found at once while what

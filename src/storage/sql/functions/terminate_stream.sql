@@ -1,10 +1,10 @@
 -- Terminates a stream: for a DELETE, or (`expired_only`) because it has expired. A stream with
--- forks is soft-deleted, and keeps what they need. One without is deleted, and with it every soft-deleted source whose last
--- fork it was; `terminated` are the ids of all of them.
--- outcome: 'deleted', 'soft_deleted', 'already_soft_deleted', 'not_found' (deleted before, or
--- expired before the DELETE came), 'active' (`expired_only`, and it has not expired). A source is
--- always older than its forks, so a chain that is locked in ascending order cannot meet a group
--- commit's locks in another order.
+-- forks is soft-deleted, and keeps what they need. One without is deleted, and with it every
+-- soft-deleted source whose last fork it was; `terminated` are the ids of all of them. outcome:
+-- 'deleted', 'soft_deleted', 'already_soft_deleted', 'not_found' (deleted before, or expired before
+-- the DELETE came), 'active' (`expired_only`, and it has not expired). A source is always older
+-- than its forks, so a chain that is locked in ascending order cannot meet a group commit's locks
+-- in another order.
 create or replace function penstock.terminate_stream(target bigint, expired_only boolean)
 returns table (outcome text, terminated bigint[])
 language plpgsql

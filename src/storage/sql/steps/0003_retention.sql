@@ -6,7 +6,7 @@ alter table penstock.streams
   add column retention_bytes bigint;
 
 create index streams_retention on penstock.streams (id)
-  where (retention_age_seconds is not null or retention_bytes is not null) and state = 'active';
+  where coalesce(retention_age_seconds, retention_bytes) is not null and state = 'active';
 
 -- Which forks read a stream's bytes.
 create index streams_source on penstock.streams (source_id)
