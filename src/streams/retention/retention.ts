@@ -13,7 +13,7 @@ import { type Cut, trimAll } from "./trim.ts";
 const BATCH = 1000;
 const TRIMMED_BATCH = 100;
 /** From the end of a walk to the next, and so many times as long as the walk took. Milliseconds. */
-const PAUSE_MS = 10_000;
+const PAUSE_MS = 5000;
 const PAUSE_FACTOR = 10;
 /** The most segments, and about the most bytes, that one transaction deletes. */
 const DELETED_SEGMENTS = 1000;
