@@ -382,9 +382,7 @@ class Run {
       if (!model.alive) continue;
       await this.#check(model);
       await this.#goOn(model);
-      if (!this.#models.some(({ source, alive }) => source === model && alive)) {
-        await this.#checkDisk(model);
-      }
+      if (!this.#isForked(model)) await this.#checkDisk(model);
     }
     await this.#checkCursors();
     for (const model of this.#models) if (model.alive) await this.#delete(model);
@@ -396,10 +394,15 @@ class Run {
     assert.deepEqual({ ...left }, { segments: 0, trims: 0 });
   }
 
+  /** Whether a fork of it, or of one, is there. */
+  #isForked(model: Model): boolean {
+    return this.#models.some((fork) =>
+      fork.source === model && (fork.alive || this.#isForked(fork))
+    );
+  }
+
   /** Of what no fork reads, nothing is left but the segment that holds the earliest, or the newest. */
   async #checkDisk(model: Model): Promise<void> {
-    const forks = this.#models.filter(({ source }) => source === model);
-    if (forks.length > 0) return;
     const rows = await this.#database.query<{ position: number }>(
       `select g.position from penstock.segments g join penstock.streams s on s.id = g.stream_id
        where s.path = $1 and s.state <> 'deleted' and g.position + length(g.data) <= s.earliest
