@@ -20,6 +20,8 @@ export type StreamRefusal =
   | { readonly kind: "closed"; readonly end: StreamEnd }
   /** The offset is of the stream that was at the path before, or of a fork's own part. */
   | { readonly kind: "offset_of_another_stream" }
+  /** What lies before `earliest` was dropped. */
+  | { readonly kind: "trimmed"; readonly earliest: StreamEnd }
   | { readonly kind: "content_type_mismatch"; readonly expected: string }
   /** Stream-Seq is not greater than the last one accepted. */
   | { readonly kind: "sequence_regression" }
@@ -31,7 +33,7 @@ export type StreamRefusal =
   /** PUT: what exists differs from what was asked for. */
   | { readonly kind: "conflict"; readonly message: string };
 
-/** The offset at which a closed stream ends, as `encodeOffset` takes it. */
+/** An offset of a stream, such as that at which a closed one ends, as `encodeOffset` takes it. */
 export interface StreamEnd {
   readonly position: number;
   readonly generation: number;
@@ -107,6 +109,7 @@ export type InvalidCode =
   | "INVALID_PRODUCER"
   | "INVALID_PRODUCER_ID"
   | "INVALID_REQUEST"
+  | "INVALID_RETENTION"
   | "INVALID_STREAM_SEQ"
   | "INVALID_TARGET"
   | "INVALID_TTL"

@@ -1,5 +1,10 @@
 /** What a request needs before anything is looked up: decided by its method, path and headers alone. */
-import { parseStreamPath, parseStreamReference, STREAM_PREFIX } from "../protocol/stream_path.ts";
+import {
+  parseStreamPath,
+  parseStreamReference,
+  STREAM_PREFIX,
+  trimmedPath,
+} from "../protocol/stream_path.ts";
 import type { Operation } from "./rules.ts";
 
 /** `any` asks for credentials and no more: there is nothing to be found. */
@@ -67,6 +72,12 @@ export function requirementOf(head: RequestHead): Requirement {
 function controlRequirement(method: string, path: string): Requirement {
   if (path === JWKS) return PUBLIC;
   const [collection, rawId, action] = path.slice(CONTROL.length + 1).split("/");
+  if (collection === "streams" && method === "POST") {
+    const stream = trimmedPath(path.slice(CONTROL.length + 1));
+    if (stream !== null) {
+      return "refusal" in stream ? ANY : { kind: "path", operation: "delete", path: stream.value };
+    }
+  }
   if (collection !== "subscriptions") return ADMIN;
   if (action !== undefined && WAKE_ACTIONS.includes(action) && method === "POST") return PUBLIC;
   let id: string;

@@ -16,6 +16,7 @@ import {
   parsePublicUrl,
   parseSize,
 } from "./setting_values.ts";
+import { parseRetentionRules, type RetentionRule } from "../streams/retention/rules.ts";
 import type { AccessLogFormat } from "../telemetry/access_log.ts";
 import type { Level } from "../telemetry/describe.ts";
 import { redact } from "../telemetry/redact.ts";
@@ -45,6 +46,8 @@ export interface Config {
   /** Bytes of bodies and pages under way, all together. */
   readonly maxBufferedBytes: number;
   readonly maxFollowers: number;
+  /** What streams keep that have no retention of their own. */
+  readonly retention: readonly RetentionRule[];
   /** Which caches may keep pages of streams. */
   readonly cacheControl: "public" | "private" | "no-store";
   /** Between the signal to stop and the end of serving, for proxies that ask /ready to notice. */
@@ -101,6 +104,7 @@ export function parseConfig(
     bodyTimeoutMs: read("bodyTimeout", parseDuration),
     maxBufferedBytes: read("maxBufferedBytes", (text) => parseSize(text, 2 ** 40)),
     maxFollowers: read("maxFollowers", (text) => parseInteger(text, 1, 10_000_000)),
+    retention: read("retention", parseRetentionRules),
     cacheControl: read(
       "cacheControl",
       (text) => oneOf(text, ["public", "private", "no-store"]),

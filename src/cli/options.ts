@@ -122,6 +122,14 @@ export const OPTIONS = {
     fallback: "50000",
     help: "How many long-polls and SSE connections a node serves at once. Further ones get 503.",
   },
+  retention: {
+    flag: "retention",
+    environment: "PENSTOCK_RETENTION",
+    value: "rules",
+    fallback: "",
+    help:
+      "What streams keep that are created without Stream-Retention, such as 'logs/**: age=7d, bytes=10GiB', with semicolons between the rules; the first whose pattern matches counts. What is older, or more, is dropped. By default everything is kept.",
+  },
   cacheControl: {
     flag: "cache-control",
     environment: "PENSTOCK_CACHE_CONTROL",

@@ -10,6 +10,7 @@ import { rm } from "./commands/rm.ts";
 import { stat } from "./commands/stat.ts";
 import { tail } from "./commands/tail.ts";
 import { token } from "./commands/token.ts";
+import { trim } from "./commands/trim.ts";
 
 export const COMMANDS: readonly Command[] = [
   create,
@@ -19,6 +20,7 @@ export const COMMANDS: readonly Command[] = [
   stat,
   close,
   fork,
+  trim,
   rm,
   token,
   completions,

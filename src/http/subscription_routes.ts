@@ -2,14 +2,16 @@
 import type { Access } from "../access/access.ts";
 import type { Principal } from "../access/principal.ts";
 import { matcherOf } from "../protocol/glob.ts";
-import { STREAM_PREFIX } from "../protocol/stream_path.ts";
+import { STREAM_PREFIX, trimmedPath } from "../protocol/stream_path.ts";
 import { invalidRequest, Refused } from "../errors.ts";
+import type { Streams } from "../streams/streams.ts";
 import type { Subscriptions } from "../subscriptions/subscriptions.ts";
 import { respondRefusal } from "./error_responses.ts";
 import type { RequestBodies } from "./request_body.ts";
 import { respond, respondJson } from "./respond.ts";
 import type { Configuration } from "../subscriptions/configuration.ts";
 import { tokens } from "./token_routes.ts";
+import { trim } from "./trim_route.ts";
 import {
   LARGEST_BODY,
   parseAck,
@@ -28,6 +30,7 @@ export interface ControlParts {
   readonly access: Access;
   readonly subscriptions: Subscriptions;
   readonly bodies: RequestBodies;
+  readonly streams: Streams;
 }
 
 /** Whether a path, as sent, is one of the control APIs'. */
@@ -50,6 +53,13 @@ export async function control(
   const [collection, rawId, action, ...rest] = path.split("/");
   if (collection === "tokens" && action === undefined && principal !== null) {
     return await tokens(parts, request, principal, rawId ?? null);
+  }
+  if (collection === "streams") {
+    const stream = trimmedPath(path);
+    if (stream === null) return unknownPath();
+    if (request.method !== "POST") return methodNotAllowed("POST");
+    if ("refusal" in stream) return respondRefusal(stream.refusal);
+    return await trim(parts, request, stream.value);
   }
   if (collection !== "subscriptions" || rawId === undefined || rawId === "") return unknownPath();
   const id = parseId(rawId);

@@ -2,6 +2,7 @@
 import { encodeOffset } from "../protocol/offset.ts";
 import { invalid, type Result } from "../errors.ts";
 import * as header from "../protocol/headers.ts";
+import { parseRetention } from "../protocol/retention.ts";
 import { parseStreamReference, streamUrlPath } from "../protocol/stream_path.ts";
 import type { ForkRequest } from "../streams/lifecycle/create.ts";
 import { offsetAt } from "../streams/read/fork_chain.ts";
@@ -34,6 +35,8 @@ export async function put(
       invalid("TTL_AND_EXPIRES_AT", `${header.TTL} and ${header.EXPIRES_AT} exclude each other`),
     );
   }
+  const retention = parseRetention(headers.get(header.RETENTION));
+  if ("refusal" in retention) return respondRefusal(retention.refusal);
   const fork = parseFork(headers, isOwnHost);
   if ("refusal" in fork) return respondRefusal(fork.refusal);
 
@@ -42,6 +45,7 @@ export async function put(
     contentType: contentType.value,
     ttlSeconds: ttl.value,
     expiresAtMs: expiresAt.value,
+    retention: retention.value,
     closed: header.parseClosed(headers.get(header.CLOSED)),
     body: await bodies.read(request),
     fork: fork.value,

@@ -63,6 +63,11 @@ export const streams = penstock.table("streams", {
   expiryInherited: boolean("expiry_inherited").notNull().default(false),
   /** How many forks that are not deleted read from this stream. */
   forkCount: bigint("fork_count", { mode: "number" }).notNull().default(0),
+  /** What lies before it was dropped: a boundary of messages. Written by the trimmer alone. */
+  earliest: position("earliest").notNull().default(0),
+  /** Stream-Retention, as PUT had it. */
+  retentionAgeSeconds: bigint("retention_age_seconds", { mode: "number" }),
+  retentionBytes: bigint("retention_bytes", { mode: "number" }),
 }, (table) => [
   uniqueIndex("streams_path").on(table.path).where(sql`state <> 'deleted'`),
   index("streams_deleted").on(table.id).where(sql`state = 'deleted'`),
@@ -70,6 +75,11 @@ export const streams = penstock.table("streams", {
     .where(sql`expires_at is not null and state = 'active'`),
   /** Not on last_access itself: an index on it would end the HOT updates of renewals. */
   index("streams_ttl").on(table.id).where(sql`ttl_seconds is not null and state = 'active'`),
+  index("streams_retention").on(table.id).where(
+    sql`coalesce(retention_age_seconds, retention_bytes) is not null and state = 'active'`,
+  ),
+  index("streams_source").on(table.sourceId)
+    .where(sql`source_id is not null and state <> 'deleted'`),
 ]);
 
 /**
@@ -84,7 +94,17 @@ export const segments = penstock.table("segments", {
   /** The last Stream-Seq accepted, compared byte-wise. Scope: the stream. */
   lastSeq: text("last_seq"),
   data: bytea("data").notNull(),
+  /** When it was appended; of one that was merged, when the last of its parts was. */
+  appendedAt: timestamp("appended_at", { withTimezone: true, mode: "string" }).notNull()
+    .default(sql`clock_timestamp()`),
 }, (table) => [primaryKey({ columns: [table.streamId, table.position] })]);
+
+/** Streams of which bytes may have to be deleted, because they were dropped. */
+export const trims = penstock.table("trims", {
+  streamId: bigint("stream_id", { mode: "number" }).primaryKey(),
+  /** Everything before this position has been deleted. */
+  deletedTo: position("deleted_to").notNull().default(0),
+});
 
 /**
  * Idempotent producers (section 5.2.1). The newest row of one is its state, kept as long as its stream;
@@ -241,4 +261,5 @@ export const streamStates = penstock.view("stream_states", {
   /** Milliseconds since 1970. */
   expiresAtMs: bigint("expires_at_ms", { mode: "number" }),
   expired: boolean("expired").notNull(),
+  earliest: position("earliest").notNull(),
 }).existing();

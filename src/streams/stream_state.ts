@@ -1,7 +1,8 @@
 /** The state of a stream that decisions rest on: one row of the view `penstock.stream_states`. */
-import type { Refusal } from "../errors.ts";
+import { type Refusal, Refused } from "../errors.ts";
+import type { Retention } from "../protocol/retention.ts";
 import type { StreamLifecycle } from "../storage/schema.ts";
-import type { Ancestor } from "./read/fork_chain.ts";
+import { type Ancestor, type Forked, offsetAt } from "./read/fork_chain.ts";
 
 export interface StreamState {
   readonly id: number;
@@ -22,6 +23,10 @@ export interface StreamState {
   readonly forkSubOffset: number | null;
   readonly expiryInherited: boolean;
   readonly forkCount: number;
+  /** What lies before this position was dropped. It is a boundary of messages. */
+  readonly earliest: number;
+  /** Stream-Retention, as PUT had it; null: none. */
+  readonly retention: Retention | null;
   /** The streams it was forked from, nearest first. */
   readonly sources: readonly Ancestor[];
   /** By the database's clock, when the row was read. */
@@ -50,6 +55,9 @@ export interface StreamRow {
   fork_count: number;
   expired: boolean;
   renews_ttl: boolean;
+  earliest: number;
+  retention_age_seconds: number | null;
+  retention_bytes: number | null;
 }
 
 const NO_SOURCES: readonly Ancestor[] = [];
@@ -73,10 +81,22 @@ export function stateOf(row: StreamRow, sources = NO_SOURCES): StreamState {
     forkSubOffset: row.fork_sub_offset,
     expiryInherited: row.expiry_inherited,
     forkCount: row.fork_count,
+    earliest: row.earliest,
+    retention: retentionOf(row),
     sources,
     expired: row.expired,
     ttlRenewalDue: row.renews_ttl,
   };
+}
+
+function retentionOf({ retention_age_seconds, retention_bytes }: StreamRow): Retention | null {
+  if (retention_age_seconds === null && retention_bytes === null) return null;
+  return { ageSeconds: retention_age_seconds, bytes: retention_bytes };
+}
+
+/** The refusal of a position before the earliest. */
+export function trimmed(stream: Forked & Pick<StreamState, "earliest">): Refused {
+  return new Refused({ kind: "trimmed", earliest: offsetAt(stream, stream.earliest) });
 }
 
 /**

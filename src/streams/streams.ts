@@ -23,7 +23,11 @@ import { StateLoader } from "./state_loader.ts";
 import { type Page, PageReader } from "./read/page_reader.ts";
 import { SegmentCache } from "./read/segment_cache.ts";
 import type { AppendOutcome } from "./append/waiting_append.ts";
-import { type StreamState, unusable } from "./stream_state.ts";
+import { type StreamState, trimmed, unusable } from "./stream_state.ts";
+import type { OffsetRequest } from "../protocol/offset.ts";
+import type { Retention } from "../protocol/retention.ts";
+import { retentionOf, type RetentionRule } from "./retention/rules.ts";
+import { type Cut, trimStream } from "./retention/trim.ts";
 import { Sweeper } from "./lifecycle/sweeper.ts";
 
 export interface StreamsOptions {
@@ -31,11 +35,14 @@ export interface StreamsOptions {
   readonly cachedBytes: number;
   /** How many bytes of request bodies may wait for the database. */
   readonly buffered: Pick<BufferedBytes, "appends" | "creations">;
+  /** What streams keep that were created without a retention of their own. */
+  readonly retention: readonly RetentionRule[];
 }
 
 const DEFAULTS: StreamsOptions = {
   cachedBytes: CACHED_BYTES.segments,
   buffered: divideBufferedBytes(512 << 20),
+  retention: [],
 };
 
 export class Streams extends BaseService {
@@ -50,6 +57,7 @@ export class Streams extends BaseService {
   readonly #creations: CreationAdmission;
   readonly #creator: Creator;
   readonly #sweeper: Sweeper;
+  readonly #retentionRules: readonly RetentionRule[];
   #cacheEpoch = 0;
   #onWritten: (ids: readonly number[]) => void = () => {};
 
@@ -57,6 +65,7 @@ export class Streams extends BaseService {
     super();
     const options = { ...DEFAULTS, ...given };
     this.#database = database;
+    this.#retentionRules = options.retention;
     this.#stateLoader = new StateLoader(database);
     this.#nodeNotifier = new NodeNotifier(database, {
       onNotification: (ids) => this.#streamMonitor.onNotification(ids),
@@ -82,7 +91,11 @@ export class Streams extends BaseService {
       maxBytes: options.buffered.creations,
     });
     this.#creator = new Creator(database, this.#creations);
-    this.#sweeper = new Sweeper(database, telemetry, (ids) => this.#ended(ids));
+    this.#sweeper = new Sweeper(
+      { database, rules: options.retention, onTrimmed: (cuts) => this.#trimmed(cuts) },
+      telemetry,
+      (ids) => this.#ended(ids),
+    );
   }
 
   protected override async onStart(): Promise<void> {
@@ -131,7 +144,7 @@ export class Streams extends BaseService {
     return createFork({
       database: this.#database,
       stateLoader: this.#stateLoader,
-      reader: this.#pageReader,
+      reader: { page: (...request) => this.#readPage(...request) },
       admission: this.#creations,
     }, fork);
   }
@@ -153,9 +166,12 @@ export class Streams extends BaseService {
     return usable(await this.#stateLoader.loadForRead(path));
   }
 
-  /** The page of an opened stream that begins at `start`; see `PageReader.page`. */
+  /**
+   * The page of an opened stream that begins at `start`; see `PageReader.page`.
+   * @throws Refused `trimmed` when `start` lies before the earliest position
+   */
   page(stream: StreamState, start: number, limit: number): Promise<Page> {
-    return this.#pageReader.page(stream, start, stream, limit);
+    return this.#readPage(stream, start, stream, limit);
   }
 
   /** The longest page there is, except for a larger JSON message. Bytes. */
@@ -166,7 +182,12 @@ export class Streams extends BaseService {
   /** Follows an opened stream. The caller must `unsubscribe`. */
   follow(stream: StreamState, pageBytes = this.maxPageBytes): Follower {
     return new Follower(
-      { hub: this.#hub, monitor: this.#streamMonitor, reader: this.#pageReader },
+      {
+        hub: this.#hub,
+        monitor: this.#streamMonitor,
+        reader: this.#pageReader,
+        readPage: (...request) => this.#readPage(...request),
+      },
       stream,
       pageBytes,
     );
@@ -182,6 +203,45 @@ export class Streams extends BaseService {
   }
 
   /**
+   * Drops what lies before an offset.
+   * @returns the stream with its earliest position as it is now
+   * @throws Refused
+   */
+  trim(path: string, before: OffsetRequest): Promise<StreamState> {
+    return trimStream(
+      {
+        database: this.#database,
+        stateLoader: this.#stateLoader,
+        reader: { page: (...request) => this.#readPage(...request) },
+        onTrimmed: (cuts) => this.#trimmed(cuts),
+      },
+      path,
+      before,
+    );
+  }
+
+  /** What a stream is to keep: by its own retention, or by this server's rules. Null: everything. */
+  retentionOf(stream: Pick<StreamState, "path" | "retention">): Retention | null {
+    return retentionOf(this.#retentionRules, stream);
+  }
+
+  async #readPage(...request: Parameters<PageReader["page"]>): Promise<Page> {
+    const [stream, start] = request;
+    if (start < stream.earliest) throw trimmed(stream);
+    try {
+      return await this.#pageReader.page(...request);
+    } catch (error) {
+      if (!(error instanceof Refused) || error.refusal.kind !== "not_found") throw error;
+      // Bytes that the state spoke of are not there: they were dropped, or the stream was deleted.
+      const now = await this.#stateLoader.load(stream.path);
+      if (now?.id === stream.id && unusable(now) === null && start < now.earliest) {
+        throw trimmed(now);
+      }
+      throw error;
+    }
+  }
+
+  /**
    * Called when a standby that may lack commits was promoted. Versions, tails and positions that
    * this node has cached may be given to other appends there.
    */
@@ -191,6 +251,14 @@ export class Streams extends BaseService {
     this.#pageReader.invalidate();
     this.#stateLoader.invalidate();
     this.#hub.invalidate();
+  }
+
+  /** Notifies the followers of streams that were trimmed, here and on other nodes. */
+  #trimmed(cuts: readonly Cut[]): void {
+    for (const { id, earliest } of cuts) {
+      this.#hub.publish(id, { tail: 0, closed: false, ended: false, earliest });
+      this.#nodeNotifier.notify(id);
+    }
   }
 
   /** Notifies the followers of streams that were deleted or expired, here and on other nodes. */

@@ -231,6 +231,13 @@ export function shownInWake(link: WakeStreamRow) {
     acked_offset: encodeOffset({ position: link.acked, generation: link.acked_generation }),
     tail_offset: encodeOffset({ position: link.tail, generation: link.tail_generation }),
     has_pending: isPending(link),
+    // An extension: from there to acked_offset the stream was trimmed.
+    ...link.dropped === null ? {} : {
+      dropped_from_offset: encodeOffset({
+        position: link.dropped,
+        generation: link.dropped_generation!,
+      }),
+    },
   };
 }
 

@@ -10,6 +10,7 @@ export function levelOf(event: TelemetryEvent): Level {
     case "wakeups":
       return event.fallback ? "warning" : "info";
     case "request":
+    case "trimmed":
     case "swept":
     case "wake_delivered":
     case "wake_written":
@@ -94,6 +95,7 @@ const SENTENCES: Sentences = {
   request: (event) =>
     `${event.method} ${event.path} ${event.status}: ${event.mode}, ${event.bytes} bytes ` +
     `in ${event.ms} ms, request ${event.requestId}`,
+  trimmed: (event) => `Trimmed ${event.streams} streams by their retention`,
   swept: (event) => `Swept: ${event.expired} streams expired, ${event.reaped} reaped`,
   sweep_failed: (event) => `The sweep failed: ${messageOf(event.error)}`,
   database_unavailable: (event) =>

@@ -83,6 +83,8 @@ export type TelemetryEvent =
   /** A request has been answered. Reported where requests are logged. */
   | ({ readonly event: "request" } & RequestLine)
   | { readonly event: "swept"; readonly expired: number; readonly reaped: number }
+  /** Streams were trimmed by their retention. */
+  | { readonly event: "trimmed"; readonly streams: number }
   | { readonly event: "sweep_failed"; readonly error: unknown }
   | { readonly event: "database_unavailable"; readonly error: unknown; readonly suppressed: number }
   /** The database answers that it is out of memory or locks. */

@@ -9,6 +9,7 @@
  */
 import baseline from "./steps/0001_baseline.sql" with { type: "text" };
 import accessTokens from "./steps/0002_access_tokens.sql" with { type: "text" };
+import retention from "./steps/0003_retention.sql" with { type: "text" };
 import ackWake from "./functions/ack_wake.sql" with { type: "text" };
 import addKey from "./functions/add_key.sql" with { type: "text" };
 import addStreams from "./functions/add_streams.sql" with { type: "text" };
@@ -23,10 +24,12 @@ import createAccessToken from "./functions/create_access_token.sql" with { type:
 import createFork from "./functions/create_fork.sql" with { type: "text" };
 import createStreams from "./functions/create_streams.sql" with { type: "text" };
 import createSubscription from "./functions/create_subscription.sql" with { type: "text" };
+import deleteTrimmed from "./functions/delete_trimmed.sql" with { type: "text" };
 import deleteSubscription from "./functions/delete_subscription.sql" with { type: "text" };
 import deliveryLimit from "./functions/delivery_limit.sql" with { type: "text" };
 import endWake from "./functions/end_wake.sql" with { type: "text" };
 import failDelivery from "./functions/fail_delivery.sql" with { type: "text" };
+import findRetentionCuts from "./functions/find_retention_cuts.sql" with { type: "text" };
 import findSmallSegments from "./functions/find_small_segments.sql" with { type: "text" };
 import forkChain from "./functions/fork_chain.sql" with { type: "text" };
 import generationAt from "./functions/generation_at.sql" with { type: "text" };
@@ -43,6 +46,7 @@ import markPending from "./functions/mark_pending.sql" with { type: "text" };
 import mergeSegments from "./functions/merge_segments.sql" with { type: "text" };
 import needsRenewal from "./functions/needs_renewal.sql" with { type: "text" };
 import noteNewStreams from "./functions/note_new_streams.sql" with { type: "text" };
+import noteTrims from "./functions/note_trims.sql" with { type: "text" };
 import pathEnds from "./functions/path_ends.sql" with { type: "text" };
 import readSegments from "./functions/read_segments.sql" with { type: "text" };
 import reconcileLinks from "./functions/reconcile_links.sql" with { type: "text" };
@@ -50,12 +54,15 @@ import refreshSubscription from "./functions/refresh_subscription.sql" with { ty
 import releaseWake from "./functions/release_wake.sql" with { type: "text" };
 import removeStream from "./functions/remove_stream.sql" with { type: "text" };
 import renewTtls from "./functions/renew_ttls.sql" with { type: "text" };
+import retentionCut from "./functions/retention_cut.sql" with { type: "text" };
 import revokeAccessToken from "./functions/revoke_access_token.sql" with { type: "text" };
 import rotateKey from "./functions/rotate_key.sql" with { type: "text" };
+import segmentOwner from "./functions/segment_owner.sql" with { type: "text" };
 import subscriptionMatches from "./functions/subscription_matches.sql" with { type: "text" };
 import sweepProducers from "./functions/sweep_producers.sql" with { type: "text" };
 import takeDue from "./functions/take_due.sql" with { type: "text" };
 import terminateStream from "./functions/terminate_stream.sql" with { type: "text" };
+import trimStreams from "./functions/trim_streams.sql" with { type: "text" };
 import wakeStreams from "./functions/wake_streams.sql" with { type: "text" };
 import streamStates from "./views/stream_states.sql" with { type: "text" };
 import noteNewStreamsTrigger from "./triggers/note_new_streams.sql" with { type: "text" };
@@ -70,6 +77,7 @@ export interface Step {
 export const STEPS: readonly Step[] = [
   { name: "0001_baseline", sql: baseline },
   { name: "0002_access_tokens", sql: accessTokens },
+  { name: "0003_retention", sql: retention },
 ];
 
 /**
@@ -88,6 +96,8 @@ export const DEFINITIONS: readonly string[] = [
   subscriptionMatches,
   forkChain,
   generationAt,
+  segmentOwner,
+  noteTrims,
   hasPending,
   markPending,
   issueWake,
@@ -111,7 +121,9 @@ export const DEFINITIONS: readonly string[] = [
   createStreams,
   createSubscription,
   deleteSubscription,
+  deleteTrimmed,
   failDelivery,
+  findRetentionCuts,
   findSmallSegments,
   issueWakes,
   loadProducers,
@@ -124,10 +136,12 @@ export const DEFINITIONS: readonly string[] = [
   releaseWake,
   removeStream,
   renewTtls,
+  retentionCut,
   revokeAccessToken,
   rotateKey,
   sweepProducers,
   takeDue,
   terminateStream,
+  trimStreams,
   wakeStreams,
 ];

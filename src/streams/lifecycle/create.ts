@@ -7,6 +7,7 @@ import { concatenate } from "../../lib/bytes.ts";
 import type { Refusal } from "../../errors.ts";
 import { type Database, numberArray, StatementTimeout, textArray } from "../../storage/database.ts";
 import type { Offset } from "../../protocol/offset.ts";
+import type { Retention } from "../../protocol/retention.ts";
 import { isOffsetOf } from "../read/fork_chain.ts";
 import {
   needsTurns,
@@ -37,6 +38,8 @@ export interface CreateRequest {
   readonly ttlSeconds: number | null;
   /** Milliseconds since 1970. */
   readonly expiresAtMs: number | null;
+  /** Null or absent: what the server's rules say. */
+  readonly retention?: Retention | null;
   readonly closed: boolean;
   readonly body: Uint8Array;
   readonly fork: ForkRequest | null;
@@ -49,7 +52,8 @@ export type CreateOutcome =
 
 const CREATE = `select created, (stream).* from penstock.create_streams(
   $1::text[], $2::text[], $3::bigint[], $4::bigint[],
-  $5::text[], $6::bigint[], $7::integer[], $8::integer[], $9::boolean[], $10::bytea)`;
+  $5::text[], $6::bigint[], $7::integer[], $8::integer[], $9::boolean[], $10::bytea,
+  $11::bigint[], $12::bigint[])`;
 
 /** The most creations in one statement. */
 const MAX_BATCH = 1000;
@@ -154,6 +158,8 @@ async function createAll(
     numberArray(segments.map((segment) => segment.length)),
     numberArray(segments.map((segment) => segment.closes)),
     concatenate(ordered.map(({ bytes }) => bytes)),
+    numberArray(ordered.map(({ request }) => request.retention?.ageSeconds ?? null)),
+    numberArray(ordered.map(({ request }) => request.retention?.bytes ?? null)),
   ]);
   const byPath = new Map(rows.map((row) => [row.path, row]));
   return batch.map(({ request }) => byPath.get(request.path));
@@ -204,6 +210,7 @@ export function differs(stream: StreamState, request: CreateRequest): string | n
   if (!sameContentType(stream.contentType, contentType)) return "content type";
   if (!inherits && stream.ttlSeconds !== request.ttlSeconds) return "TTL";
   if (!inherits && stream.expiresAtMs !== request.expiresAtMs) return "expiry";
+  if (!sameRetention(stream.retention, request.retention ?? null)) return "retention";
   if (stream.closed !== request.closed) return "closure status";
   if (stream.sourcePath !== (request.fork?.sourcePath ?? null)) return "fork source";
   if (request.fork === null) return null;
@@ -212,4 +219,8 @@ export function differs(stream: StreamState, request: CreateRequest): string | n
     (anchor.position === stream.forkAnchor && isOffsetOf(stream, anchor));
   if (!same) return "fork offset";
   return subOffset === (stream.forkSubOffset ?? 0) ? null : "fork sub-offset";
+}
+
+function sameRetention(one: Retention | null, other: Retention | null): boolean {
+  return one?.ageSeconds === other?.ageSeconds && one?.bytes === other?.bytes;
 }

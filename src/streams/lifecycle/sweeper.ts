@@ -1,7 +1,7 @@
 /** Runs the sweep every few seconds, and without a long pause while there is more to remove. */
 import { PeriodicTask } from "../../lib/periodic_task.ts";
-import type { Database } from "../../storage/database.ts";
 import type { Telemetry } from "../../telemetry/events.ts";
+import { type RetentionParts, Retentions } from "../retention/retention.ts";
 import { Compaction } from "./compaction.ts";
 import { sweep } from "./sweep.ts";
 
@@ -18,12 +18,14 @@ export class Sweeper extends PeriodicTask {
 
   /** @param onEnded called with the ids of streams that have expired */
   constructor(
-    database: Database,
+    parts: Omit<RetentionParts, "pauseMs">,
     telemetry: Telemetry,
     onEnded: (ids: readonly number[]) => void,
   ) {
     let lastId = 0;
+    const { database } = parts;
     const compaction = new Compaction(database);
+    const retentions = new Retentions(parts);
     super({
       firstMs: IDLE_MS * Math.random(),
       // The pause is random, so that the nodes do not all sweep at the same time.
@@ -38,8 +40,12 @@ export class Sweeper extends PeriodicTask {
         if (ended.length > 0 || reapedStreams > 0) {
           telemetry.report({ event: "swept", expired: ended.length, reaped: reapedStreams });
         }
+        const retained = await retentions.step();
+        if (retained.trimmed > 0) {
+          telemetry.report({ event: "trimmed", streams: retained.trimmed });
+        }
         const compacts = await compaction.step();
-        if (more || compacts) return BUSY_MS;
+        if (more || retained.more || compacts) return BUSY_MS;
         return compaction.pending ? COMPACTING_MS : undefined;
       },
     });

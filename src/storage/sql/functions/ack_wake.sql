@@ -64,7 +64,7 @@ begin
   ), acknowledged as (
     update penstock.subscription_links l
     set acked = greatest(l.acked, least(g.position, s.tail)),
-        pending = s.tail > greatest(l.acked, least(g.position, s.tail))
+        pending = s.tail > greatest(l.acked, least(g.position, s.tail), s.earliest)
     from given g, penstock.stream_states s
     where l.subscription_id = u.id and l.path = g.path
       and s.id = l.stream_id and s.state = 'active' and l.reattached < u.generation
