@@ -86,6 +86,7 @@ const ROUTES: readonly Route[] = [
   { path: `${S}/mine/%2fslash`, need: always("any") },
   { path: `${S}/__ds`, need: always("admin") },
   { path: `${S}/__ds/unknown`, need: always("admin") },
+  { path: `${S}/__ds/node`, need: always("admin") },
   { path: `${S}/__ds/tokens`, need: always("admin") },
   { path: `${S}/__ds/tokens/none`, need: always("admin") },
   { path: `${S}/__ds/jwks.json`, need: () => "public" },
