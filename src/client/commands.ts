@@ -8,6 +8,7 @@ import { fork } from "./commands/fork.ts";
 import { read } from "./commands/read.ts";
 import { rm } from "./commands/rm.ts";
 import { stat } from "./commands/stat.ts";
+import { status } from "./commands/status.ts";
 import { tail } from "./commands/tail.ts";
 import { token } from "./commands/token.ts";
 
@@ -20,6 +21,7 @@ export const COMMANDS: readonly Command[] = [
   close,
   fork,
   rm,
+  status,
   token,
   completions,
 ];
