@@ -1,5 +1,6 @@
 /** One running Penstock: opens the database, serves, and stops in an orderly manner. */
 import { Access } from "./access/access.ts";
+import { hostname } from "node:os";
 import process from "node:process";
 import type { Config } from "./cli/config.ts";
 import { observeRequests } from "./http/request_observer.ts";
@@ -64,12 +65,14 @@ export class Node {
       draining: () => this.#draining,
       ping: () => ping(database),
       metrics: () => metrics.text(),
+      node: () => metrics.node(),
     };
     metrics.observe({
       database,
       build: { version: VERSION, runtime: runtimeName() },
       followers: () => this.#streams.followers,
       draining: parts.draining,
+      node: `${hostname()}:${process.pid}`,
       worker,
     });
     this.#server = new HttpServer({

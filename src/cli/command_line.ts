@@ -58,7 +58,7 @@ function flagsOf(args: readonly string[]) {
 }
 
 function unknownCommand(name: string): string {
-  const known = [...NAMES, "version", "help", ...COMMANDS.map((command) => command.name)];
+  const known = [...NAMES, "check", "version", "help", ...COMMANDS.map((command) => command.name)];
   const guess = nearest(name, known);
   const hint = guess === undefined ? `there are ${known.join(", ")}` : `did you mean ${guess}?`;
   return `unknown command "${name}": ${hint}`;

@@ -8,6 +8,7 @@ import { fork } from "./commands/fork.ts";
 import { read } from "./commands/read.ts";
 import { rm } from "./commands/rm.ts";
 import { stat } from "./commands/stat.ts";
+import { status } from "./commands/status.ts";
 import { tail } from "./commands/tail.ts";
 import { token } from "./commands/token.ts";
 import { trim } from "./commands/trim.ts";
@@ -22,6 +23,7 @@ export const COMMANDS: readonly Command[] = [
   fork,
   trim,
   rm,
+  status,
   token,
   completions,
 ];

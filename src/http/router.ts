@@ -7,6 +7,7 @@ import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
 import { health, isHealthPath, UNKNOWN } from "./health.ts";
 import { type CacheControl, CachePolicy } from "./cache_policy.ts";
 import { ResponseCache } from "./response_cache.ts";
+import { node, NODE_PATH } from "./node_route.ts";
 import type { ReadParts, RouterParts } from "./parts.ts";
 import { PageStreams } from "./page_stream.ts";
 import { get, head } from "./read_routes.ts";
@@ -150,6 +151,7 @@ function route(
   if (!path.startsWith(STREAM_PREFIX)) return health(parts, request, path);
   const { method } = request;
   if (method === "OPTIONS") return Promise.resolve(respondPreflight());
+  if (path === NODE_PATH) return node(parts, request, query);
   if (isControlPath(path)) return control(parts, request, path, principal);
   const stream = parseStreamPath(path);
   if ("refusal" in stream) return Promise.resolve(respondRefusal(stream.refusal));
