@@ -130,54 +130,67 @@ function link(path: string, target: string): void {
   renameSync(`${path}.new`, path);
 }
 
-const runtimes: Runtime[] = ["deno", "bun"];
-if (existsSync(BINARY)) runtimes.push("binary");
+const compiled: Runtime = existsSync(BINARY) ? "binary" : "bun";
+const WORKERS = ["--workers", "2", "--database-connections", "3"];
+const CASES: readonly [Runtime, readonly string[]][] = [
+  ["deno", []],
+  [compiled, []],
+  [compiled, WORKERS],
+];
 
-for (const runtime of runtimes) {
-  for (const args of [[], ["--workers", "2", "--database-connections", "3"]]) {
-    Deno.test({
-      name: `${runtime} ${args.slice(0, 2).join(" ")}: an upgrade under load, and one back`,
-      ignore: process.platform !== "linux",
-      async fn() {
-        const folder = mkdtempSync(join(tmpdir(), "penstock-upgrade-"));
-        const binary = join(folder, "penstock");
-        link(binary, BINARY);
-        const database = await freshDatabase();
-        const server = await startServer({ runtime, binary, database, args });
-        let pid = server.process.pid!;
-        try {
-          const load = await startLoad(server);
-          await load.write(100);
-          for (let round = 0; round < 2; round++) {
-            const upgraded = upgrade(server, pid);
-            while (
-              await Promise.race([
-                upgraded.then(() => false),
-                load.write(20).then(() => true),
-              ])
-            );
-            pid = await upgraded;
-            if (runtime !== "binary" || round === 1) continue;
-            link(binary, "/bin/false");
-            process.kill(pid, "SIGUSR2");
-            await eventually(
-              LIMIT_MS,
-              "the failure",
-              () => logsOf(server, "upgrade_failed")[0],
-            );
-            link(binary, BINARY);
-          }
-          await load.write(100);
-          await load.end();
-          const { requests, failures } = load.readers;
-          console.log(`${failures.length} of ${requests} requests failed: ${new Set(failures)}`);
-        } finally {
-          if (isAlive(pid)) process.kill(pid, "SIGKILL");
-          await server.kill();
-          await database.drop();
-          rmSync(folder, { recursive: true, force: true });
+/**
+ * What a closing socket may cost those that neither retry nor keep a connection: the kernel resets
+ * connections that wait to be accepted (unless net.ipv4.tcp_migrate_req is set). In an upgrade 0 to
+ * 4 were seen, of 5,000 to 10,000 requests.
+ */
+const MOST_BROKEN = 16;
+
+for (const [runtime, args] of CASES) {
+  Deno.test({
+    name: `${runtime} ${args.slice(0, 2).join(" ")}: an upgrade under load, and one back`,
+    ignore: process.platform !== "linux",
+    async fn() {
+      const folder = mkdtempSync(join(tmpdir(), "penstock-upgrade-"));
+      const binary = join(folder, "penstock");
+      link(binary, BINARY);
+      const database = await freshDatabase();
+      const server = await startServer({ runtime, binary, database, args });
+      let pid = server.process.pid!;
+      try {
+        const load = await startLoad(server);
+        await load.write(100);
+        for (let round = 0; round < 2; round++) {
+          const upgraded = upgrade(server, pid);
+          while (
+            await Promise.race([
+              upgraded.then(() => false),
+              load.write(20).then(() => true),
+            ])
+          );
+          pid = await upgraded;
+          if (runtime !== "binary" || round === 1) continue;
+          link(binary, "/bin/false");
+          process.kill(pid, "SIGUSR2");
+          await eventually(
+            LIMIT_MS,
+            "the failure",
+            () => logsOf(server, "upgrade_failed")[0],
+          );
+          link(binary, BINARY);
         }
-      },
-    });
-  }
+        await load.write(100);
+        await load.end();
+        const { requests, failures } = load.readers;
+        assert.ok(failures.length <= MOST_BROKEN, failures.join("\n"));
+        console.log(
+          `${failures.length} of ${requests} requests failed: ${[...new Set(failures)].join(", ")}`,
+        );
+      } finally {
+        if (isAlive(pid)) process.kill(pid, "SIGKILL");
+        await server.kill();
+        await database.drop();
+        rmSync(folder, { recursive: true, force: true });
+      }
+    },
+  });
 }
