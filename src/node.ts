@@ -21,6 +21,12 @@ import { openAccessLog, type RequestLine } from "./telemetry/access_log.ts";
 import type { Telemetry } from "./telemetry/events.ts";
 import { VERSION } from "./version.ts";
 
+/**
+ * How long a node that hands its port over goes on serving. Its responses say that the connection
+ * ends with them, so in this time its clients come to the successor by themselves. Milliseconds.
+ */
+const HANDOVER_MS = 1000;
+
 /** How long requests may take to end before the process ends with them. Milliseconds. */
 const STOP_MS = 10_000;
 
@@ -33,12 +39,13 @@ export class Node {
   readonly #telemetry: Telemetry;
   readonly #metrics: Metrics;
   readonly #drainDelayMs: number;
+  /** Whether /ready says so: a successor on the same port is ready for this node. */
   #draining = false;
 
   private constructor(
     database: MeasuredDatabase,
     config: Config,
-    { telemetry, metrics, worker }: NodeParts,
+    { telemetry, metrics, worker, sharedPort }: NodeParts,
   ) {
     this.database = database;
     this.#telemetry = telemetry;
@@ -91,18 +98,17 @@ export class Node {
         }),
         requestLog(config, telemetry, worker),
       ),
-      sharedPort: worker !== null,
+      sharedPort,
     });
   }
 
   /**
-   * @param worker of several nodes of this machine that listen on the same port, this one
    * @throws Error with a sentence for the operator: database, schema, data folder or address
    */
   static async start(
     config: Config,
     log: Telemetry,
-    worker: number | null = null,
+    { worker, sharedPort }: StartOptions = { worker: null, sharedPort: false },
   ): Promise<Node> {
     const metrics = new Metrics();
     const telemetry: Telemetry = {
@@ -118,7 +124,7 @@ export class Node {
     try {
       const { applied } = await migrate(database);
       if (applied.length > 0) telemetry.report({ event: "migrated", steps: applied });
-      const node = new Node(database, config, { telemetry, metrics, worker });
+      const node = new Node(database, config, { telemetry, metrics, worker, sharedPort });
       await node.#subscriptions.prepare();
       // Deliveries come last: a webhook's receiver may call back at once.
       await startAll([metrics, node.#access, node.#streams, node.#server, node.#subscriptions]);
@@ -144,11 +150,14 @@ export class Node {
   /**
    * Serves on for the drain delay, then stops accepting, ends the followers, finishes the appends
    * and closes the database.
+   * @param successor whether another process serves on the same port by now
    */
-  async stop(reason: string): Promise<void> {
+  async stop(reason: string, { successor = false } = {}): Promise<void> {
     this.#telemetry.report({ event: "stopping", reason, followers: this.#streams.followers });
-    this.#draining = true;
-    if (this.#drainDelayMs > 0) await delay(this.#drainDelayMs);
+    this.#draining = !successor;
+    this.#server.endConnections();
+    const delayMs = Math.max(this.#drainDelayMs, successor ? HANDOVER_MS : 0);
+    if (delayMs > 0) await delay(delayMs);
     const answered = this.#server.stop();
     this.#streams.drain();
     if (!await settlesWithin(answered, STOP_MS)) {
@@ -166,6 +175,14 @@ interface NodeParts {
   readonly telemetry: Telemetry;
   readonly metrics: Metrics;
   readonly worker: number | null;
+  readonly sharedPort: boolean;
+}
+
+export interface StartOptions {
+  /** Which of several nodes of this machine that listen on the same port; null: it is none of them. */
+  readonly worker: number | null;
+  /** Other processes may listen on the same port: other workers, or a successor. */
+  readonly sharedPort: boolean;
 }
 
 /** Where a line for each request goes: the access log, and the log at level debug; null: nowhere. */

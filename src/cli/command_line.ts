@@ -21,7 +21,7 @@ export class UnknownCommand extends ConfigError {
 const NAMES = ["serve", "migrate", "keys rotate"] as const;
 
 /** Beginning like settings, but read elsewhere: by the client, and between processes. */
-const OTHER_VARIABLES = ["PENSTOCK_URL", "PENSTOCK_TOKEN", "PENSTOCK_WORKER"];
+const OTHER_VARIABLES = ["PENSTOCK_URL", "PENSTOCK_TOKEN", "PENSTOCK_WORKER", "PENSTOCK_SUCCESSOR"];
 
 const ALL_FLAGS: readonly Flag[] = [
   ...FLAGS,

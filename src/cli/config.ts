@@ -2,6 +2,7 @@
 import { type AccessSettings, asksForAccess } from "../access/settings.ts";
 import { accessProblems, parseAccess } from "./access_settings.ts";
 import { type Option, type OptionName, OPTIONS } from "./options.ts";
+import { type GivenSettings, readSecretFiles } from "./secret_files.ts";
 import {
   isLoopback,
   listOf,
@@ -83,10 +84,14 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** @throws ConfigError with all that is wrong */
 export function parseConfig(
-  flags: ReadonlyMap<string, string | true>,
-  environment: Environment,
+  givenFlags: ReadonlyMap<string, string | true>,
+  givenEnvironment: Environment,
 ): Config {
   const problems: string[] = [];
+  const { flags, environment, sources } = readSecretFiles(
+    { flags: givenFlags, environment: givenEnvironment },
+    problems,
+  );
   const read = readerOf(flags, environment, problems);
   const host = read("host", parseHost);
   const publicUrl = read("publicUrl", parsePublicUrl);
@@ -94,7 +99,7 @@ export function parseConfig(
     host,
     port: read("port", (text) => parseInteger(text, 0, 65535)),
     workers: read("workers", (text) => parseInteger(text, 1, 256)),
-    ...chooseDatabase(flags, environment, read),
+    ...chooseDatabase({ flags, environment, sources }, read),
     databaseConnections: read("databaseConnections", (text) => parseInteger(text, 2, 1000)),
     databaseTimeoutMs: read("databaseTimeout", parseDuration),
     listenUrl: read("listenUrl", parseDatabaseUrl),
@@ -177,15 +182,15 @@ function checkCombinations(config: Config, anonymous: boolean, problems: string[
  * what they mean. Where both are flags, or both are variables, the URL wins.
  */
 function chooseDatabase(
-  flags: ReadonlyMap<string, string | true>,
-  environment: Environment,
+  { flags, environment, sources }: GivenSettings,
   read: Reader,
 ): Pick<Config, "databaseUrl" | "dataDir" | "databaseSource" | "databaseIgnored"> {
   const sourceOf = ({ flag, environment: variable }: Option): string | null => {
     if (flags.has(flag)) return flags.get(flag) === "" ? null : `--${flag}`;
     return environment[variable] ? variable : null;
   };
-  const url = sourceOf(OPTIONS.databaseUrl);
+  const given = sourceOf(OPTIONS.databaseUrl);
+  const url = given === null ? null : sources.get(given) ?? given;
   const folder = sourceOf(OPTIONS.dataDir);
   const isEmbedded = url === null || (folder?.startsWith("--") === true && !url.startsWith("--"));
   return {

@@ -47,6 +47,13 @@ export const OPTIONS = {
     help:
       "The PostgreSQL (14 or newer) that stores the streams. Without it, Penstock runs a PostgreSQL inside its own process. A --data-dir that is given as a flag wins over the variable.",
   },
+  databaseUrlFile: {
+    flag: "database-url-file",
+    environment: "DATABASE_URL_FILE",
+    value: "file",
+    fallback: "",
+    help: "A file that holds what --database-url would say.",
+  },
   databaseConnections: {
     flag: "database-connections",
     environment: "PENSTOCK_DATABASE_CONNECTIONS",
@@ -68,6 +75,13 @@ export const OPTIONS = {
     fallback: "",
     help:
       "A URL of the same database that bypasses a connection pooler, used for LISTEN. By default --database-url is used.",
+  },
+  listenUrlFile: {
+    flag: "listen-url-file",
+    environment: "PENSTOCK_LISTEN_URL_FILE",
+    value: "file",
+    fallback: "",
+    help: "A file that holds what --listen-url would say.",
   },
   wakeups: {
     flag: "wakeups",

@@ -19,7 +19,7 @@ import { FLAGS } from "./server_commands.ts";
 
 /** Whether the arguments of `penstock token` name a database instead of a server. */
 export function namesDatabase(args: readonly string[]): boolean {
-  return args.some((arg) => /^--(?:database-url|data-dir)(?:=|$)/.test(arg)) &&
+  return args.some((arg) => /^--(?:database-url|database-url-file|data-dir)(?:=|$)/.test(arg)) &&
     !args.includes("--help") && !args.includes("-h");
 }
 

@@ -22,6 +22,11 @@ export class HttpServer extends BaseService {
     this.#listener = listen(this.#options);
   }
 
+  /** From now on each response says that it is the last one of its connection. */
+  endConnections(): void {
+    this.#listener?.endConnections();
+  }
+
   /** Takes no new connection; resolves when the requests in progress are answered. */
   protected override async onStop(): Promise<void> {
     await this.#listener?.shutdown();
@@ -31,6 +36,7 @@ export class HttpServer extends BaseService {
 interface Listener {
   readonly hostname: string;
   readonly port: number;
+  endConnections(): void;
   shutdown(): Promise<void>;
 }
 
@@ -99,7 +105,18 @@ function listen(options: ListenOptions): Listener {
   }
 }
 
-function listenOnDeno({ hostname, port, handler, sharedPort }: ListenOptions): Listener {
+/** Says of each response of the handler that it is the last one of its connection. */
+function endingConnections(handler: Handler): Handler {
+  return async (request, target, peer) => {
+    const response = await handler(request, target, peer);
+    response.headers.set("Connection", "close");
+    return response;
+  };
+}
+
+function listenOnDeno(options: ListenOptions): Listener {
+  const { hostname, port, sharedPort } = options;
+  let { handler } = options;
   let stopping = false;
   const serve = (port: number) => {
     const server = Deno.serve(
@@ -125,6 +142,9 @@ function listenOnDeno({ hostname, port, handler, sharedPort }: ListenOptions): L
   return {
     hostname: address.hostname,
     port: address.port,
+    endConnections: () => {
+      handler = endingConnections(options.handler);
+    },
     shutdown: () => {
       stopping = true;
       return server.shutdown();
@@ -138,7 +158,9 @@ function listenOnDeno({ hostname, port, handler, sharedPort }: ListenOptions): L
  * each number of segments, and a target that no route matches has been rewritten, or is no
  * stream's.
  */
-function listenOnBun({ hostname, port, handler, sharedPort }: ListenOptions): Listener {
+function listenOnBun(options: ListenOptions): Listener {
+  const { hostname, port, sharedPort } = options;
+  let { handler } = options;
   const serve = (request: Bun.BunRequest, server: Bun.Server<undefined>) => {
     // A follower's connection is idle while its stream is, and Bun would close it.
     if (request.url.includes("live=")) server.timeout(request, 0);
@@ -166,6 +188,9 @@ function listenOnBun({ hostname, port, handler, sharedPort }: ListenOptions): Li
   return {
     hostname: server.hostname ?? hostname,
     port: server.port ?? port,
+    endConnections: () => {
+      handler = endingConnections(options.handler);
+    },
     shutdown: () => server.stop(false),
   };
 }

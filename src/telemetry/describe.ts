@@ -18,6 +18,8 @@ export function levelOf(event: TelemetryEvent): Level {
       return "debug";
     case "unknown_variable":
     case "worker_died":
+    case "upgrade_failed":
+    case "notify_failed":
     case "database_warning":
     case "database_promoted":
     case "database_connections_replaced":
@@ -87,6 +89,9 @@ const SENTENCES: Sentences = {
       ? "Schema is up to date"
       : `Schema migrated: ${event.steps.join(", ")}`,
   listening: (event) => `Listening on ${event.url}, ${event.database}`,
+  upgrade_started: (event) => `Process ${event.pid} is starting, to take over`,
+  upgrade_failed: (event) => `The upgrade failed, and this process goes on: ${event.reason}`,
+  notify_failed: (event) => `systemd-notify failed: ${event.reason}`,
   stopping: (event) => `Stopping (${event.reason}), ${event.followers} followers to end`,
   stop_forced: (event) => `Stopped by force: ${event.reason}`,
   stopped: () => "Stopped",

@@ -75,6 +75,12 @@ export type TelemetryEvent =
     /** A command line that shows it works. */
     readonly try: string;
   }
+  /** A new process of this program is starting, to take over the port. */
+  | { readonly event: "upgrade_started"; readonly pid: number | null }
+  /** There is no new process: this one goes on. */
+  | { readonly event: "upgrade_failed"; readonly reason: string }
+  /** systemd could not be told how this process is. */
+  | { readonly event: "notify_failed"; readonly reason: string }
   | { readonly event: "stopping"; readonly reason: string; readonly followers: number }
   | { readonly event: "stop_forced"; readonly reason: string }
   | { readonly event: "stopped" }

@@ -1,5 +1,8 @@
 /** Settings: where they come from, what is refused and in which words, and that no secret is said. */
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
 import { logFormatOf, parseCommand, unknownVariables } from "../../src/cli/command_line.ts";
 import { type Config, ConfigError, type Environment } from "../../src/cli/config.ts";
@@ -36,6 +39,7 @@ const NO_ACCESS_CONTROL = {
   anonymous: [],
 };
 /** Their values are members of `accessControl`, and have a test of their own. */
+const OF_FILES = ["databaseUrlFile", "listenUrlFile"] as const satisfies readonly OptionName[];
 const OF_ACCESS = Object.keys(NO_ACCESS_CONTROL) as OptionName[];
 
 Deno.test("without flags and environment the defaults hold", () => {
@@ -118,7 +122,47 @@ Deno.test("flags win over the environment, and that over the defaults", () => {
   }
   // Switches are no settings with a value: they have tests of their own.
   const valued = Object.values<Option>(OPTIONS).filter((option) => option.value !== undefined);
-  assert.equal(new Set(rows.map(([name]) => name)).size + OF_ACCESS.length, valued.length);
+  const tested = new Set(rows.map(([name]) => name)).size + OF_ACCESS.length + OF_FILES.length;
+  assert.equal(tested, valued.length);
+});
+
+Deno.test("a URL with a password is read from the file that a setting or systemd names", () => {
+  const folder = mkdtempSync(join(tmpdir(), "penstock-secrets-"));
+  const file = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+  try {
+    const url = `postgres://user:${PASSWORD}@host/db`;
+    const path = file("url", `${url}\n`);
+    for (const name of ["database-url", "listen-url"] as const) {
+      const [key, fileKey] = name === "database-url"
+        ? ["databaseUrl", "databaseUrlFile"] as const
+        : ["listenUrl", "listenUrlFile"] as const;
+      const variable = OPTIONS[fileKey].environment;
+      assert.equal(configOf([`--${name}-file=${path}`])[key], url);
+      assert.equal(configOf([], { [variable]: path })[key], url);
+      assert.equal(configOf([], { [variable]: "" })[key], null);
+      const given = { [OPTIONS[key].environment]: "postgres://other/db" };
+      assert.equal(configOf([`--${name}-file=${path}`], given)[key], url);
+      assert.match(problemOf([], { ...given, [variable]: path }), /is given too/);
+      assert.match(problemOf([`--${name}-file=${folder}/none`]), /cannot read .*ENOENT/);
+      assert.match(problemOf([`--${name}-file=${file("empty", "\n")}`]), /is empty/);
+      const wrong = problemOf([`--${name}-file=${file("wrong", `mysql://u:${PASSWORD}@h`)}`]);
+      assert.ok(!wrong.includes(PASSWORD), wrong);
+    }
+    assert.equal(configOf([], { DATABASE_URL_FILE: path }).databaseSource, "DATABASE_URL_FILE");
+    assert.equal(configOf(["--data-dir=/d"], { DATABASE_URL_FILE: path }).databaseUrl, null);
+
+    file("penstock_database-url", url);
+    const token = file("penstock_admin-token", "t");
+    const config = configOf([], { CREDENTIALS_DIRECTORY: folder });
+    assert.equal(config.databaseUrl, url);
+    assert.equal(config.accessControl.adminTokenFile, token);
+    assert.equal(config.accessControl.jwtSecretFile, null);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 Deno.test("the settings of access control are read, and refused where they do nothing", () => {
