@@ -45,7 +45,7 @@ export class Node {
     this.#drainDelayMs = config.drainDelayMs;
     const buffered = divideBufferedBytes(config.maxBufferedBytes);
     this.#access = new Access({ database, telemetry, settings: config.accessControl });
-    this.#streams = new Streams(database, telemetry, { buffered });
+    this.#streams = new Streams(database, telemetry, { ...config, buffered });
     this.#subscriptions = new Subscriptions({
       database,
       streams: this.#streams,

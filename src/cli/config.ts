@@ -6,6 +6,7 @@ import {
   isLoopback,
   listOf,
   oneOf,
+  parseAge,
   parseAllowedHost,
   parseDatabaseUrl,
   parseDataDir,
@@ -45,6 +46,10 @@ export interface Config {
   /** Bytes of bodies and pages under way, all together. */
   readonly maxBufferedBytes: number;
   readonly maxFollowers: number;
+  /** Null: any number. */
+  readonly maxProducersPerStream: number | null;
+  /** Null: never. */
+  readonly producerIdleExpiryMs: number | null;
   /** Which caches may keep pages of streams. */
   readonly cacheControl: "public" | "private" | "no-store";
   /** Between the signal to stop and the end of serving, for proxies that ask /ready to notice. */
@@ -101,6 +106,11 @@ export function parseConfig(
     bodyTimeoutMs: read("bodyTimeout", parseDuration),
     maxBufferedBytes: read("maxBufferedBytes", (text) => parseSize(text, 2 ** 40)),
     maxFollowers: read("maxFollowers", (text) => parseInteger(text, 1, 10_000_000)),
+    maxProducersPerStream: read(
+      "maxProducersPerStream",
+      (text) => parseInteger(text, 0, 1_000_000) || null,
+    ),
+    producerIdleExpiryMs: read("producerIdleExpiry", parseAge),
     cacheControl: read(
       "cacheControl",
       (text) => oneOf(text, ["public", "private", "no-store"]),

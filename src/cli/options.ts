@@ -122,6 +122,22 @@ export const OPTIONS = {
     fallback: "50000",
     help: "How many long-polls and SSE connections a node serves at once. Further ones get 503.",
   },
+  maxProducersPerStream: {
+    flag: "max-producers-per-stream",
+    environment: "PENSTOCK_MAX_PRODUCERS_PER_STREAM",
+    value: "number",
+    fallback: "10000",
+    help:
+      "How many idempotent producers a stream may have, up to 1000000; 0 means any number. Further ones get 400 PRODUCER_LIMIT_REACHED. Nodes count once a minute, and may together go beyond it by what they take in between.",
+  },
+  producerIdleExpiry: {
+    flag: "producer-idle-expiry",
+    environment: "PENSTOCK_PRODUCER_IDLE_EXPIRY",
+    value: "age",
+    fallback: "",
+    help:
+      "How long after its last append a producer is forgotten, which makes room for others: a time up to ten years, such as 30d. A producer that comes back later has to begin again at Producer-Seq 0, and what it tries again is stored again. By default producers stay as long as their stream.",
+  },
   cacheControl: {
     flag: "cache-control",
     environment: "PENSTOCK_CACHE_CONTROL",

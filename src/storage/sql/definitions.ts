@@ -9,6 +9,7 @@
  */
 import baseline from "./steps/0001_baseline.sql" with { type: "text" };
 import accessTokens from "./steps/0002_access_tokens.sql" with { type: "text" };
+import limits from "./steps/0006_limits.sql" with { type: "text" };
 import ackWake from "./functions/ack_wake.sql" with { type: "text" };
 import addKey from "./functions/add_key.sql" with { type: "text" };
 import addStreams from "./functions/add_streams.sql" with { type: "text" };
@@ -19,6 +20,7 @@ import claimWake from "./functions/claim_wake.sql" with { type: "text" };
 import commitAppend from "./functions/commit_append.sql" with { type: "text" };
 import commitAppends from "./functions/commit_appends.sql" with { type: "text" };
 import confirmDelivery from "./functions/confirm_delivery.sql" with { type: "text" };
+import countProducers from "./functions/count_producers.sql" with { type: "text" };
 import createAccessToken from "./functions/create_access_token.sql" with { type: "text" };
 import createFork from "./functions/create_fork.sql" with { type: "text" };
 import createStreams from "./functions/create_streams.sql" with { type: "text" };
@@ -26,6 +28,7 @@ import createSubscription from "./functions/create_subscription.sql" with { type
 import deleteSubscription from "./functions/delete_subscription.sql" with { type: "text" };
 import deliveryLimit from "./functions/delivery_limit.sql" with { type: "text" };
 import endWake from "./functions/end_wake.sql" with { type: "text" };
+import expireProducers from "./functions/expire_producers.sql" with { type: "text" };
 import failDelivery from "./functions/fail_delivery.sql" with { type: "text" };
 import findSmallSegments from "./functions/find_small_segments.sql" with { type: "text" };
 import forkChain from "./functions/fork_chain.sql" with { type: "text" };
@@ -70,6 +73,7 @@ export interface Step {
 export const STEPS: readonly Step[] = [
   { name: "0001_baseline", sql: baseline },
   { name: "0002_access_tokens", sql: accessTokens },
+  { name: "0006_limits", sql: limits },
 ];
 
 /**
@@ -106,11 +110,13 @@ export const DEFINITIONS: readonly string[] = [
   commitAppend,
   commitAppends,
   confirmDelivery,
+  countProducers,
   createAccessToken,
   createFork,
   createStreams,
   createSubscription,
   deleteSubscription,
+  expireProducers,
   failDelivery,
   findSmallSegments,
   issueWakes,

@@ -2,6 +2,7 @@
  * What one stream brings into a group commit: its waiting appends decided one after another, each
  * against the state that those before it will leave. Pure but for the bodies it parses and keeps.
  */
+import { invalid } from "../../errors.ts";
 import { assertInvariant } from "../../lib/invariant.ts";
 import { storedBody } from "../stored_body.ts";
 import type { StreamState } from "../stream_state.ts";
@@ -13,6 +14,8 @@ export interface KnownState {
   readonly stream: StreamState | null;
   /** By producer id; null for a producer of which nothing is stored. */
   readonly producers: ReadonlyMap<string, ProducerState | null>;
+  /** How many more producers the stream may have. */
+  readonly producerRoom: number;
 }
 
 export interface DecidedBatch<Known extends KnownState> {
@@ -33,10 +36,17 @@ export interface DecidedBatch<Known extends KnownState> {
   readonly chunks: readonly Uint8Array[];
   /** What will be stored of the producers of accepted appends. */
   readonly producers: ReadonlyMap<string, ProducerState>;
+  /** How many of them are new to the stream. */
+  readonly newProducers: number;
   readonly answers: readonly (readonly [WaitingAppend, AppendOutcome])[];
   /** Appends ahead of their producer's sequence that are to be held for reordering. */
   readonly held: readonly WaitingAppend[];
 }
+
+const TOO_MANY_PRODUCERS = invalid(
+  "PRODUCER_LIMIT_REACHED",
+  "the stream has as many producers as it may have (--max-producers-per-stream): use one that it knows",
+);
 
 /** @param queue knows its stream and every producer that the appends claim */
 export function decideBatch<Known extends KnownState>(
@@ -48,6 +58,7 @@ export function decideBatch<Known extends KnownState>(
   let writes = false;
   let unconditional = true;
   let written = 0;
+  let newProducers = 0;
   const chunks: Uint8Array[] = [];
   const producers = new Map<string, ProducerState>();
   const answers: [WaitingAppend, AppendOutcome][] = [];
@@ -65,7 +76,12 @@ export function decideBatch<Known extends KnownState>(
       () => append.stored ??= storedBody(stream.contentType, request.body, false),
     );
     unconditional &&= isUnconditional(append, decision);
-    if (decision.kind === "accept") {
+    // Of nothing that is stored: only the first append of a producer is accepted.
+    const isNew = claim !== null && producer === null && decision.kind === "accept";
+    if (isNew && newProducers >= queue.producerRoom) {
+      answers.push([append, TOO_MANY_PRODUCERS]);
+    } else if (decision.kind === "accept") {
+      if (isNew) newProducers++;
       writes = true;
       written += decision.bytes.length;
       if (decision.bytes.length > 0) chunks.push(decision.bytes);
@@ -95,6 +111,7 @@ export function decideBatch<Known extends KnownState>(
     after: { tail, closed, lastSeq },
     chunks,
     producers,
+    newProducers,
     answers,
     held,
   };
