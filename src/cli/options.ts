@@ -277,7 +277,7 @@ export const OPTIONS = {
     value: "off|text|json",
     fallback: "off",
     help:
-      "Write a line for each request to standard output, and name each request by X-Request-Id in its response. Independent of --log-level.",
+      "Write a line for each request to standard output, with the X-Request-Id of its response. Independent of --log-level.",
   },
   allowAnonymous: {
     flag: "allow-anonymous",

@@ -2,7 +2,7 @@
 import { measurements } from "../lib/telemetry/measurements.ts";
 import { STREAM_PREFIX } from "../protocol/stream_path.ts";
 import type { RequestLine } from "../telemetry/access_log.ts";
-import { handleLogged } from "./request_lines.ts";
+import { handleLogged, REQUEST_ID, requestIdOf } from "./request_lines.ts";
 import type { Handler } from "./server.ts";
 
 /** Indices of `REQUEST_KINDS`. */
@@ -25,7 +25,7 @@ const BY_PATH: Readonly<Record<string, number>> = {
   "/metrics": 11,
 };
 
-/** Counts requests; with `log`, also writes a line for each, and names it by X-Request-Id. */
+/** Counts requests and names each by X-Request-Id; with `log`, also writes a line for each. */
 export function observeRequests(
   handler: Handler,
   log: ((line: RequestLine) => void) | null,
@@ -36,6 +36,9 @@ export function observeRequests(
       ? handler(request, state, peer)
       : handleLogged(handler, { request, state, peer, kind, log });
     return answered.then((response) => {
+      if (log === null) {
+        response.headers.set(REQUEST_ID, requestIdOf(request.headers.get(REQUEST_ID)));
+      }
       measurements.requests.add(kind, response.status);
       return response;
     });

@@ -34,7 +34,7 @@ export interface StreamsOptions {
   readonly buffered: Pick<BufferedBytes, "appends" | "creations">;
   /** Producers of one stream; null: any number. */
   readonly maxProducersPerStream: number | null;
-  /** Milliseconds after which a producer that has not appended is forgotten; null: never. */
+  /** Milliseconds after which a producer that has not appended expires; null: never. */
   readonly producerIdleExpiryMs: number | null;
 }
 

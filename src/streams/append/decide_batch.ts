@@ -68,20 +68,11 @@ export function decideBatch<Known extends KnownState>(
     const { request } = append;
     const claim = request.producer;
     const producer = claim && (producers.get(claim.id) ?? queue.producers.get(claim.id) ?? null);
-    const decision = decide(
-      stream,
-      after,
-      producer,
-      request,
-      () => append.stored ??= storedBody(stream.contentType, request.body, false),
-    );
+    const room = queue.producerRoom - newProducers;
+    const decision = decideOne(stream, { after, append, producer, room });
     unconditional &&= isUnconditional(append, decision);
-    // Of nothing that is stored: only the first append of a producer is accepted.
-    const isNew = claim !== null && producer === null && decision.kind === "accept";
-    if (isNew && newProducers >= queue.producerRoom) {
-      answers.push([append, TOO_MANY_PRODUCERS]);
-    } else if (decision.kind === "accept") {
-      if (isNew) newProducers++;
+    if (decision.kind === "accept") {
+      if (claim !== null && producer === null) newProducers++;
       writes = true;
       written += decision.bytes.length;
       if (decision.bytes.length > 0) chunks.push(decision.bytes);
@@ -115,6 +106,28 @@ export function decideBatch<Known extends KnownState>(
     answers,
     held,
   };
+}
+
+function decideOne(
+  stream: StreamState,
+  { after, append, producer, room }: {
+    readonly after: AppendState;
+    readonly append: WaitingAppend;
+    readonly producer: ProducerState | null;
+    /** How many more producers the stream may have. */
+    readonly room: number;
+  },
+): Decision {
+  const { request } = append;
+  const decision = decide(
+    stream,
+    after,
+    producer,
+    request,
+    () => append.stored ??= storedBody(stream.contentType, request.body, false),
+  );
+  const isNew = request.producer !== null && producer === null && decision.kind === "accept";
+  return isNew && room <= 0 ? { kind: "refuse", refusal: TOO_MANY_PRODUCERS } : decision;
 }
 
 function isUnconditional({ request }: WaitingAppend, decision: Decision): boolean {

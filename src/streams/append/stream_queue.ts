@@ -163,7 +163,7 @@ export class StreamQueue implements LruLinks<StreamQueue> {
   /** Sets what is known to what a commit has written, at the position it was decided for. */
   applyCommitted(write: StreamWrite): void {
     if (this.#producerRoom !== null) this.#producerRoom.left -= write.newProducers;
-    if (this.producerRoom <= 0) this.#forgetRefused(write);
+    if (this.producerRoom <= 0) this.#dropRefused(write);
     if (!write.writes) return;
     const { stream, after } = write;
     assertInvariant(after.tail >= stream.tail, "a tail never falls");
@@ -174,7 +174,7 @@ export class StreamQueue implements LruLinks<StreamQueue> {
   }
 
   /** Nothing is kept of producers that were turned away: their next append finds whether there is room. */
-  #forgetRefused({ answers, producers }: StreamWrite): void {
+  #dropRefused({ answers, producers }: StreamWrite): void {
     for (const [{ request: { producer } }] of answers) {
       if (producer === null || producers.has(producer.id)) continue;
       if (this.#producers?.get(producer.id) === null) this.#producers.delete(producer.id);

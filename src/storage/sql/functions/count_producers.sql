@@ -1,5 +1,5 @@
--- How many producers each of these streams has, but no more than `most`. It goes from one producer to
--- the next by the key: what is superseded is not read, and `most` bounds what a stream can cost.
+-- How many producers each of these streams has, but no more than `most`. It goes from one producer
+-- to the next by the key: what is superseded is not read, and `most` bounds what a stream can cost.
 create or replace function penstock.count_producers(streams bigint[], most integer)
 returns table (stream_id bigint, producers bigint)
 language plpgsql stable

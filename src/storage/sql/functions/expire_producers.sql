@@ -1,11 +1,12 @@
 -- Deletes the states of producers in a run of the table's pages that have not appended for so long.
 -- Returns the page to go on with, or null behind the last.
 --
--- A producer's newest state goes last, when those that it supersedes are gone: were one of them left,
--- it would be the state, and what was appended after it would be taken again. A producer that
+-- A producer's newest state goes last, when those that it supersedes are gone: were one of them
+-- left, it would be the state, and what was appended after it would be taken again. A producer that
 -- appends meanwhile inserts a row that is young; no lock is needed.
-create or replace function penstock.expire_producers(first_page bigint, pages integer, idle_ms bigint)
-returns bigint
+create or replace function penstock.expire_producers(
+  first_page bigint, pages integer, idle_ms bigint
+) returns bigint
 language plpgsql
 set search_path = pg_catalog, penstock, pg_temp
 set plan_cache_mode = force_generic_plan
