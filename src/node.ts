@@ -57,6 +57,7 @@ export class Node {
       buffered,
       retention: config.retention,
     });
+    this.#streams = new Streams(database, telemetry, { ...config, buffered });
     this.#subscriptions = new Subscriptions({
       database,
       streams: this.#streams,

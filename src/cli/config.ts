@@ -7,6 +7,7 @@ import {
   isLoopback,
   listOf,
   oneOf,
+  parseAge,
   parseAllowedHost,
   parseDatabaseUrl,
   parseDataDir,
@@ -49,6 +50,10 @@ export interface Config {
   readonly maxFollowers: number;
   /** What streams keep that have no retention of their own. */
   readonly retention: readonly RetentionRule[];
+  /** Null: any number. */
+  readonly maxProducersPerStream: number | null;
+  /** Null: never. */
+  readonly producerIdleExpiryMs: number | null;
   /** Which caches may keep pages of streams. */
   readonly cacheControl: "public" | "private" | "no-store";
   /** Between the signal to stop and the end of serving, for proxies that ask /ready to notice. */
@@ -110,6 +115,11 @@ export function parseConfig(
     maxBufferedBytes: read("maxBufferedBytes", (text) => parseSize(text, 2 ** 40)),
     maxFollowers: read("maxFollowers", (text) => parseInteger(text, 1, 10_000_000)),
     retention: read("retention", parseRetentionRules),
+    maxProducersPerStream: read(
+      "maxProducersPerStream",
+      (text) => parseInteger(text, 0, 1_000_000) || null,
+    ),
+    producerIdleExpiryMs: read("producerIdleExpiry", parseAge),
     cacheControl: read(
       "cacheControl",
       (text) => oneOf(text, ["public", "private", "no-store"]),

@@ -143,6 +143,21 @@ export const OPTIONS = {
     fallback: "",
     help:
       "What streams keep that are created without Stream-Retention, such as 'logs/**: age=7d, bytes=10GiB', with semicolons between the rules; the first whose pattern matches counts. What is older, or more, is dropped. By default everything is kept.",
+  maxProducersPerStream: {
+    flag: "max-producers-per-stream",
+    environment: "PENSTOCK_MAX_PRODUCERS_PER_STREAM",
+    value: "number",
+    fallback: "10000",
+    help:
+      "How many idempotent producers a stream may have, up to 1000000; 0 means any number. Further ones get 400 PRODUCER_LIMIT_REACHED. Nodes count once a minute, and may together go beyond it by what they take in between.",
+  },
+  producerIdleExpiry: {
+    flag: "producer-idle-expiry",
+    environment: "PENSTOCK_PRODUCER_IDLE_EXPIRY",
+    value: "age",
+    fallback: "",
+    help:
+      "How long after its last append a producer is forgotten, which makes room for others: a time up to ten years, such as 30d. A producer that comes back later has to begin again at Producer-Seq 0, and what it tries again is stored again. By default producers stay as long as their stream.",
   },
   cacheControl: {
     flag: "cache-control",
@@ -283,7 +298,7 @@ export const OPTIONS = {
     value: "off|text|json",
     fallback: "off",
     help:
-      "Write a line for each request to standard output, and name each request by X-Request-Id in its response. Independent of --log-level.",
+      "Write a line for each request to standard output, with the X-Request-Id of its response. Independent of --log-level.",
   },
   allowAnonymous: {
     flag: "allow-anonymous",

@@ -4,6 +4,7 @@ import { STREAM_PREFIX } from "../protocol/stream_path.ts";
 import type { RequestLine } from "../telemetry/access_log.ts";
 import { handleLogged } from "./request_lines.ts";
 import type { RequestTarget } from "./request_target.ts";
+import { handleLogged, REQUEST_ID, requestIdOf } from "./request_lines.ts";
 import type { Handler } from "./server.ts";
 
 /** Indices of `REQUEST_KINDS`. */
@@ -35,6 +36,7 @@ export function counted(kind: number, response: Response): Response {
 }
 
 /** With `log`, writes a line for each request, and names it by X-Request-Id. */
+/** Counts requests and names each by X-Request-Id; with `log`, also writes a line for each. */
 export function observeRequests(
   handler: Handler,
   log: ((line: RequestLine) => void) | null,
@@ -47,6 +49,17 @@ export function observeRequests(
       connection,
       kind: kindOfUrl(request.method, request.url),
       log,
+  return (request, state, peer) => {
+    const kind = kindOf(request.method, request.url);
+    const answered = log === null
+      ? handler(request, state, peer)
+      : handleLogged(handler, { request, state, peer, kind, log });
+    return answered.then((response) => {
+      if (log === null) {
+        response.headers.set(REQUEST_ID, requestIdOf(request.headers.get(REQUEST_ID)));
+      }
+      measurements.requests.add(kind, response.status);
+      return response;
     });
 }
 

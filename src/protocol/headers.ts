@@ -29,6 +29,11 @@ export const REQUEST_HEADERS = [
   "Authorization",
   "If-None-Match",
   "Last-Event-ID",
+  // What browsers' tracing adds (W3C Trace Context and Baggage).
+  "traceparent",
+  "tracestate",
+  "baggage",
+  "X-Request-Id",
   SEQ,
   TTL,
   EXPIRES_AT,
@@ -61,6 +66,7 @@ export const RESPONSE_HEADERS = [
   "Content-Type",
   "Location",
   "Retry-After",
+  "X-Request-Id",
 ];
 
 /** Longest Producer-Id and Stream-Seq, characters: both are kept in rows and indexes. */

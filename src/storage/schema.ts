@@ -117,6 +117,9 @@ export const producers = penstock.table("producers", {
   lastSeq: bigint("last_seq", { mode: "number" }).notNull(),
   /** True when the append of `(epoch, last_seq)` is the one that closed the stream. */
   closedStream: boolean("closed_stream").notNull().default(false),
+  /** Null: before there was this column. */
+  appendedAt: timestamp("appended_at", { withTimezone: true, mode: "string" })
+    .default(sql`clock_timestamp()`),
 }, (table) => [
   primaryKey({ columns: [table.streamId, table.producerId, table.epoch, table.lastSeq] }),
 ]);

@@ -14,6 +14,7 @@ import {
   type ForkRequest,
 } from "./lifecycle/create.ts";
 import { CreationAdmission } from "./lifecycle/creation_admission.ts";
+import type { ProducerLimit } from "./append/queue_loader.ts";
 import type { AppendRequest } from "./append/decide.ts";
 import { StreamMonitor } from "./follow/stream_monitor.ts";
 import { Follower } from "./follow/follower.ts";
@@ -37,12 +38,21 @@ export interface StreamsOptions {
   readonly buffered: Pick<BufferedBytes, "appends" | "creations">;
   /** What streams keep that were created without a retention of their own. */
   readonly retention: readonly RetentionRule[];
+  /** Producers of one stream; null: any number. */
+  readonly maxProducersPerStream: number | null;
+  /** Milliseconds after which a producer that has not appended expires; null: never. */
+  readonly producerIdleExpiryMs: number | null;
 }
+
+/** For how long a count of a stream's producers is good, at most. Milliseconds. */
+const PRODUCERS_COUNTED_MS = 60_000;
 
 const DEFAULTS: StreamsOptions = {
   cachedBytes: CACHED_BYTES.segments,
   buffered: divideBufferedBytes(512 << 20),
   retention: [],
+  maxProducersPerStream: null,
+  producerIdleExpiryMs: null,
 };
 
 export class Streams extends BaseService {
@@ -80,6 +90,7 @@ export class Streams extends BaseService {
       hub: this.#hub,
       nodeNotifier: this.#nodeNotifier,
       segmentCache: this.#segmentCache,
+      producerLimit: producerLimitOf(options),
       waitingBytes: options.buffered.appends,
       onWritten: (ids) => {
         this.#sweeper.noteWrites();
@@ -96,6 +107,10 @@ export class Streams extends BaseService {
       telemetry,
       (ids) => this.#ended(ids),
     );
+    this.#sweeper = new Sweeper(database, telemetry, {
+      onEnded: (ids) => this.#ended(ids),
+      producerIdleExpiryMs: options.producerIdleExpiryMs,
+    });
   }
 
   protected override async onStart(): Promise<void> {
@@ -268,6 +283,13 @@ export class Streams extends BaseService {
       this.#nodeNotifier.notify(id);
     }
   }
+}
+
+function producerLimitOf(options: StreamsOptions): ProducerLimit | null {
+  const { maxProducersPerStream: perStream, producerIdleExpiryMs: expiry } = options;
+  if (perStream === null) return null;
+  // What has expired makes room, which is to be found about as soon.
+  return { perStream, countedMs: Math.min(PRODUCERS_COUNTED_MS, expiry ?? Infinity) };
 }
 
 function usable(stream: StreamState | null): StreamState {

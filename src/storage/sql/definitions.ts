@@ -10,6 +10,7 @@
 import baseline from "./steps/0001_baseline.sql" with { type: "text" };
 import accessTokens from "./steps/0002_access_tokens.sql" with { type: "text" };
 import retention from "./steps/0003_retention.sql" with { type: "text" };
+import limits from "./steps/0006_limits.sql" with { type: "text" };
 import ackWake from "./functions/ack_wake.sql" with { type: "text" };
 import addKey from "./functions/add_key.sql" with { type: "text" };
 import addStreams from "./functions/add_streams.sql" with { type: "text" };
@@ -20,6 +21,7 @@ import claimWake from "./functions/claim_wake.sql" with { type: "text" };
 import commitAppend from "./functions/commit_append.sql" with { type: "text" };
 import commitAppends from "./functions/commit_appends.sql" with { type: "text" };
 import confirmDelivery from "./functions/confirm_delivery.sql" with { type: "text" };
+import countProducers from "./functions/count_producers.sql" with { type: "text" };
 import createAccessToken from "./functions/create_access_token.sql" with { type: "text" };
 import createFork from "./functions/create_fork.sql" with { type: "text" };
 import createStreams from "./functions/create_streams.sql" with { type: "text" };
@@ -28,6 +30,7 @@ import deleteTrimmed from "./functions/delete_trimmed.sql" with { type: "text" }
 import deleteSubscription from "./functions/delete_subscription.sql" with { type: "text" };
 import deliveryLimit from "./functions/delivery_limit.sql" with { type: "text" };
 import endWake from "./functions/end_wake.sql" with { type: "text" };
+import expireProducers from "./functions/expire_producers.sql" with { type: "text" };
 import failDelivery from "./functions/fail_delivery.sql" with { type: "text" };
 import findRetentionCuts from "./functions/find_retention_cuts.sql" with { type: "text" };
 import findSmallSegments from "./functions/find_small_segments.sql" with { type: "text" };
@@ -78,6 +81,7 @@ export const STEPS: readonly Step[] = [
   { name: "0001_baseline", sql: baseline },
   { name: "0002_access_tokens", sql: accessTokens },
   { name: "0003_retention", sql: retention },
+  { name: "0006_limits", sql: limits },
 ];
 
 /**
@@ -116,12 +120,14 @@ export const DEFINITIONS: readonly string[] = [
   commitAppend,
   commitAppends,
   confirmDelivery,
+  countProducers,
   createAccessToken,
   createFork,
   createStreams,
   createSubscription,
   deleteSubscription,
   deleteTrimmed,
+  expireProducers,
   failDelivery,
   findRetentionCuts,
   findSmallSegments,

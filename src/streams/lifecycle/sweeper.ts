@@ -13,19 +13,26 @@ const BUSY_MS = 20;
 /** Milliseconds between sweeps while streams wait to be merged: one may just have been closed. */
 const COMPACTING_MS = 2000;
 
+export interface SweeperOptions {
+  /** Called with the ids of streams that have expired. */
+  readonly onEnded: (ids: readonly number[]) => void;
+  /** Milliseconds; null: producers never expire. */
+  readonly producerIdleExpiryMs: number | null;
+}
+
 export class Sweeper extends PeriodicTask {
   readonly #compaction: Compaction;
 
-  /** @param onEnded called with the ids of streams that have expired */
   constructor(
     parts: Omit<RetentionParts, "pauseMs">,
     telemetry: Telemetry,
-    onEnded: (ids: readonly number[]) => void,
+    { onEnded, producerIdleExpiryMs }: SweeperOptions,
   ) {
     let lastId = 0;
     const { database } = parts;
     const compaction = new Compaction(database);
     const retentions = new Retentions(parts);
+    const compaction = new Compaction(database, { producerIdleExpiryMs });
     super({
       firstMs: IDLE_MS * Math.random(),
       // The pause is random, so that the nodes do not all sweep at the same time.
