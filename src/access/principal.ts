@@ -1,6 +1,7 @@
 /** The holder of a token: what it may do, and until when. */
 import type { Matcher } from "../protocol/glob.ts";
 import { type Deadline, DeadlineQueue } from "../lib/deadline_queue.ts";
+import { type Namespace, NO_NAMESPACE } from "./namespaces.ts";
 import { allows, allowsPattern, allowsSome, covers, type Operation, type Rule } from "./rules.ts";
 
 /** Ends a response that goes on for as long as its reader may read. */
@@ -10,6 +11,8 @@ export interface PrincipalOptions {
   /** For the log: `token ci`, `jwt 42`. Holds no secret. */
   readonly name: string;
   readonly rules: readonly Rule[];
+  /** What its names are in. Rules speak of names as the holder does. */
+  readonly namespace?: Namespace;
   /** The row of a stored token; null for others. */
   readonly tokenId: number | null;
   /** Milliseconds since 1970 by the database's clock; null: never. */
@@ -23,6 +26,7 @@ const expiries = new DeadlineQueue();
 
 export class Principal {
   readonly name: string;
+  readonly namespace: Namespace;
   readonly tokenId: number | null;
   readonly expiresAtMs: number | null;
   readonly #rules: readonly Rule[];
@@ -31,8 +35,11 @@ export class Principal {
   #expiry: Deadline | undefined;
   readonly #listeners = new Set<EndListener>();
 
-  constructor({ name, rules, tokenId, expiresAtMs, endsAt }: PrincipalOptions) {
+  constructor(
+    { name, rules, namespace = NO_NAMESPACE, tokenId, expiresAtMs, endsAt }: PrincipalOptions,
+  ) {
     this.name = name;
+    this.namespace = namespace;
     this.tokenId = tokenId;
     this.expiresAtMs = expiresAtMs;
     this.#rules = rules;
@@ -53,6 +60,7 @@ export class Principal {
     return this.#listeners.size > 0;
   }
 
+  /** @param path as the holder says it, without the namespace; so are patterns and rules below */
   allows(operation: Operation, path: string): boolean {
     return allows(this.#rules, operation, path);
   }
