@@ -1,6 +1,7 @@
 /** From a request to its route, and from whatever goes wrong to an answer. */
 import { invalid, type Refusal } from "../errors.ts";
 import type { Authorization } from "../access/access.ts";
+import { NO_NAMESPACE, storedName } from "../access/namespaces.ts";
 import type { Principal } from "../access/principal.ts";
 import type { BufferedBytes } from "../limits.ts";
 import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
@@ -143,21 +144,23 @@ function route(
   const stream = parseStreamPath(path);
   if ("refusal" in stream) return Promise.resolve(respondRefusal(stream.refusal));
   const { streams, bodies } = parts;
+  const namespace = principal?.namespace ?? NO_NAMESPACE;
+  const stored = storedName(namespace, stream.value);
   switch (method) {
     case "POST":
-      return post(streams, stream.value, request, bodies);
+      return post(streams, stored, request, bodies);
     case "GET":
-      return get(parts, stream.value, request, query, principal);
+      return get(parts, stored, request, query, principal);
     case "HEAD":
-      return head(streams, stream.value);
+      return head(streams, stored);
     case "PUT":
       return put(
-        { ...parts, isOwnHost: (other) => parts.policy.isOwnHost(other, host) },
+        { ...parts, namespace, isOwnHost: (other) => parts.policy.isOwnHost(other, host) },
         stream.value,
         request,
       );
     case "DELETE":
-      return remove(streams, stream.value);
+      return remove(streams, stored);
     default:
       return Promise.resolve(
         respondRefusal({ kind: "method_not_allowed", allowed: STREAM_METHODS }),
