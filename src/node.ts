@@ -44,7 +44,12 @@ export class Node {
     this.#metrics = metrics;
     this.#drainDelayMs = config.drainDelayMs;
     const buffered = divideBufferedBytes(config.maxBufferedBytes);
-    this.#access = new Access({ database, telemetry, settings: config.accessControl });
+    this.#access = new Access({
+      database,
+      telemetry,
+      settings: config.accessControl,
+      onFirstToken: printFirstToken,
+    });
     this.#streams = new Streams(database, telemetry, { buffered });
     this.#subscriptions = new Subscriptions({
       database,
@@ -175,6 +180,13 @@ function requestLog(
     access?.(line);
     telemetry.report({ event: "request", ...line });
   };
+}
+
+/** Not in the log, which is on standard output: a log is kept, and read by many. */
+function printFirstToken(token: string): void {
+  process.stderr.write(
+    `The first access token, which may do everything; it is not shown again:\n${token}\n`,
+  );
 }
 
 async function ping(database: Database): Promise<void> {

@@ -27,6 +27,16 @@ export function outerName(namespace: Namespace, stored: string): string | null {
   return stored.startsWith(`${namespace}/`) ? stored.slice(namespace.length + 1) : null;
 }
 
+/** The namespace that a holder in `outer` calls `inner`; "" is the holder's own. */
+export function nestedNamespace(outer: Namespace, inner: Namespace): Namespace {
+  return inner === "" ? outer : storedName(outer, inner);
+}
+
+/** What a holder in `outer` calls this namespace; null where it is not within. */
+export function relativeNamespace(outer: Namespace, stored: Namespace): Namespace | null {
+  return stored === outer ? "" : outerName(outer, stored);
+}
+
 /** The namespace of a subscription or a token, by its stored name: what its maker says holds no slash. */
 export function namespaceOfName(stored: string): Namespace {
   return stored.slice(0, Math.max(0, stored.lastIndexOf("/")));

@@ -5,6 +5,7 @@ import { NO_NAMESPACE, storedName } from "../access/namespaces.ts";
 import type { Principal } from "../access/principal.ts";
 import type { BufferedBytes } from "../limits.ts";
 import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
+import { carriesSignature } from "../access/signed_urls.ts";
 import { health, isHealthPath, UNKNOWN } from "./health.ts";
 import { type CacheControl, CachePolicy } from "./cache_policy.ts";
 import { ResponseCache } from "./response_cache.ts";
@@ -16,7 +17,13 @@ import { FailureReports, isReported } from "./failure_reports.ts";
 import { RequestBodies } from "./request_body.ts";
 import { OriginPolicy, type OriginPolicyOptions } from "./origin_policy.ts";
 import { parseTarget, type RequestTarget } from "./request_target.ts";
-import { allowOrigin, respondPreflight, restrictCaching, STREAM_METHODS } from "./respond.ts";
+import {
+  allowOrigin,
+  hideReferrer,
+  respondPreflight,
+  restrictCaching,
+  STREAM_METHODS,
+} from "./respond.ts";
 import type { Handler, Peer, TargetState } from "./server.ts";
 import { control, isControlPath } from "./subscription_routes.ts";
 import { post, put, remove } from "./write_routes.ts";
@@ -56,7 +63,8 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
       authorized(whole, request, target, peer).catch((error) =>
         answerError(error, { method: request.method, path: target.path }, failures)
       );
-    return underPolicy(policy, { request, target }, serve);
+    const served = underPolicy(policy, { request, target }, serve);
+    return carriesSignature(target.query) ? served.then(hideReferrer) : served;
   };
 }
 
@@ -120,7 +128,7 @@ function authorized(
     "refusal" in authorization
       ? Promise.resolve(respondRefusal(authorization.refusal))
       : route(parts, request, target, authorization);
-  const authorization = access.authorize(request, target.path, peer);
+  const authorization = access.authorize(request, target, peer);
   const served = authorization instanceof Promise
     ? authorization.then(serve)
     : serve(authorization);

@@ -10,6 +10,7 @@ import { respondRefusal } from "./error_responses.ts";
 import type { RequestBodies } from "./request_body.ts";
 import { respond, respondJson } from "./respond.ts";
 import type { Configuration } from "../subscriptions/configuration.ts";
+import { signedUrls } from "./signed_url_routes.ts";
 import { tokens } from "./token_routes.ts";
 import {
   LARGEST_BODY,
@@ -49,8 +50,12 @@ export async function control(
   const path = fullPath.slice(CONTROL.length + 1);
   if (path === "jwks.json") return await jwks(parts, request);
   const [collection, rawId, action, ...rest] = path.split("/");
-  if (collection === "tokens" && action === undefined && principal !== null) {
-    return await tokens(parts, request, principal, rawId ?? null);
+  if (collection === "tokens" && principal !== null) {
+    const name = rawId === undefined ? null : path.slice("tokens/".length);
+    return await tokens(parts, request, principal, name);
+  }
+  if (collection === "sign" && principal !== null && rest.length === 0) {
+    return await signedUrls(parts, request, principal, { resource: rawId, id: action });
   }
   if (collection !== "subscriptions" || rawId === undefined || rawId === "") return unknownPath();
   const id = parseId(rawId);

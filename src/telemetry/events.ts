@@ -84,6 +84,9 @@ export type TelemetryEvent =
   | ({ readonly event: "request" } & RequestLine)
   | { readonly event: "swept"; readonly expired: number; readonly reaped: number }
   | { readonly event: "sweep_failed"; readonly error: unknown }
+  /** A key of signed URLs was made, or revoked, by this principal. */
+  | { readonly event: "url_key_created"; readonly key: string; readonly by: string }
+  | { readonly event: "url_key_revoked"; readonly key: string; readonly by: string }
   | { readonly event: "database_unavailable"; readonly error: unknown; readonly suppressed: number }
   /** The database answers that it is out of memory or locks. */
   | { readonly event: "database_exhausted"; readonly error: unknown; readonly suppressed: number }
@@ -143,6 +146,7 @@ export type TelemetryEvent =
   | {
     readonly event: "access_token_created";
     readonly name: string;
+    readonly namespace: string;
     readonly rules: readonly string[];
     /** The principal that made it. */
     readonly by: string;

@@ -9,9 +9,11 @@
  */
 import baseline from "./steps/0001_baseline.sql" with { type: "text" };
 import accessTokens from "./steps/0002_access_tokens.sql" with { type: "text" };
+import tenants from "./steps/0005_tenants.sql" with { type: "text" };
 import ackWake from "./functions/ack_wake.sql" with { type: "text" };
 import addKey from "./functions/add_key.sql" with { type: "text" };
 import addStreams from "./functions/add_streams.sql" with { type: "text" };
+import addUrlKey from "./functions/add_url_key.sql" with { type: "text" };
 import backfillLinks from "./functions/backfill_links.sql" with { type: "text" };
 import beginDelivery from "./functions/begin_delivery.sql" with { type: "text" };
 import changedStreams from "./functions/changed_streams.sql" with { type: "text" };
@@ -51,6 +53,7 @@ import releaseWake from "./functions/release_wake.sql" with { type: "text" };
 import removeStream from "./functions/remove_stream.sql" with { type: "text" };
 import renewTtls from "./functions/renew_ttls.sql" with { type: "text" };
 import revokeAccessToken from "./functions/revoke_access_token.sql" with { type: "text" };
+import revokeUrlKey from "./functions/revoke_url_key.sql" with { type: "text" };
 import rotateKey from "./functions/rotate_key.sql" with { type: "text" };
 import subscriptionMatches from "./functions/subscription_matches.sql" with { type: "text" };
 import sweepProducers from "./functions/sweep_producers.sql" with { type: "text" };
@@ -70,6 +73,7 @@ export interface Step {
 export const STEPS: readonly Step[] = [
   { name: "0001_baseline", sql: baseline },
   { name: "0002_access_tokens", sql: accessTokens },
+  { name: "0005_tenants", sql: tenants },
 ];
 
 /**
@@ -99,6 +103,7 @@ export const DEFINITIONS: readonly string[] = [
   ackWake,
   addKey,
   addStreams,
+  addUrlKey,
   backfillLinks,
   beginDelivery,
   changedStreams,
@@ -125,6 +130,7 @@ export const DEFINITIONS: readonly string[] = [
   removeStream,
   renewTtls,
   revokeAccessToken,
+  revokeUrlKey,
   rotateKey,
   sweepProducers,
   takeDue,
