@@ -66,7 +66,10 @@ export type AccessRefusal =
   | { readonly kind: "access_token_exists" }
   | { readonly kind: "access_token_not_found" }
   /** `limit` tokens are stored. */
-  | { readonly kind: "access_tokens_full"; readonly limit: number };
+  | { readonly kind: "access_tokens_full"; readonly limit: number }
+  | { readonly kind: "url_key_not_found" }
+  /** `limit` keys of signed URLs are stored. */
+  | { readonly kind: "url_keys_full"; readonly limit: number };
 
 /** What is wrong with the request itself, whatever the state of anything. */
 export type RequestRefusal =

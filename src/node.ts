@@ -58,6 +58,13 @@ export class Node {
       retention: config.retention,
     });
     this.#streams = new Streams(database, telemetry, { ...config, buffered });
+    this.#access = new Access({
+      database,
+      telemetry,
+      settings: config.accessControl,
+      onFirstToken: printFirstToken,
+    });
+    this.#streams = new Streams(database, telemetry, { buffered });
     this.#subscriptions = new Subscriptions({
       database,
       streams: this.#streams,
@@ -199,6 +206,13 @@ function requestLog(
     access?.(line);
     telemetry.report({ event: "request", ...line });
   };
+}
+
+/** Not in the log, which is on standard output: a log is kept, and read by many. */
+function printFirstToken(token: string): void {
+  process.stderr.write(
+    `The first access token, which may do everything; it is not shown again:\n${token}\n`,
+  );
 }
 
 async function ping(database: Database): Promise<void> {

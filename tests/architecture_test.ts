@@ -29,7 +29,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   client: ["lib"],
   http: ["protocol", "access", "streams", "subscriptions", "storage", "telemetry", "lib"],
   access: ["protocol", "storage", "telemetry", "lib"],
-  subscriptions: ["streams", "protocol", "storage", "telemetry", "lib"],
+  subscriptions: ["access", "streams", "protocol", "storage", "telemetry", "lib"],
   metrics: ["storage", "telemetry", "lib"],
   streams: ["protocol", "storage", "telemetry", "lib"],
   storage: ["telemetry", "lib"],

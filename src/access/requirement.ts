@@ -23,6 +23,8 @@ const ANY: Requirement = { kind: "any" };
 const ADMIN: Requirement = { kind: "some", operation: "admin" };
 
 const CONTROL = `${STREAM_PREFIX}__ds`;
+/** Of signed URLs: what may be signed depends on the body, so the route decides. */
+const SIGN = `${CONTROL}/sign`;
 /** What receivers verify webhooks with (section 6.5): without a secret, and for everybody. */
 const JWKS = `${CONTROL}/jwks.json`;
 /** These bring the token of their wake (sections 7.1 and 7.2), which the subscription verifies. */
@@ -71,6 +73,7 @@ export function requirementOf(head: RequestHead): Requirement {
 
 function controlRequirement(method: string, path: string): Requirement {
   if (path === JWKS) return PUBLIC;
+  if (path === SIGN) return ANY;
   const [collection, rawId, action] = path.slice(CONTROL.length + 1).split("/");
   if (collection === "streams" && method === "POST") {
     const stream = trimmedPath(path.slice(CONTROL.length + 1));

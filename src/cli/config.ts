@@ -181,7 +181,7 @@ function checkCombinations(config: Config, anonymous: boolean, problems: string[
   if (!isLoopback(config.host) && !guarded) {
     problems.push(
       `--host ${config.host} is reachable from other machines, and there is no access control: ` +
-        "give --admin-token-file, a --jwt option or --anonymous, or put a proxy in front and listen " +
+        "give --access on, --admin-token-file, a --jwt option or --anonymous, or put a proxy in front and listen " +
         "on 127.0.0.1, or say --allow-anonymous",
     );
   }

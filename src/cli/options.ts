@@ -221,6 +221,14 @@ export const OPTIONS = {
     fallback: "info",
     help: "The lowest level that is logged; silent logs nothing.",
   },
+  access: {
+    flag: "access",
+    environment: "PENSTOCK_ACCESS",
+    value: "auto|on",
+    fallback: "auto",
+    help:
+      "on turns access control on without another setting: the first start on a database makes a token that may do everything, and prints it once, to standard error. auto means on where another setting asks for it, or the database has ever had a token.",
+  },
   adminTokenFile: {
     flag: "admin-token-file",
     environment: "PENSTOCK_ADMIN_TOKEN_FILE",
@@ -283,6 +291,22 @@ export const OPTIONS = {
     fallback: "",
     help:
       "Rules that every JWT gives, with spaces between; {sub} stands for its claim sub, such as read,append:users/{sub}/**.",
+  },
+  jwtNamespaceClaim: {
+    flag: "jwt-namespace-claim",
+    environment: "PENSTOCK_JWT_NAMESPACE_CLAIM",
+    value: "name",
+    fallback: "penstock_namespace",
+    help:
+      "The claim of a JWT that holds its namespace, such as acme: its holder's x is the stream acme/x. A JWT without the claim is in no namespace.",
+  },
+  jwtNamespace: {
+    flag: "jwt-namespace",
+    environment: "PENSTOCK_JWT_NAMESPACE",
+    value: "namespace",
+    fallback: "",
+    help:
+      "The namespace of every JWT; {org} stands for its claim org, such as tenants/{org}. A JWT without the claim is refused. A namespace in --jwt-namespace-claim is within it.",
   },
   anonymous: {
     flag: "anonymous",

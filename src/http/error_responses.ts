@@ -184,6 +184,16 @@ const ANSWERS: Table = {
     code: "TOO_MANY_ACCESS_TOKENS",
     message: `there are ${limit} access tokens: revoke some, or use JWTs`,
   }),
+  url_key_not_found: () => ({
+    status: 404,
+    code: "URL_KEY_NOT_FOUND",
+    message: "there is no key of this id that you may revoke",
+  }),
+  url_keys_full: ({ limit }) => ({
+    status: 409,
+    code: "TOO_MANY_URL_KEYS",
+    message: `there are ${limit} keys of signed URLs: revoke some`,
+  }),
 
   invalid: ({ code, message }) => ({ status: 400, code, message }),
   unknown_path: ({ message }) => ({ status: 404, code: "NOT_FOUND", message }),

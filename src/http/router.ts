@@ -1,9 +1,11 @@
 /** From a request to its route, and from whatever goes wrong to an answer. */
 import { invalid, type Refusal } from "../errors.ts";
 import type { Authorization } from "../access/access.ts";
+import { NO_NAMESPACE, storedName } from "../access/namespaces.ts";
 import type { Principal } from "../access/principal.ts";
 import type { BufferedBytes } from "../limits.ts";
 import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
+import { carriesSignature } from "../access/signed_urls.ts";
 import { health, isHealthPath, UNKNOWN } from "./health.ts";
 import { type CacheControl, CachePolicy } from "./cache_policy.ts";
 import { ResponseCache } from "./response_cache.ts";
@@ -19,6 +21,14 @@ import { OriginPolicy, type OriginPolicyOptions } from "./origin_policy.ts";
 import { parseTarget, type RequestTarget } from "./request_target.ts";
 import { respondPreflight, restrictCaching, STREAM_METHODS } from "./respond.ts";
 import { addressOf, type Connection, type Handler, type TargetState } from "./server.ts";
+import {
+  allowOrigin,
+  hideReferrer,
+  respondPreflight,
+  restrictCaching,
+  STREAM_METHODS,
+} from "./respond.ts";
+import type { Handler, Peer, TargetState } from "./server.ts";
 import { control, isControlPath } from "./subscription_routes.ts";
 import { post, put, remove } from "./write_routes.ts";
 
@@ -70,6 +80,14 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
         return counted(kind, policy.expose(response, origin, target.host));
       },
     );
+    const refusal = refuseTarget(target, state);
+    if (refusal !== null) return Promise.resolve(respondRefusal(refusal));
+    const serve = () =>
+      authorized(whole, request, target, peer).catch((error) =>
+        answerError(error, { method: request.method, path: target.path }, failures)
+      );
+    const served = underPolicy(policy, { request, target }, serve);
+    return carriesSignature(target.query) ? served.then(hideReferrer) : served;
   };
 }
 
@@ -132,6 +150,7 @@ function authorized(
     target.path,
     () => addressOf(request, connection),
   );
+  const authorization = access.authorize(request, target, peer);
   const served = authorization instanceof Promise
     ? authorization.then(serve)
     : serve(authorization);
@@ -156,21 +175,23 @@ function route(
   const stream = parseStreamPath(path);
   if ("refusal" in stream) return Promise.resolve(respondRefusal(stream.refusal));
   const { streams, bodies } = parts;
+  const namespace = principal?.namespace ?? NO_NAMESPACE;
+  const stored = storedName(namespace, stream.value);
   switch (method) {
     case "POST":
-      return post(streams, stream.value, request, bodies);
+      return post(streams, stored, request, bodies);
     case "GET":
-      return get(parts, stream.value, request, query, principal);
+      return get(parts, stored, request, query, principal);
     case "HEAD":
-      return head(streams, stream.value);
+      return head(streams, stored);
     case "PUT":
       return put(
-        { ...parts, isOwnHost: (other) => parts.policy.isOwnHost(other, host) },
+        { ...parts, namespace, isOwnHost: (other) => parts.policy.isOwnHost(other, host) },
         stream.value,
         request,
       );
     case "DELETE":
-      return remove(streams, stream.value);
+      return remove(streams, stored);
     default:
       return Promise.resolve(
         respondRefusal({ kind: "method_not_allowed", allowed: STREAM_METHODS }),

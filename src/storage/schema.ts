@@ -243,10 +243,28 @@ export const accessTokens = penstock.table("access_tokens", {
   createdAt: timestamp("created_at", { withTimezone: true, mode: "string" }).notNull()
     .default(sql`clock_timestamp()`),
   expiresAt: timestamp("expires_at", { withTimezone: true, mode: "string" }),
+  /** What the names of its holder are in; "" is the whole database. */
+  namespace: bytewise("namespace").notNull().default(""),
 }, (table) => [
   uniqueIndex("access_tokens_name").on(table.name),
   uniqueIndex("access_tokens_hash").on(table.hash),
   index("access_tokens_parent").on(table.parentId),
+]);
+
+/** The keys that sign URLs. A revoked one is deleted. */
+export const urlKeys = penstock.table("url_keys", {
+  id: bytewise("id").primaryKey(),
+  /** The streams of its URLs are in it. */
+  namespace: bytewise("namespace").notNull(),
+  /** The token that made it, and that it goes with; null: made by a JWT or the first token. */
+  tokenId: bigint("token_id", { mode: "number" }),
+  /** For HMAC with SHA-256, in base64url: a secret. */
+  secret: text("secret").notNull(),
+  createdAt: timestamp("created_at", { withTimezone: true, mode: "string" }).notNull()
+    .default(sql`clock_timestamp()`),
+}, (table) => [
+  index("url_keys_namespace").on(table.namespace, table.tokenId),
+  index("url_keys_token").on(table.tokenId),
 ]);
 
 /** One row: how often the access tokens have changed. */

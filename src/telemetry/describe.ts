@@ -131,9 +131,12 @@ const SENTENCES: Sentences = {
   request_fenced: (event) => `Stale ${event.operation} for ${event.subscription} refused`,
   subscriptions_failed: (event) => `Subscriptions met an error: ${messageOf(event.error)}`,
   keys_rotated: (event) => `Keys rotated: ${event.kids.join(", ")} sign from now on`,
-  access_token_created: ({ name, by, rules }) =>
-    `Token ${name} created by ${by}: ${rules.join(" ")}`,
+  access_token_created: ({ name, namespace, by, rules }) =>
+    `Token ${name} created by ${by}: ${rules.join(" ")}` +
+    (namespace === "" ? "" : ` in ${namespace}`),
   access_token_revoked: ({ name, by }) => `Token ${name} revoked by ${by}`,
+  url_key_created: ({ key, by }) => `Key ${key} of signed URLs created by ${by}`,
+  url_key_revoked: ({ key, by }) => `Key ${key} of signed URLs revoked by ${by}`,
   access_refused: ({ principal, address, method, path, reason, suppressed }) =>
     `Refused ${principal} at ${address} ${method} ${path}: ${reason}` + moreOf(suppressed),
   request_failed: (event) => `${event.method} ${event.path} failed: ${messageOf(event.error)}`,

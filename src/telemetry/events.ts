@@ -92,6 +92,9 @@ export type TelemetryEvent =
   /** Streams were trimmed by their retention. */
   | { readonly event: "trimmed"; readonly streams: number }
   | { readonly event: "sweep_failed"; readonly error: unknown }
+  /** A key of signed URLs was made, or revoked, by this principal. */
+  | { readonly event: "url_key_created"; readonly key: string; readonly by: string }
+  | { readonly event: "url_key_revoked"; readonly key: string; readonly by: string }
   | { readonly event: "database_unavailable"; readonly error: unknown; readonly suppressed: number }
   /** The database answers that it is out of memory or locks. */
   | { readonly event: "database_exhausted"; readonly error: unknown; readonly suppressed: number }
@@ -151,6 +154,7 @@ export type TelemetryEvent =
   | {
     readonly event: "access_token_created";
     readonly name: string;
+    readonly namespace: string;
     readonly rules: readonly string[];
     /** The principal that made it. */
     readonly by: string;

@@ -11,9 +11,11 @@ import baseline from "./steps/0001_baseline.sql" with { type: "text" };
 import accessTokens from "./steps/0002_access_tokens.sql" with { type: "text" };
 import retention from "./steps/0003_retention.sql" with { type: "text" };
 import limits from "./steps/0006_limits.sql" with { type: "text" };
+import tenants from "./steps/0005_tenants.sql" with { type: "text" };
 import ackWake from "./functions/ack_wake.sql" with { type: "text" };
 import addKey from "./functions/add_key.sql" with { type: "text" };
 import addStreams from "./functions/add_streams.sql" with { type: "text" };
+import addUrlKey from "./functions/add_url_key.sql" with { type: "text" };
 import backfillLinks from "./functions/backfill_links.sql" with { type: "text" };
 import beginDelivery from "./functions/begin_delivery.sql" with { type: "text" };
 import changedStreams from "./functions/changed_streams.sql" with { type: "text" };
@@ -59,6 +61,7 @@ import removeStream from "./functions/remove_stream.sql" with { type: "text" };
 import renewTtls from "./functions/renew_ttls.sql" with { type: "text" };
 import retentionCut from "./functions/retention_cut.sql" with { type: "text" };
 import revokeAccessToken from "./functions/revoke_access_token.sql" with { type: "text" };
+import revokeUrlKey from "./functions/revoke_url_key.sql" with { type: "text" };
 import rotateKey from "./functions/rotate_key.sql" with { type: "text" };
 import segmentOwner from "./functions/segment_owner.sql" with { type: "text" };
 import subscriptionMatches from "./functions/subscription_matches.sql" with { type: "text" };
@@ -82,6 +85,7 @@ export const STEPS: readonly Step[] = [
   { name: "0002_access_tokens", sql: accessTokens },
   { name: "0003_retention", sql: retention },
   { name: "0006_limits", sql: limits },
+  { name: "0005_tenants", sql: tenants },
 ];
 
 /**
@@ -113,6 +117,7 @@ export const DEFINITIONS: readonly string[] = [
   ackWake,
   addKey,
   addStreams,
+  addUrlKey,
   backfillLinks,
   beginDelivery,
   changedStreams,
@@ -144,6 +149,7 @@ export const DEFINITIONS: readonly string[] = [
   renewTtls,
   retentionCut,
   revokeAccessToken,
+  revokeUrlKey,
   rotateKey,
   sweepProducers,
   takeDue,
