@@ -52,19 +52,13 @@ export class Node {
     this.#metrics = metrics;
     this.#drainDelayMs = config.drainDelayMs;
     const buffered = divideBufferedBytes(config.maxBufferedBytes);
-    this.#access = new Access({ database, telemetry, settings: config.accessControl });
-    this.#streams = new Streams(database, telemetry, {
-      buffered,
-      retention: config.retention,
-    });
-    this.#streams = new Streams(database, telemetry, { ...config, buffered });
     this.#access = new Access({
       database,
       telemetry,
       settings: config.accessControl,
       onFirstToken: printFirstToken,
     });
-    this.#streams = new Streams(database, telemetry, { buffered });
+    this.#streams = new Streams(database, telemetry, { ...config, buffered });
     this.#subscriptions = new Subscriptions({
       database,
       streams: this.#streams,

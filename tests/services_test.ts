@@ -28,7 +28,10 @@ const SERVICES: Readonly<Record<string, ServiceMaker>> = {
       sharedPort: false,
     }),
   Sweeper: (database) =>
-    new Sweeper(database, telemetry, { onEnded: () => {}, producerIdleExpiryMs: null }),
+    new Sweeper({ database, rules: [], onTrimmed: () => {} }, telemetry, {
+      onEnded: () => {},
+      producerIdleExpiryMs: null,
+    }),
   Streams: (database) => new Streams(database, telemetry),
   Subscriptions: (database) =>
     new Subscriptions({

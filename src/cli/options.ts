@@ -143,6 +143,7 @@ export const OPTIONS = {
     fallback: "",
     help:
       "What streams keep that are created without Stream-Retention, such as 'logs/**: age=7d, bytes=10GiB', with semicolons between the rules; the first whose pattern matches counts. What is older, or more, is dropped. By default everything is kept.",
+  },
   maxProducersPerStream: {
     flag: "max-producers-per-stream",
     environment: "PENSTOCK_MAX_PRODUCERS_PER_STREAM",

@@ -2,7 +2,6 @@
 import { measurements } from "../lib/telemetry/measurements.ts";
 import { STREAM_PREFIX } from "../protocol/stream_path.ts";
 import type { RequestLine } from "../telemetry/access_log.ts";
-import { handleLogged } from "./request_lines.ts";
 import type { RequestTarget } from "./request_target.ts";
 import { handleLogged, REQUEST_ID, requestIdOf } from "./request_lines.ts";
 import type { Handler } from "./server.ts";
@@ -35,13 +34,21 @@ export function counted(kind: number, response: Response): Response {
   return response;
 }
 
-/** With `log`, writes a line for each request, and names it by X-Request-Id. */
-/** Counts requests and names each by X-Request-Id; with `log`, also writes a line for each. */
+/**
+ * With `log`, writes a line for each request, and names it by X-Request-Id. Without, an id that is made
+ * up would name nothing, and cost each request a header: one that a client sent is answered.
+ */
 export function observeRequests(
   handler: Handler,
   log: ((line: RequestLine) => void) | null,
 ): Handler {
-  if (log === null) return handler;
+  if (log === null) {
+    return (request, state, connection) => {
+      const answered = handler(request, state, connection);
+      const given = request.headers.get(REQUEST_ID);
+      return given === null ? answered : answered.then((response) => named(response, given));
+    };
+  }
   return (request, state, connection) =>
     handleLogged(handler, {
       request,
@@ -49,18 +56,12 @@ export function observeRequests(
       connection,
       kind: kindOfUrl(request.method, request.url),
       log,
-  return (request, state, peer) => {
-    const kind = kindOf(request.method, request.url);
-    const answered = log === null
-      ? handler(request, state, peer)
-      : handleLogged(handler, { request, state, peer, kind, log });
-    return answered.then((response) => {
-      if (log === null) {
-        response.headers.set(REQUEST_ID, requestIdOf(request.headers.get(REQUEST_ID)));
-      }
-      measurements.requests.add(kind, response.status);
-      return response;
     });
+}
+
+function named(response: Response, given: string): Response {
+  response.headers.set(REQUEST_ID, requestIdOf(given));
+  return response;
 }
 
 /** The index of what a request is in `REQUEST_KINDS`. */

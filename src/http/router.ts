@@ -19,16 +19,8 @@ import { RequestBodies } from "./request_body.ts";
 import { counted, kindOf, UNROUTED } from "./request_observer.ts";
 import { OriginPolicy, type OriginPolicyOptions } from "./origin_policy.ts";
 import { parseTarget, type RequestTarget } from "./request_target.ts";
-import { respondPreflight, restrictCaching, STREAM_METHODS } from "./respond.ts";
 import { addressOf, type Connection, type Handler, type TargetState } from "./server.ts";
-import {
-  allowOrigin,
-  hideReferrer,
-  respondPreflight,
-  restrictCaching,
-  STREAM_METHODS,
-} from "./respond.ts";
-import type { Handler, Peer, TargetState } from "./server.ts";
+import { hideReferrer, respondPreflight, restrictCaching, STREAM_METHODS } from "./respond.ts";
 import { control, isControlPath } from "./subscription_routes.ts";
 import { post, put, remove } from "./write_routes.ts";
 
@@ -68,26 +60,16 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
     const refusal = refuseTarget(target, state) ??
       refuseSource(policy, { request, target, origin });
     if (refusal !== null) return Promise.resolve(counted(kind, respondRefusal(refusal)));
+    const finish = (response: Response) => {
+      if (carriesSignature(target.query)) hideReferrer(response);
+      return counted(kind, policy.expose(response, origin, target.host));
+    };
     // One continuation for all that is left to do: each costs a promise.
     return authorized(whole, request, target, connection).then(
-      (response) => counted(kind, policy.expose(response, origin, target.host)),
-      (error) => {
-        const response = answerError(
-          error,
-          { method: request.method, path: target.path },
-          failures,
-        );
-        return counted(kind, policy.expose(response, origin, target.host));
-      },
+      finish,
+      (error) =>
+        finish(answerError(error, { method: request.method, path: target.path }, failures)),
     );
-    const refusal = refuseTarget(target, state);
-    if (refusal !== null) return Promise.resolve(respondRefusal(refusal));
-    const serve = () =>
-      authorized(whole, request, target, peer).catch((error) =>
-        answerError(error, { method: request.method, path: target.path }, failures)
-      );
-    const served = underPolicy(policy, { request, target }, serve);
-    return carriesSignature(target.query) ? served.then(hideReferrer) : served;
   };
 }
 
@@ -145,12 +127,7 @@ function authorized(
     "refusal" in authorization
       ? Promise.resolve(respondRefusal(authorization.refusal))
       : route(parts, request, target, authorization);
-  const authorization = access.authorize(
-    request,
-    target.path,
-    () => addressOf(request, connection),
-  );
-  const authorization = access.authorize(request, target, peer);
+  const authorization = access.authorize(request, target, () => addressOf(request, connection));
   const served = authorization instanceof Promise
     ? authorization.then(serve)
     : serve(authorization);

@@ -40,7 +40,6 @@ export async function put(
   }
   const retention = parseRetention(headers.get(header.RETENTION));
   if ("refusal" in retention) return respondRefusal(retention.refusal);
-  const fork = parseFork(headers, isOwnHost);
   const fork = parseFork(headers, { namespace, isOwnHost });
   if ("refusal" in fork) return respondRefusal(fork.refusal);
 

@@ -105,12 +105,11 @@ export class Streams extends BaseService {
     this.#sweeper = new Sweeper(
       { database, rules: options.retention, onTrimmed: (cuts) => this.#trimmed(cuts) },
       telemetry,
-      (ids) => this.#ended(ids),
+      {
+        onEnded: (ids) => this.#ended(ids),
+        producerIdleExpiryMs: options.producerIdleExpiryMs,
+      },
     );
-    this.#sweeper = new Sweeper(database, telemetry, {
-      onEnded: (ids) => this.#ended(ids),
-      producerIdleExpiryMs: options.producerIdleExpiryMs,
-    });
   }
 
   protected override async onStart(): Promise<void> {

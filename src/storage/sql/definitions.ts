@@ -84,8 +84,8 @@ export const STEPS: readonly Step[] = [
   { name: "0001_baseline", sql: baseline },
   { name: "0002_access_tokens", sql: accessTokens },
   { name: "0003_retention", sql: retention },
-  { name: "0006_limits", sql: limits },
   { name: "0005_tenants", sql: tenants },
+  { name: "0006_limits", sql: limits },
 ];
 
 /**

@@ -30,7 +30,6 @@ export class Sweeper extends PeriodicTask {
   ) {
     let lastId = 0;
     const { database } = parts;
-    const compaction = new Compaction(database);
     const retentions = new Retentions(parts);
     const compaction = new Compaction(database, { producerIdleExpiryMs });
     super({
