@@ -25,7 +25,7 @@ const ASSEMBLY: Record<string, readonly string[]> = {
 
 /** What the files of a folder of src may import besides each other and the root files of src. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
-  cli: ["client", "access", "subscriptions", "storage", "telemetry", "lib"],
+  cli: ["client", "access", "streams", "subscriptions", "storage", "telemetry", "lib"],
   client: ["lib"],
   http: ["protocol", "access", "streams", "subscriptions", "storage", "telemetry", "lib"],
   access: ["protocol", "storage", "telemetry", "lib"],

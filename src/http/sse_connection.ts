@@ -181,7 +181,7 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
     this.#controller!.close();
   }
 
-  /** What comes next was dropped: the reader is told so, with a 410, when it comes back. */
+  /** What comes next was dropped: the reader gets a 410 for it when it comes back. */
   #failOrClose(error: unknown): void {
     const isTrimmed = error instanceof Refused && error.refusal.kind === "trimmed";
     if (isTrimmed && !this.#ended) this.#close();

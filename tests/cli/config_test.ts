@@ -10,6 +10,7 @@ import { isLoopback, parseDuration, parseSize } from "../../src/cli/setting_valu
 import { helpText } from "../../src/cli/help.ts";
 import { textOfRule } from "../../src/access/rules.ts";
 import { type Option, type OptionName, OPTIONS } from "../../src/cli/options.ts";
+import { parseRetentionRules } from "../../src/streams/retention/rules.ts";
 
 function configOf(args: readonly string[], environment: Environment = {}): Config {
   const command = parseCommand(args, environment);
@@ -67,6 +68,7 @@ Deno.test("without flags and environment the defaults hold", () => {
       maxBufferedBytes: 512 << 20,
       maxFollowers: 50_000,
       cacheControl: "public",
+      retention: [],
       drainDelayMs: 0,
       accessControl: NO_ACCESS_CONTROL,
       logFormat: "auto",
@@ -97,6 +99,9 @@ Deno.test("flags win over the environment, and that over the defaults", () => {
     ["maxBufferedBytes", "maxBufferedBytes", "64MiB", 64 << 20, "2GiB", 2 ** 31],
     ["maxFollowers", "maxFollowers", "1", 1, "10000000", 10_000_000],
     ["cacheControl", "cacheControl", "private", "private", "no-store", "no-store"],
+    ["retention", "retention", "a/**: age=1d", parseRetentionRules("a/**: age=1d"), "b: bytes=9", [
+      ...parseRetentionRules("b: bytes=9"),
+    ]],
     ["drainDelay", "drainDelayMs", "5s", 5000, "", 0],
     ["allowedHosts", "allowedHosts", "a", ["a"], "b, [::1]", ["b", "[::1]"]],
     ["corsOrigins", "corsOrigins", "*", ["*"], "https://a/,http://b:1", [
@@ -279,7 +284,7 @@ Deno.test("parseCommand knows its commands", () => {
   }
   assert.equal(
     problemOf(["run"]),
-    'unknown command "run": there are serve, migrate, keys rotate, version, help, create, append, read, tail, stat, close, fork, rm, token, completions',
+    'unknown command "run": there are serve, migrate, keys rotate, version, help, create, append, read, tail, stat, close, fork, trim, rm, token, completions',
   );
   assert.equal(problemOf(["serve", "now"]), 'unexpected argument "now"');
   assert.match(problemOf(["--prot=1"]), /--prot/);

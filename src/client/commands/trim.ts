@@ -11,8 +11,8 @@ export const trim: Command = {
 The offset is one the server gave, between two messages; "now" drops everything there is.
 Forks keep what they have of it. Servers other than Penstock may not know this.`,
   examples: [
-    "penstock trim logs/7 0000000000004096_0000000000007000",
-    "penstock trim logs/7 now",
+    "penstock trim chat/42 now",
+    "penstock trim chat/42 0000000000000000_0000000000000000 --json",
   ],
   retryMs: 30_000,
   async run({ console, connection, operands, streamUrl, has }) {

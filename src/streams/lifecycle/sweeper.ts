@@ -9,6 +9,8 @@ import { sweep } from "./sweep.ts";
 const IDLE_MS = 5000;
 /** Milliseconds between steps while there is more, which leave the database to requests. */
 const BUSY_MS = 20;
+/** Deleting touches many pages: so many times as long as a step took is the pause after it. */
+const DELETING_FACTOR = 3;
 
 /** Milliseconds between sweeps while streams wait to be merged: one may just have been closed. */
 const COMPACTING_MS = 2000;
@@ -51,7 +53,8 @@ export class Sweeper extends PeriodicTask {
           telemetry.report({ event: "trimmed", streams: retained.trimmed });
         }
         const compacts = await compaction.step();
-        if (more || retained.more || compacts) return BUSY_MS;
+        if (retained.more) return Math.max(BUSY_MS, DELETING_FACTOR * retained.deletingMs);
+        if (more || compacts) return BUSY_MS;
         return compaction.pending ? COMPACTING_MS : undefined;
       },
     });

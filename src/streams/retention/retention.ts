@@ -15,9 +15,12 @@ const TRIMMED_BATCH = 100;
 /** From the end of a walk to the next, and so many times as long as the walk took. Milliseconds. */
 const PAUSE_MS = 5000;
 const PAUSE_FACTOR = 10;
-/** The most segments, and about the most bytes, that one transaction deletes. */
-const DELETED_SEGMENTS = 1000;
-const DELETED_BYTES = 16 << 20;
+/**
+ * The most segments, and about the most bytes, that one transaction deletes. An embedded database blocks
+ * this thread meanwhile.
+ */
+const DELETED_SEGMENTS = { postgres: 1000, embedded: 200 };
+const DELETED_BYTES = { postgres: 2 << 20, embedded: 256 << 10 };
 
 const DUE = `select stream_id as id, cut as earliest from penstock.find_retention_cuts(
   $1::bigint[], $2::bigint[], $3::bigint[])`;
@@ -35,6 +38,8 @@ export interface RetentionParts {
 export interface RetentionReport {
   readonly trimmed: number;
   readonly deletedSegments: number;
+  /** How long the deletion took. Milliseconds. */
+  readonly deletingMs: number;
   /** Whether there is more to do at once. */
   readonly more: boolean;
 }
@@ -61,13 +66,15 @@ export class Retentions {
   async step(): Promise<RetentionReport> {
     const walked = await this.#walk();
     const { database } = this.#parts;
+    const began = performance.now();
     const [row] = await database.query<{ deleted: number; more: boolean }>(
       "select * from penstock.delete_trimmed($1, $2)",
-      [DELETED_SEGMENTS, DELETED_BYTES],
+      [DELETED_SEGMENTS[database.kind], DELETED_BYTES[database.kind]],
     );
     return {
       trimmed: walked.trimmed,
       deletedSegments: row?.deleted ?? 0,
+      deletingMs: performance.now() - began,
       more: walked.more || row?.more === true,
     };
   }

@@ -1,7 +1,7 @@
 -- Where a stream is to begin so that it keeps at least its last `size` bytes and what was appended
 -- in the last `age` seconds, each null where there is no such limit; its earliest position when
 -- nothing is to be dropped. It is the beginning of a segment, or the tail, and so between messages.
--- Looks at 2,000 segments at most: there may be more to drop.
+-- It reads 2,000 segments at most: there may be more to drop.
 create or replace function penstock.retention_cut(stream bigint, age bigint, size bigint)
 returns bigint
 language plpgsql stable
