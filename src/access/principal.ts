@@ -1,7 +1,15 @@
 /** The holder of a token: what it may do, and until when. */
 import type { Matcher } from "../protocol/glob.ts";
 import { type Deadline, DeadlineQueue } from "../lib/deadline_queue.ts";
-import { allows, allowsPattern, allowsSome, covers, type Operation, type Rule } from "./rules.ts";
+import {
+  allows,
+  allowsPattern,
+  allowsSome,
+  covers,
+  type Operation,
+  type Rule,
+  textOfRule,
+} from "./rules.ts";
 
 /** Ends a response that goes on for as long as its reader may read. */
 export type EndListener = () => void;
@@ -37,6 +45,11 @@ export class Principal {
     this.expiresAtMs = expiresAtMs;
     this.#rules = rules;
     this.#endsAt = endsAt;
+  }
+
+  /** What it may do, as its rules are written. */
+  get ruleTexts(): readonly string[] {
+    return this.#rules.map(textOfRule);
   }
 
   /** Whether the token counts for nothing any more. */

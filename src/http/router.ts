@@ -14,6 +14,7 @@ import { refusalOf, respondInternal, respondRefusal } from "./error_responses.ts
 import { FailureReports, isReported } from "./failure_reports.ts";
 import { RequestBodies } from "./request_body.ts";
 import { counted, kindOf, UNROUTED } from "./request_observer.ts";
+import { inspector, type InspectorMode, isInspectorPath } from "./inspector_routes.ts";
 import { OriginPolicy, type OriginPolicyOptions } from "./origin_policy.ts";
 import { parseTarget, type RequestTarget } from "./request_target.ts";
 import { respondPreflight, restrictCaching, STREAM_METHODS } from "./respond.ts";
@@ -29,6 +30,7 @@ export interface RouterOptions {
   readonly maxFollowers: number;
   readonly cacheControl: CacheControl;
   readonly origins: OriginPolicyOptions;
+  readonly inspector: InspectorMode;
 }
 
 export function createRouter(parts: RouterParts, options: RouterOptions): Handler {
@@ -109,6 +111,7 @@ function printable(origin: string): string {
 }
 
 type RouteParts = RouterParts & ReadParts & {
+  readonly inspector: InspectorMode;
   readonly bodies: RequestBodies;
   readonly policy: OriginPolicy;
 };
@@ -147,7 +150,10 @@ function route(
   /** Null: there is no access control. */
   principal: Principal | null,
 ): Promise<Response> {
-  if (!path.startsWith(STREAM_PREFIX)) return health(parts, request, path);
+  if (!path.startsWith(STREAM_PREFIX)) {
+    const page = isInspectorPath(path) ? inspector(parts, request, path, principal) : null;
+    return page === null ? health(parts, request, path) : Promise.resolve(page);
+  }
   const { method } = request;
   if (method === "OPTIONS") return Promise.resolve(respondPreflight());
   if (isControlPath(path)) return control(parts, request, path, principal);
