@@ -14,7 +14,7 @@ export interface StreamEntry {
   readonly forked_from: string | null;
   readonly forks: number;
   readonly followers?: number;
-  readonly created_at: string;
+  readonly created_at: string | null;
   readonly last_append_at: string | null;
   readonly retention:
     | { readonly age_seconds: number | null; readonly bytes: number | null }

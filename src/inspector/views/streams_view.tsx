@@ -183,9 +183,7 @@ function Rows(
       <div class="stream-grid grid-head" aria-hidden="true">
         <span>Stream</span>
         <span class="number">Size</span>
-        <span class="number">Messages</span>
         <span class="number">Rate</span>
-        <span class="number">Followers</span>
         <span class="number">Last append</span>
         <span class="number">Age</span>
       </div>
@@ -239,13 +237,9 @@ function StreamRow({ entry, rate, selected }: {
           ))}
         </span>
         <span class="number size">{formatBytes(entry.bytes)}</span>
-        <span class="number">
-          {entry.messages === null ? "–" : formatCount(entry.messages)}
-        </span>
         <span class="number rate">
           {rate !== undefined && rate > 0 ? `${formatBytes(rate)}/s` : "–"}
         </span>
-        <span class="number">{entry.followers ?? "–"}</span>
         <span class="number age">{formatAge(entry.last_append_at, now)}</span>
         <span class="number">{formatAge(entry.created_at, now)}</span>
       </Link>
