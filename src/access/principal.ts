@@ -10,6 +10,7 @@ import {
   type Operation,
   type Rule,
   rulesWithin,
+  textOfRule,
 } from "./rules.ts";
 
 /** Ends a response that goes on for as long as its reader may read. */
@@ -54,6 +55,11 @@ export class Principal {
     this.expiresAtMs = options.expiresAtMs;
     this.#rules = options.rules;
     this.#endsAt = options.endsAt;
+  }
+
+  /** What it may do, as its rules are written. */
+  get ruleTexts(): readonly string[] {
+    return this.#rules.map(textOfRule);
   }
 
   /** Whether the token counts for nothing any more. */

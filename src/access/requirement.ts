@@ -33,6 +33,11 @@ const WAKE_ACTIONS = ["callback", "ack", "release"];
 /** Checks of the process, which say nothing of streams. */
 const HEALTH = ["/health", "/live", "/ready"];
 
+/** The inspector is a page that holds nothing: what it shows, it asks for with a token of its own. */
+const INSPECTOR = "/_penstock";
+/** What the inspector asks about the token that it has been given. */
+const SESSION = `${INSPECTOR}/session`;
+
 const BY_METHOD: Readonly<Record<string, Operation>> = {
   GET: "read",
   HEAD: "read",
@@ -52,7 +57,7 @@ export interface RequestHead {
 
 export function requirementOf(head: RequestHead): Requirement {
   const { method, path } = head;
-  if (!path.startsWith(STREAM_PREFIX)) return HEALTH.includes(path) ? PUBLIC : ADMIN;
+  if (!path.startsWith(STREAM_PREFIX)) return pageRequirement(path);
   // A preflight carries no credentials, and is told nothing that depends on the path.
   if (method === "OPTIONS") return PUBLIC;
   if (path === CONTROL || path.startsWith(`${CONTROL}/`)) return controlRequirement(method, path);
@@ -69,6 +74,13 @@ export function requirementOf(head: RequestHead): Requirement {
     }
   }
   return { kind: "path", operation, path: stream.value };
+}
+
+/** Of what is not under the prefix of streams. */
+function pageRequirement(path: string): Requirement {
+  if (path === SESSION) return ANY;
+  const isInspector = path === "/" || path === INSPECTOR || path.startsWith(`${INSPECTOR}/`);
+  return isInspector || HEALTH.includes(path) ? PUBLIC : ADMIN;
 }
 
 function controlRequirement(method: string, path: string): Requirement {

@@ -70,6 +70,7 @@ export interface Config {
   readonly logFormat: "auto" | "text" | "json";
   readonly logLevel: Level | "silent";
   readonly accessLog: AccessLogFormat | "off";
+  readonly inspector: "on" | "read-only" | "off";
 }
 
 /** The command line or the environment cannot be used. `problems` say what to change. */
@@ -136,6 +137,7 @@ export function parseConfig(
       (text) => oneOf(text, ["debug", "info", "warning", "error", "silent"]),
     ),
     accessLog: read("accessLog", (text) => oneOf(text, ["off", "text", "json"])),
+    inspector: read("inspector", (text) => oneOf(text, ["on", "read-only", "off"])),
   };
   const anonymous = read("allowAnonymous", (text) => oneOf(text, ["true", "false"]) === "true");
   checkCombinations(config, anonymous, problems);

@@ -325,6 +325,14 @@ export const OPTIONS = {
     help:
       "Write a line for each request to standard output, with the X-Request-Id of its response. Independent of --log-level.",
   },
+  inspector: {
+    flag: "inspector",
+    environment: "PENSTOCK_INSPECTOR",
+    value: "on|read-only|off",
+    fallback: "on",
+    help:
+      "Serve a page at /_penstock/ that shows streams, subscriptions and this node. read-only means that the page offers nothing that writes; what a request may do is decided by access control alone.",
+  },
   allowAnonymous: {
     flag: "allow-anonymous",
     environment: "PENSTOCK_ALLOW_ANONYMOUS",

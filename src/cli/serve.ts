@@ -27,6 +27,8 @@ export async function serve(config: Config, args: readonly string[]): Promise<vo
   const sharedPort = worker !== null || upgradeObstacle(config) === null;
   const node = await Node.start(config, telemetry, { worker, sharedPort });
   if (readable && (worker ?? 1) === 1 && !isSuccessor()) process.stdout.write(quickStart(node));
+  const node = await Node.start(config, telemetry, worker);
+  if (readable && (worker ?? 1) === 1) process.stdout.write(quickStart(node, config));
 
   let stopping = false;
   const stop = (reason: string, { successor = false } = {}) => {
@@ -76,12 +78,13 @@ function onUpgradeSignal(upgrade: () => void): void {
 }
 
 /** What to try first. */
-function quickStart(node: Node): string {
+function quickStart(node: Node, { inspector }: Config): string {
   const stream = `${node.url}/v1/stream/hello`;
+  const page = inspector === "off" ? "" : `\n  Inspector ${node.url}/_penstock/`;
   return `
   Penstock ${VERSION}
   Database  ${node.database.description}
-  Streams   ${node.url}/v1/stream/{path}
+  Streams   ${node.url}/v1/stream/{path}${page}
 
   Try       curl -X PUT -H 'Content-Type: text/plain' -d 'hello' ${stream}
             curl ${stream}

@@ -17,6 +17,7 @@ import { refusalOf, respondInternal, respondRefusal } from "./error_responses.ts
 import { FailureReports, isReported } from "./failure_reports.ts";
 import { RequestBodies } from "./request_body.ts";
 import { counted, kindOf, UNROUTED } from "./request_observer.ts";
+import { inspector, type InspectorMode, isInspectorPath } from "./inspector_routes.ts";
 import { OriginPolicy, type OriginPolicyOptions } from "./origin_policy.ts";
 import { parseTarget, type RequestTarget } from "./request_target.ts";
 import { addressOf, type Connection, type Handler, type TargetState } from "./server.ts";
@@ -32,6 +33,7 @@ export interface RouterOptions {
   readonly maxFollowers: number;
   readonly cacheControl: CacheControl;
   readonly origins: OriginPolicyOptions;
+  readonly inspector: InspectorMode;
 }
 
 export function createRouter(parts: RouterParts, options: RouterOptions): Handler {
@@ -110,6 +112,7 @@ function printable(origin: string): string {
 }
 
 type RouteParts = RouterParts & ReadParts & {
+  readonly inspector: InspectorMode;
   readonly bodies: RequestBodies;
   readonly policy: OriginPolicy;
 };
@@ -144,7 +147,10 @@ function route(
   /** Null: there is no access control. */
   principal: Principal | null,
 ): Promise<Response> {
-  if (!path.startsWith(STREAM_PREFIX)) return health(parts, request, path);
+  if (!path.startsWith(STREAM_PREFIX)) {
+    const page = isInspectorPath(path) ? inspector(parts, request, path, principal) : null;
+    return page === null ? health(parts, request, path) : Promise.resolve(page);
+  }
   const { method } = request;
   if (method === "OPTIONS") return Promise.resolve(respondPreflight());
   if (path === NODE_PATH) return node(parts, request, query);

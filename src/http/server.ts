@@ -169,6 +169,7 @@ function listenOnBun(options: ListenOptions): Listener {
   };
   const routes: Record<string, typeof serve> = {};
   for (const path of ["/", "/health", "/live", "/ready", "/metrics"]) routes[path] = serve;
+  for (const path of ["", "/", "/:s1", "/:s1/:s2"]) routes[`/_penstock${path}`] = serve;
   let pattern = "/v1/stream";
   for (let depth = 1; depth <= MOST_SEGMENTS; depth++) {
     pattern += `/:s${depth}`;
