@@ -26,9 +26,9 @@ export async function serve(config: Config, args: readonly string[]): Promise<vo
   }
   const sharedPort = worker !== null || upgradeObstacle(config) === null;
   const node = await Node.start(config, telemetry, { worker, sharedPort });
-  if (readable && (worker ?? 1) === 1 && !isSuccessor()) process.stdout.write(quickStart(node));
-  const node = await Node.start(config, telemetry, worker);
-  if (readable && (worker ?? 1) === 1) process.stdout.write(quickStart(node, config));
+  if (readable && (worker ?? 1) === 1 && !isSuccessor()) {
+    process.stdout.write(quickStart(node, config));
+  }
 
   let stopping = false;
   const stop = (reason: string, { successor = false } = {}) => {
