@@ -32,6 +32,9 @@ export interface PrincipalOptions {
   readonly endsAt: number;
 }
 
+/** The name of whoever brings no token. */
+export const ANONYMOUS = "anonymous";
+
 /** Shared by all principals: followers end up to two seconds after their token, never before. */
 const expiries = new DeadlineQueue();
 
