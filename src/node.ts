@@ -6,7 +6,7 @@ import type { Config } from "./cli/config.ts";
 import { observeRequests } from "./http/request_observer.ts";
 import { HttpServer } from "./http/server.ts";
 import { serveOnly } from "./http/admin_listener.ts";
-import { type CertificateFiles, readCertificate } from "./http/certificate.ts";
+import { type CertificateFiles, readCertificate } from "./lib/certificate.ts";
 import { createRouter } from "./http/router.ts";
 import { divideBufferedBytes } from "./limits.ts";
 import { startAll } from "./lib/service.ts";

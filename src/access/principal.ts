@@ -32,7 +32,7 @@ export interface PrincipalOptions {
   readonly endsAt: number;
 }
 
-/** The name of whoever brings no token. */
+/** The name of those that bring no token. */
 export const ANONYMOUS = "anonymous";
 
 /** Shared by all principals: followers end up to two seconds after their token, never before. */

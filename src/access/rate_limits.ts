@@ -44,7 +44,7 @@ export class RateLimits {
     const bytes = name === "read" ? undefined : this.#limiters.get("bytes");
     const counted = await bytes?.limiter.get(account) ?? null;
     if (counted !== null && counted.remainingPoints <= 0) {
-      return refuse("bytes", bytes!.rate, counted);
+      return tooMany("bytes", bytes!.rate, counted);
     }
     const requests = this.#limiters.get(name);
     if (requests === undefined) return null;
@@ -53,7 +53,7 @@ export class RateLimits {
       return null;
     } catch (result) {
       if (result instanceof Error) throw result;
-      return refuse(name, requests.rate, result as RateLimiterRes);
+      return tooMany(name, requests.rate, result as RateLimiterRes);
     }
   }
 
@@ -63,7 +63,7 @@ export class RateLimits {
   }
 }
 
-function refuse(policy: Rated, rate: Rate, { msBeforeNext }: RateLimiterRes): AccessRefusal {
+function tooMany(policy: Rated, rate: Rate, { msBeforeNext }: RateLimiterRes): AccessRefusal {
   const retrySeconds = Math.max(1, Math.ceil(msBeforeNext / 1000));
   return { kind: "rate_limited", policy, ...rate, retrySeconds };
 }

@@ -1,7 +1,7 @@
 /** Settings: flags over environment over defaults, each validated, all errors at once. */
 import { type AccessSettings, asksForAccess } from "../access/settings.ts";
 import type { Rates } from "../access/rate_limits.ts";
-import type { CertificateFiles } from "../http/certificate.ts";
+import type { CertificateFiles } from "../lib/certificate.ts";
 import type { Network } from "../lib/client_address.ts";
 import { parseRates, parseTrustedProxies } from "./limit_settings.ts";
 import { accessProblems, parseAccess } from "./access_settings.ts";

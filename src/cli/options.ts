@@ -355,7 +355,7 @@ export const OPTIONS = {
     value: "networks",
     fallback: "",
     help:
-      "Addresses and networks of proxies, with commas between, such as 127.0.0.1,10.0.0.0/8. Only from them X-Forwarded-For says whom a request comes from.",
+      "Addresses and networks of proxies, with commas between, such as 127.0.0.1,10.0.0.0/8. Only from them X-Forwarded-For says where a request comes from.",
   },
   tlsCert: {
     flag: "tls-cert",

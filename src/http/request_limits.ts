@@ -58,7 +58,7 @@ export class RequestLimits {
     return this.#options.rates.size > 0 || this.#options.maxLivePerPrincipal !== null;
   }
 
-  /** Whom a request comes from, behind proxies that are trusted. */
+  /** The address of the client, behind proxies that are trusted. */
   clientOf(request: Request, peer: Client): Client {
     const { trustedProxies } = this.#options;
     if (trustedProxies.length === 0) return peer;

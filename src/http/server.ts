@@ -1,6 +1,6 @@
 /** The seam to Deno's and Bun's HTTP servers. */
 import { BaseService } from "../lib/service.ts";
-import type { Certificate } from "./certificate.ts";
+import type { Certificate } from "../lib/certificate.ts";
 import { MOST_SEGMENTS } from "../protocol/stream_path.ts";
 
 /** Listens on one address. */

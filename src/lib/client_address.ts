@@ -1,4 +1,4 @@
-/** Whom a request comes from: its connection's address, or what proxies that are trusted say of it. */
+/** Where a request comes from: its connection, or what proxies that are trusted say of it. */
 import ipaddr from "ipaddr.js";
 import { parseAddress } from "./addresses.ts";
 
@@ -12,7 +12,7 @@ const IPV6_PREFIX_PARTS = 4;
 
 /**
  * @param peer the connection's address; null where it is not known
- * @param forwardedFor X-Forwarded-For: each proxy adds on the right whom it was asked by
+ * @param forwardedFor X-Forwarded-For: each proxy adds on the right the address that it was asked from
  * @returns the address of the last that no trusted proxy stands for
  */
 export function clientAddress(
