@@ -108,14 +108,13 @@ for (const runtime of ["deno", "bun"] as const) {
   Deno.test(`${runtime}: a principal is limited wherever it comes from, and room comes back`, async () => {
     const token = { authorization: `Bearer ${ADMIN}` };
     const url = await createStream(byPrincipal.url, undefined, { headers: token });
-    let refused: Answer | undefined;
     const answers = await Promise.all(
       Array.from(
         { length: 40 },
         () => send(url, { method: "POST", body: "x", headers: { ...plain, ...token } }),
       ),
     );
-    refused = answers.find(({ status }) => status === 429);
+    const refused = answers.find(({ status }) => status === 429);
     assert.equal(refused?.code, "RATE_LIMITED");
     // Whoever has no token is another: X-Forwarded-For is no proxy's here.
     assert.equal((await send(url, { method: "POST", body: "x", headers: plain })).status, 204);
