@@ -61,6 +61,16 @@ export type AccessRefusal =
   | { readonly kind: "credentials_expired" }
   /** `operation` is one that rules name; no rule allows it here. */
   | { readonly kind: "forbidden"; readonly operation: string }
+  /** More in a time than `--rate` allows. */
+  | {
+    readonly kind: "rate_limited";
+    readonly policy: string;
+    readonly quota: number;
+    readonly windowSeconds: number;
+    readonly retrySeconds: number;
+  }
+  /** `limit` live reads go on. */
+  | { readonly kind: "too_many_live"; readonly limit: number }
   /** The keys that would verify a JWT cannot be fetched. */
   | { readonly kind: "keys_unavailable" }
   | { readonly kind: "access_token_exists" }

@@ -31,4 +31,6 @@ export interface ReadParts {
   readonly longPollTimeoutMs: number;
   /** Followers at once, of this node. */
   readonly maxFollowers: number;
+  /** A response that goes on says so, and calls what this returns when it has ended. */
+  readonly keepLive?: () => () => void;
 }

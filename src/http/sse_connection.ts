@@ -47,6 +47,7 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
   #ended = false;
   #first: Uint8Array | undefined;
   #forgoEnd: (() => void) | undefined;
+  #onEnded: (() => void) | undefined;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
 
   constructor(
@@ -82,6 +83,12 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
     this.#forgoEnd = principal.onEnd(() => {
       if (!this.#rotating && !this.#ended) this.#rotate();
     });
+  }
+
+  /** Sets what is called once when the connection has ended. */
+  onEnded(listener: () => void): void {
+    if (this.#ended) listener();
+    else this.#onEnded = listener;
   }
 
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
@@ -198,6 +205,7 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
     this.#ended = true;
     rotations.remove(this.#rotation);
     this.#forgoEnd?.();
+    this.#onEnded?.();
     this.#follower.unsubscribe();
   }
 }

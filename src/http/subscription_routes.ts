@@ -8,7 +8,7 @@ import { invalidRequest, Refused } from "../errors.ts";
 import type { Streams } from "../streams/streams.ts";
 import type { Subscriptions } from "../subscriptions/subscriptions.ts";
 import { respondRefusal } from "./error_responses.ts";
-import type { RequestBodies } from "./request_body.ts";
+import type { BodyReader } from "./request_body.ts";
 import { respond, respondJson } from "./respond.ts";
 import type { Configuration } from "../subscriptions/configuration.ts";
 import { signedUrls } from "./signed_url_routes.ts";
@@ -31,7 +31,7 @@ const LONGEST_ID = 256;
 export interface ControlParts {
   readonly access: Access;
   readonly subscriptions: Subscriptions;
-  readonly bodies: RequestBodies;
+  readonly bodies: BodyReader;
   readonly streams: Streams;
 }
 
@@ -203,7 +203,7 @@ async function wake(
   return respondJson(200, await subscriptions.ack(id, type, parseAck(body, token)));
 }
 
-async function readObject(bodies: RequestBodies, request: Request) {
+async function readObject(bodies: BodyReader, request: Request) {
   return parseObject(await bodies.read(request, LARGEST_BODY));
 }
 
