@@ -154,6 +154,15 @@ Deno.test("wake events, claims and acks name things as the namespace does", asyn
   assert.equal((await ask(stream("__ds/subscriptions/s"), { token: ADMIN })).status, 404);
 });
 
+Deno.test("what the server does as a whole is nothing to a tenant, not even to its admin", async () => {
+  const token = (await make(ADMIN, { name: "curious", namespace: "curious" })).body.token as string;
+  for (const url of [`${node.url}/metrics`, stream("__ds/node"), `${node.url}/nothing`]) {
+    const answered = await ask(url, { token });
+    assert.deepEqual([answered.status, answered.code], [403, "FORBIDDEN"], url);
+    assert.notEqual((await ask(url, { token: ADMIN })).status, 403, url);
+  }
+});
+
 Deno.test("a signed URL is of the namespace of its maker", async () => {
   const token = (await make(ADMIN, { name: "signs", namespace: "signing" })).body.token as string;
   await ask(stream("p"), { method: "PUT", token, body: "inside" });
