@@ -51,8 +51,11 @@ const withoutKeys = serverForThisFile("embedded", {
 const METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"] as const;
 type Method = typeof METHODS[number];
 
-/** What a request needs: an operation; nothing; or credentials, whatever their rules. */
-type Need = Operation | "public" | "any";
+/**
+ * What a request needs: an operation; nothing; credentials, whatever their rules; or `admin` outside of
+ * every namespace.
+ */
+type Need = Operation | "public" | "any" | "server";
 
 interface Route {
   readonly path: string;
@@ -90,7 +93,7 @@ const ROUTES: readonly Route[] = [
     path: `${S}/__ds/streams/mine/not-here/trim`,
     need: (method) => method === "POST" ? "delete" : always("admin")(method),
   },
-  { path: `${S}/__ds/node`, need: always("admin") },
+  { path: `${S}/__ds/node`, need: always("server") },
   { path: `${S}/__ds/tokens`, need: always("admin") },
   { path: `${S}/__ds/tokens/none`, need: always("admin") },
   { path: `${S}/__ds/sign`, need: always("any") },
@@ -109,9 +112,9 @@ const ROUTES: readonly Route[] = [
   { path: "/health", need: () => "public" },
   { path: "/live", need: () => "public" },
   { path: "/ready", need: () => "public" },
-  { path: "/", need: () => "admin" },
-  { path: "/metrics", need: () => "admin" },
-  { path: "/v1/streams", need: () => "admin", onBun: 404 },
+  { path: "/", need: () => "public" },
+  { path: "/metrics", need: () => "server" },
+  { path: "/v1/streams", need: () => "server", onBun: 404 },
 ];
 
 interface Kind {
@@ -214,12 +217,15 @@ async function kindsFor(base: string, secretTaken: boolean): Promise<Kind[]> {
         await signHmac({ penstock: ALL }, SECRET),
       ),
     may("JWT with everything", good, () => true),
-    { ...may("token of another namespace", tenantToken, () => true), seesNothing: true },
+    {
+      ...may("token of another namespace", tenantToken, (need) => need !== "server"),
+      seesNothing: true,
+    },
     {
       ...may(
         "JWT of another namespace",
         await issuer.sign({ penstock: ALL, penstock_namespace: "tenant2" }),
-        () => true,
+        (need) => need !== "server",
       ),
       seesNothing: true,
     },
@@ -275,7 +281,7 @@ async function kindsFor(base: string, secretTaken: boolean): Promise<Kind[]> {
     may(
       "token of an admin of nothing else",
       await makeToken(base, "admin", ["admin:x"]),
-      only("any", "admin"),
+      only("any", "admin", "server"),
     ),
   ];
 }
