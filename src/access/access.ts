@@ -344,6 +344,8 @@ function missingOperation(principal: Principal, requirement: Requirement): strin
     case "fork":
       if (!principal.allows("create", requirement.path)) return "create";
       return principal.allows("read", requirement.source) ? null : "read";
+    case "server":
+      return principal.namespace === NO_NAMESPACE && principal.allowsSome("admin") ? null : "admin";
     case "some":
       return principal.allowsSome(requirement.operation) ? null : requirement.operation;
     default:

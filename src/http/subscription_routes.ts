@@ -65,7 +65,7 @@ export async function control(
     if (stream === null) return unknownPath();
     if (request.method !== "POST") return methodNotAllowed("POST");
     if ("refusal" in stream) return respondRefusal(stream.refusal);
-    return await trim(parts, request, stream.value);
+    return await trim(parts, request, storedName(namespaceOf(principal), stream.value));
   }
   if (collection !== "subscriptions" || rawId === undefined || rawId === "") return unknownPath();
   const id = parseId(rawId);

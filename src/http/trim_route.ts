@@ -14,7 +14,7 @@ export interface TrimRouteParts {
   readonly bodies: BodyReader;
 }
 
-/** @param path of the stream, as a stream's canonical path is */
+/** @param path of the stream, as it is stored */
 export async function trim(
   { streams, bodies }: TrimRouteParts,
   request: Request,
