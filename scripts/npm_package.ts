@@ -132,8 +132,11 @@ function makeSystemPackage(
 
 function writeManifest(path: string, fields: Readonly<Record<string, unknown>>): void {
   const { version, license } = manifest;
+  // npm attests only to packages that name the repository that they are built in.
+  const built = process.env.GITHUB_REPOSITORY;
+  const repository = built ? { repository: `git+https://github.com/${built}.git` } : {};
   writeFileSync(
     join(path, "package.json"),
-    `${JSON.stringify({ ...fields, version, license }, null, 2)}\n`,
+    `${JSON.stringify({ ...fields, version, license, ...repository }, null, 2)}\n`,
   );
 }
