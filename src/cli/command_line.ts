@@ -9,7 +9,7 @@ import { type Option, OPTIONS } from "./options.ts";
 import { FLAGS } from "./server_commands.ts";
 
 export type Command =
-  | { readonly name: "serve" | "migrate" | "keys rotate"; readonly config: Config }
+  | { readonly name: "serve" | "migrate" | "keys rotate" | "healthcheck"; readonly config: Config }
   | { readonly name: "help" }
   | { readonly name: "version" };
 
@@ -18,7 +18,7 @@ export class UnknownCommand extends ConfigError {
   override name = "UnknownCommand";
 }
 
-const NAMES = ["serve", "migrate", "keys rotate"] as const;
+const NAMES = ["serve", "migrate", "keys rotate", "healthcheck"] as const;
 
 /** Beginning like settings, but read elsewhere: by the client, and between processes. */
 const OTHER_VARIABLES = ["PENSTOCK_URL", "PENSTOCK_TOKEN", "PENSTOCK_WORKER", "PENSTOCK_SUCCESSOR"];

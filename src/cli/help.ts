@@ -20,6 +20,8 @@ Usage:
   penstock check [options]      say whether a server with these settings would run well
   penstock keys rotate [options]
                                 sign webhooks and tokens with new keys from now on
+  penstock healthcheck [options]
+                                ask the server of these settings whether it is ready
   penstock version              print the version (also -v, --version)
   penstock help [command]       print this, or what a command takes (also -h, --help)
 

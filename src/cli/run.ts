@@ -8,13 +8,14 @@ import { runCheckCommand } from "./check_command.ts";
 import { type Command, logFormatOf, parseCommand, UnknownCommand } from "./command_line.ts";
 import { ConfigError } from "./config.ts";
 import { migrateOnly, rotate } from "./database_commands.ts";
+import { healthcheck } from "./healthcheck.ts";
 import { helpText } from "./help.ts";
 import { serve } from "./serve.ts";
 import { SERVER_COMMANDS } from "./server_commands.ts";
 import { namesDatabase, runTokenCommand } from "./token_command.ts";
 import { workerNumber } from "./supervisor.ts";
 
-const COMMANDS = { serve, migrate: migrateOnly, "keys rotate": rotate };
+const COMMANDS = { serve, migrate: migrateOnly, "keys rotate": rotate, healthcheck };
 
 /** Runs a command line, without the program's own name. Sets the exit code when it fails. */
 export async function run(args: readonly string[]): Promise<void> {

@@ -52,5 +52,11 @@ export const SERVER_COMMANDS: readonly CommandDescription[] = [
     operandSuggestions: ["rotate"],
     flags: FLAGS,
   },
+  {
+    name: "healthcheck",
+    summary: "Ask the server of these settings whether it is ready",
+    operands: [],
+    flags: FLAGS,
+  },
   { name: "version", summary: "Print the version", operands: [], flags: [] },
 ];

@@ -55,7 +55,7 @@ export class Supervisor {
   #port = 0;
   /** A worker has served: a worker that dies from now on is replaced. */
   #up = false;
-  /** All workers have served at the same time, and whoever waits for it knows. */
+  /** All workers have served at the same time, and those that wait for it know. */
   #announced = false;
   #upgrade: Upgrade | undefined;
   #stopping = false;
