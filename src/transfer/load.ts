@@ -69,6 +69,10 @@ class Load {
   #producers: Row[] = [];
   #finished: (FinishedStream & { readonly bytes: number })[] = [];
   #progress = { entry: -1, checksum: "", streamId: 0 };
+  /** The last stream of those that are visible by now. */
+  #visible = 0;
+  /** Streams could not be made visible: those that follow them must not be. */
+  #failed = false;
   #counts = { loaded: 0, bytes: 0, replaced: 0, skipped: 0, unchanged: 0, subscriptions: 0 };
   #lastPath: string | null = null;
 
@@ -122,11 +126,8 @@ class Load {
   /** Keeps what is whole, and removes what is not. */
   async abandon(): Promise<void> {
     if (this.#target === null || this.#progress.entry < 0) return;
-    await this.#flush();
-    await this.#target.removeUnfinished(
-      this.#progress.streamId,
-      this.#header!.last_stream_id,
-    );
+    if (!this.#failed) await this.#flush();
+    await this.#target.removeUnfinished(this.#visible, this.#header!.last_stream_id);
   }
 
   async #start(header: DumpHeader, entry: number, checksum: string): Promise<void> {
@@ -158,7 +159,8 @@ class Load {
     }
     await target.reserveIds(header.last_stream_id);
     this.#target = target;
-    this.#progress = { entry, checksum, streamId: resume ? before!.streamId : 0 };
+    this.#visible = resume ? before!.streamId : 0;
+    this.#progress = { entry, checksum, streamId: this.#visible };
   }
 
   async #begin(row: Row): Promise<void> {
@@ -274,11 +276,14 @@ class Load {
   /** Makes the streams whose entries have ended visible. */
   async #flush(): Promise<void> {
     if (this.#progress.entry <= this.#resumed.entry) return;
-    await this.#flushSegments();
-    await this.#flushProducers();
     const finished = this.#finished;
     this.#finished = [];
+    this.#failed = true;
+    await this.#flushSegments();
+    await this.#flushProducers();
     await this.#target!.addStreams(finished, this.#progress);
+    this.#failed = false;
+    this.#visible = this.#progress.streamId;
     for (const { row, bytes, replaces } of finished) {
       this.#counts.loaded++;
       this.#counts.bytes += bytes;
