@@ -1,7 +1,7 @@
 /** `GET __ds/dump`, an extension: streams as one snapshot, for holders of `admin` on all paths. */
 import type { Principal } from "../access/principal.ts";
 import { invalidRequest, Overloaded, Refused } from "../errors.ts";
-import { matcherOf, parseGlob } from "../protocol/glob.ts";
+import { type Glob, matcherOf, parseGlob } from "../protocol/glob.ts";
 import { STREAM_PREFIX } from "../protocol/stream_path.ts";
 import type { Database } from "../storage/database.ts";
 import { compress } from "../transfer/compression.ts";
@@ -11,6 +11,8 @@ import { respondRefusal } from "./error_responses.ts";
 import { NO_STORE, respond } from "./respond.ts";
 
 export const DUMP_PATH = `${STREAM_PREFIX}__ds/dump`;
+
+const EVERY_PATH = matcherOf(parseGlob("**") as Glob);
 
 /** A client that takes nothing for so long is cut off: its snapshot holds old rows in the database. */
 const STALLED_MS = 60_000;
@@ -32,7 +34,7 @@ export class Dumps {
     if (request.method !== "GET") {
       return respondRefusal({ kind: "method_not_allowed", allowed: "GET" });
     }
-    if (principal !== null && !principal.allowsPattern("admin", matcherOf(parseGlob("**")!))) {
+    if (principal !== null && !principal.allowsPattern("admin", EVERY_PATH)) {
       throw new Refused({ kind: "forbidden", operation: "admin" });
     }
     const { prefix, secrets } = parseQuery(query);

@@ -40,7 +40,7 @@ Deno.test("a copy from embedded to PostgreSQL goes on at the same offsets, for t
       received.push(...batch.items);
       if (received.includes(until)) done.resolve();
     });
-    await within(done.promise, 30_000, `message ${until}`);
+    await within(30_000, `message ${until}`, done.promise);
     end();
     response.cancel();
     return response.offset;
