@@ -16,7 +16,7 @@ export async function withSnapshot<T>(
     return await client.sql.begin(
       "isolation level repeatable read read only",
       async (transaction) => {
-        // Whoever takes the rows may be slow, and a transaction that waits for it is not abandoned.
+        // A reader of the rows may be slow, and a transaction that waits for it is not given up.
         await transaction.unsafe("set local idle_in_transaction_session_timeout = 0");
         await transaction.unsafe("set local timezone = 'UTC'");
         return await work({
