@@ -147,7 +147,9 @@ export type ServerRefusal =
   /** The database answers, and is out of memory or locks. */
   | { readonly kind: "database_exhausted" }
   /** The node has been told to stop. */
-  | { readonly kind: "draining" };
+  | { readonly kind: "draining" }
+  /** The embedded database has one session: a dump of it would keep everybody else waiting. */
+  | { readonly kind: "no_snapshot" };
 
 /** A value, or why there is none. */
 export type Result<T> = { readonly value: T } | { readonly refusal: Refusal };

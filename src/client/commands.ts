@@ -5,6 +5,7 @@ import { close } from "./commands/close.ts";
 import { completions } from "./commands/completions.ts";
 import { create } from "./commands/create.ts";
 import { fork } from "./commands/fork.ts";
+import { importStreams } from "./commands/import.ts";
 import { read } from "./commands/read.ts";
 import { rm } from "./commands/rm.ts";
 import { stat } from "./commands/stat.ts";
@@ -24,6 +25,7 @@ export const COMMANDS: readonly Command[] = [
   trim,
   rm,
   status,
+  importStreams,
   token,
   completions,
 ];

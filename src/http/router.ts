@@ -8,6 +8,7 @@ import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
 import { carriesSignature } from "../access/signed_urls.ts";
 import { health, isHealthPath, UNKNOWN } from "./health.ts";
 import { type CacheControl, CachePolicy } from "./cache_policy.ts";
+import { DUMP_PATH } from "./dump_route.ts";
 import { ResponseCache } from "./response_cache.ts";
 import { node, NODE_PATH } from "./node_route.ts";
 import type { ReadParts, RouterParts } from "./parts.ts";
@@ -173,6 +174,9 @@ function route(
   const { method } = request;
   if (method === "OPTIONS") return Promise.resolve(respondPreflight());
   if (path === NODE_PATH) return node(parts, request, query);
+  if (path === DUMP_PATH) {
+    return Promise.try(() => parts.dumps.respond(request, query, principal));
+  }
   if (isControlPath(path)) return control(parts, request, path, principal);
   const stream = parseStreamPath(path);
   if ("refusal" in stream) return Promise.resolve(respondRefusal(stream.refusal));

@@ -12,6 +12,7 @@ import accessTokens from "./steps/0002_access_tokens.sql" with { type: "text" };
 import retention from "./steps/0003_retention.sql" with { type: "text" };
 import limits from "./steps/0006_limits.sql" with { type: "text" };
 import tenants from "./steps/0005_tenants.sql" with { type: "text" };
+import move from "./steps/0007_move.sql" with { type: "text" };
 import ackWake from "./functions/ack_wake.sql" with { type: "text" };
 import addKey from "./functions/add_key.sql" with { type: "text" };
 import addStreams from "./functions/add_streams.sql" with { type: "text" };
@@ -86,6 +87,7 @@ export const STEPS: readonly Step[] = [
   { name: "0003_retention", sql: retention },
   { name: "0005_tenants", sql: tenants },
   { name: "0006_limits", sql: limits },
+  { name: "0007_move", sql: move },
 ];
 
 /**
