@@ -16,6 +16,7 @@ import { get, head } from "./read_routes.ts";
 import { refusalOf, respondInternal, respondRefusal } from "./error_responses.ts";
 import { FailureReports, isReported } from "./failure_reports.ts";
 import { RequestBodies } from "./request_body.ts";
+import { notePrincipal } from "./request_lines.ts";
 import { counted, kindOf, UNROUTED } from "./request_observer.ts";
 import { inspector, type InspectorMode, isInspectorPath } from "./inspector_routes.ts";
 import { OriginPolicy, type OriginPolicyOptions } from "./origin_policy.ts";
@@ -126,10 +127,11 @@ function authorized(
 ): Promise<Response> {
   const { access } = parts;
   if (!access.enabled) return route(parts, request, target, null);
-  const serve = (authorization: Authorization) =>
-    "refusal" in authorization
-      ? Promise.resolve(respondRefusal(authorization.refusal))
-      : route(parts, request, target, authorization);
+  const serve = (authorization: Authorization) => {
+    if ("refusal" in authorization) return Promise.resolve(respondRefusal(authorization.refusal));
+    notePrincipal(request, authorization.name);
+    return route(parts, request, target, authorization);
+  };
   const authorization = access.authorize(request, target, () => addressOf(request, connection));
   const served = authorization instanceof Promise
     ? authorization.then(serve)
