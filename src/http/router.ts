@@ -17,6 +17,7 @@ import { get, head } from "./read_routes.ts";
 import { refusalOf, respondInternal, respondRefusal } from "./error_responses.ts";
 import { FailureReports, isReported } from "./failure_reports.ts";
 import { type BodyReader, RequestBodies } from "./request_body.ts";
+import { notePrincipal } from "./request_lines.ts";
 import { counted, kindOf, UNROUTED } from "./request_observer.ts";
 import { inspector, type InspectorMode, isInspectorPath } from "./inspector_routes.ts";
 import { type LimitedRequest, RequestLimits, type RequestLimitsOptions } from "./request_limits.ts";
@@ -132,10 +133,11 @@ function authorized(
 ): Promise<Response> {
   const { access } = parts;
   if (!access.enabled) return limited(parts, { request, target, principal: null, client });
-  const serve = (authorization: Authorization) =>
-    "refusal" in authorization
-      ? Promise.resolve(respondRefusal(authorization.refusal))
-      : limited(parts, { request, target, principal: authorization, client });
+  const serve = (authorization: Authorization) => {
+    if ("refusal" in authorization) return Promise.resolve(respondRefusal(authorization.refusal));
+    notePrincipal(request, authorization.name);
+    return limited(parts, { request, target, principal: authorization, client });
+  };
   const authorization = access.authorize(request, target, client);
   const served = authorization instanceof Promise
     ? authorization.then(serve)

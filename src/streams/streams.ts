@@ -78,7 +78,7 @@ export class Streams extends BaseService {
     this.#retentionRules = options.retention;
     this.#stateLoader = new StateLoader(database);
     this.#nodeNotifier = new NodeNotifier(database, {
-      onNotification: (ids) => this.#streamMonitor.onNotification(ids),
+      onNotification: (ids, changedAt) => this.#streamMonitor.onNotification(ids, changedAt),
       onGap: () => this.#streamMonitor.reconcileAll(),
     });
     this.#segmentCache = new SegmentCache(options.cachedBytes);
