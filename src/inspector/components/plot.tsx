@@ -100,13 +100,13 @@ function optionsOf(
         size: 22,
         space: 80,
         grid: { show: false },
-        values: (_, splits) => splits.map(timeOf),
+        values: (_, splits) => splits.map((value) => value === null ? "" : timeOf(value)),
       },
       {
         ...axis,
         size: 54,
         space: 34,
-        values: (_, splits) => splits.map(format),
+        values: (_, splits) => splits.map((value) => value === null ? "" : format(value)),
       },
     ],
     series: [
