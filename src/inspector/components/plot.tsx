@@ -58,7 +58,7 @@ export function Plot({ title, now, times, series, format }: PlotProps) {
   return (
     <section class="plot" aria-label={`${title}: ${now}`}>
       <header class="plot-head">
-        <h3>{title}</h3>
+        <h2>{title}</h2>
         <span class="plot-now">{now}</span>
       </header>
       <div ref={host} class="plot-canvas" aria-hidden="true" />
