@@ -65,6 +65,12 @@ export class Principal {
     return allowsSome(this.#rules, operation);
   }
 
+  /** The patterns of the rules that allow it. */
+  patterns(operation: Operation): readonly string[] {
+    return this.#rules.filter((rule) => rule.operations.has(operation))
+      .map((rule) => rule.matcher.pattern);
+  }
+
   /** Whether it has every right that these rules give. */
   covers(rules: readonly Rule[]): boolean {
     return covers(this.#rules, rules);

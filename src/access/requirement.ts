@@ -16,6 +16,8 @@ export type Requirement =
 const PUBLIC: Requirement = { kind: "public" };
 const ANY: Requirement = { kind: "any" };
 const ADMIN: Requirement = { kind: "some", operation: "admin" };
+/** The route shows what the rules cover. */
+const LIST: Requirement = { kind: "some", operation: "list" };
 
 const CONTROL = `${STREAM_PREFIX}__ds`;
 /** What receivers verify webhooks with (section 6.5): without a secret, and for everybody. */
@@ -64,10 +66,20 @@ export function requirementOf(head: RequestHead): Requirement {
   return { kind: "path", operation, path: stream.value };
 }
 
+/** `__ds/streams/{path}`. */
+function listRequirement(path: string): Requirement {
+  const stream = parseStreamPath(STREAM_PREFIX + path.slice(`${CONTROL}/streams/`.length));
+  if ("refusal" in stream) return ANY;
+  return { kind: "path", operation: "list", path: stream.value };
+}
+
 function controlRequirement(method: string, path: string): Requirement {
   if (path === JWKS) return PUBLIC;
   const [collection, rawId, action] = path.slice(CONTROL.length + 1).split("/");
+  if (collection === "streams" && rawId !== undefined) return listRequirement(path);
+  if (collection === "streams" || path === `${CONTROL}/usage`) return LIST;
   if (collection !== "subscriptions") return ADMIN;
+  if (rawId === undefined) return LIST;
   if (action !== undefined && WAKE_ACTIONS.includes(action) && method === "POST") return PUBLIC;
   let id: string;
   try {

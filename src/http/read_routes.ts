@@ -10,6 +10,7 @@ import {
 } from "../protocol/offset.ts";
 import { invalid, Overloaded, type Result } from "../errors.ts";
 import { etagOf, matchesEtag } from "../protocol/etag.ts";
+import { labelHeaders } from "../protocol/labels.ts";
 import * as header from "../protocol/headers.ts";
 import { isOffsetOf, offsetAt } from "../streams/read/fork_chain.ts";
 import type { StreamState } from "../streams/stream_state.ts";
@@ -34,6 +35,12 @@ export async function head(streams: Streams, path: string): Promise<Response> {
   if (stream.ttlSeconds !== null) headers.push([header.TTL, String(stream.ttlSeconds)]);
   if (stream.expiresAtMs !== null) {
     headers.push([header.EXPIRES_AT, new Date(stream.expiresAtMs).toISOString()]);
+  }
+  if (stream.labels !== null) {
+    const labels = labelHeaders(stream.labels);
+    headers.push(...labels);
+    // `allowOrigin` adds what every response has.
+    headers.push(["Access-Control-Expose-Headers", labels.map(([name]) => name).join(", ")]);
   }
   return respond(200, headers, bodyOfUnknownLength(headers));
 }

@@ -138,8 +138,10 @@ function route(
 ): Promise<Response> {
   if (!path.startsWith(STREAM_PREFIX)) return health(parts, request, path);
   const { method } = request;
-  if (method === "OPTIONS") return Promise.resolve(respondPreflight());
-  if (isControlPath(path)) return control(parts, request, path, principal);
+  if (method === "OPTIONS") {
+    return Promise.resolve(respondPreflight(request.headers.get("access-control-request-headers")));
+  }
+  if (isControlPath(path)) return control(parts, request, { path, query }, principal);
   const stream = parseStreamPath(path);
   if ("refusal" in stream) return Promise.resolve(respondRefusal(stream.refusal));
   const { streams, bodies } = parts;

@@ -4,7 +4,9 @@ import type { Principal } from "../access/principal.ts";
 import { matcherOf } from "../protocol/glob.ts";
 import { STREAM_PREFIX } from "../protocol/stream_path.ts";
 import { invalidRequest, Refused } from "../errors.ts";
+import type { Streams } from "../streams/streams.ts";
 import type { Subscriptions } from "../subscriptions/subscriptions.ts";
+import { listedStreams, listedSubscriptions, usage } from "./catalog_routes.ts";
 import { respondRefusal } from "./error_responses.ts";
 import type { RequestBodies } from "./request_body.ts";
 import { respond, respondJson } from "./respond.ts";
@@ -26,6 +28,7 @@ const LONGEST_ID = 256;
 
 export interface ControlParts {
   readonly access: Access;
+  readonly streams: Streams;
   readonly subscriptions: Subscriptions;
   readonly bodies: RequestBodies;
 }
@@ -42,14 +45,24 @@ export function isControlPath(path: string): boolean {
 export async function control(
   parts: ControlParts,
   request: Request,
-  fullPath: string,
+  target: { readonly path: string; readonly query: string },
   principal: Principal | null,
 ): Promise<Response> {
-  const path = fullPath.slice(CONTROL.length + 1);
+  const path = target.path.slice(CONTROL.length + 1);
   if (path === "jwks.json") return await jwks(parts, request);
   const [collection, rawId, action, ...rest] = path.split("/");
   if (collection === "tokens" && action === undefined && principal !== null) {
     return await tokens(parts, request, principal, rawId ?? null);
+  }
+  const { method } = request;
+  const { query } = target;
+  if (collection === "streams") {
+    const streamPath = rawId === undefined ? null : path.slice("streams/".length);
+    return await listedStreams(parts, { method, query, principal }, streamPath);
+  }
+  if (path === "usage") return await usage(parts, { method, query, principal });
+  if (path === "subscriptions") {
+    return await listedSubscriptions(parts, { method, query, principal });
   }
   if (collection !== "subscriptions" || rawId === undefined || rawId === "") return unknownPath();
   const id = parseId(rawId);

@@ -1,6 +1,7 @@
 /** PUT, POST and DELETE of a stream (sections 5.1 to 5.4). */
 import { encodeOffset } from "../protocol/offset.ts";
 import { invalid, type Result } from "../errors.ts";
+import { parseLabels } from "../protocol/labels.ts";
 import * as header from "../protocol/headers.ts";
 import { parseStreamReference, streamUrlPath } from "../protocol/stream_path.ts";
 import type { ForkRequest } from "../streams/lifecycle/create.ts";
@@ -34,6 +35,8 @@ export async function put(
       invalid("TTL_AND_EXPIRES_AT", `${header.TTL} and ${header.EXPIRES_AT} exclude each other`),
     );
   }
+  const labels = parseLabels(headers);
+  if ("refusal" in labels) return respondRefusal(labels.refusal);
   const fork = parseFork(headers, isOwnHost);
   if ("refusal" in fork) return respondRefusal(fork.refusal);
 
@@ -43,6 +46,7 @@ export async function put(
     ttlSeconds: ttl.value,
     expiresAtMs: expiresAt.value,
     closed: header.parseClosed(headers.get(header.CLOSED)),
+    labels: labels.value,
     body: await bodies.read(request),
     fork: fork.value,
   });

@@ -10,6 +10,7 @@ import {
   boolean,
   customType,
   index,
+  jsonb,
   pgSchema,
   primaryKey,
   smallint,
@@ -63,6 +64,11 @@ export const streams = penstock.table("streams", {
   expiryInherited: boolean("expiry_inherited").notNull().default(false),
   /** How many forks that are not deleted read from this stream. */
   forkCount: bigint("fork_count", { mode: "number" }).notNull().default(0),
+  /** Null: before this was recorded. */
+  createdAt: timestamp("created_at", { withTimezone: true, mode: "string" })
+    .default(sql`clock_timestamp()`),
+  /** Null: none. */
+  labels: jsonb("labels").$type<Readonly<Record<string, string>>>(),
 }, (table) => [
   uniqueIndex("streams_path").on(table.path).where(sql`state <> 'deleted'`),
   index("streams_deleted").on(table.id).where(sql`state = 'deleted'`),
@@ -70,6 +76,8 @@ export const streams = penstock.table("streams", {
     .where(sql`expires_at is not null and state = 'active'`),
   /** Not on last_access itself: an index on it would end the HOT updates of renewals. */
   index("streams_ttl").on(table.id).where(sql`ttl_seconds is not null and state = 'active'`),
+  index("streams_labels").using("gin", table.labels.op("jsonb_path_ops"))
+    .where(sql`labels is not null`),
 ]);
 
 /**
@@ -84,6 +92,9 @@ export const segments = penstock.table("segments", {
   /** The last Stream-Seq accepted, compared byte-wise. Scope: the stream. */
   lastSeq: text("last_seq"),
   data: bytea("data").notNull(),
+  /** When it was inserted; null: before this was recorded. */
+  appendedAt: timestamp("appended_at", { withTimezone: true, mode: "string" })
+    .default(sql`clock_timestamp()`),
 }, (table) => [primaryKey({ columns: [table.streamId, table.position] })]);
 
 /**
@@ -97,6 +108,9 @@ export const producers = penstock.table("producers", {
   lastSeq: bigint("last_seq", { mode: "number" }).notNull(),
   /** True when the append of `(epoch, last_seq)` is the one that closed the stream. */
   closedStream: boolean("closed_stream").notNull().default(false),
+  /** When this state was inserted; null: before this was recorded. */
+  appendedAt: timestamp("appended_at", { withTimezone: true, mode: "string" })
+    .default(sql`clock_timestamp()`),
 }, (table) => [
   primaryKey({ columns: [table.streamId, table.producerId, table.epoch, table.lastSeq] }),
 ]);

@@ -1,5 +1,6 @@
 /** The state of a stream that decisions rest on: one row of the view `penstock.stream_states`. */
 import type { Refusal } from "../errors.ts";
+import type { Labels } from "../protocol/labels.ts";
 import type { StreamLifecycle } from "../storage/schema.ts";
 import type { Ancestor } from "./read/fork_chain.ts";
 
@@ -22,6 +23,8 @@ export interface StreamState {
   readonly forkSubOffset: number | null;
   readonly expiryInherited: boolean;
   readonly forkCount: number;
+  /** Null: none. */
+  readonly labels: Labels | null;
   /** The streams it was forked from, nearest first. */
   readonly sources: readonly Ancestor[];
   /** By the database's clock, when the row was read. */
@@ -50,6 +53,8 @@ export interface StreamRow {
   fork_count: number;
   expired: boolean;
   renews_ttl: boolean;
+  /** A JSON object. */
+  labels: string | null;
 }
 
 const NO_SOURCES: readonly Ancestor[] = [];
@@ -73,6 +78,7 @@ export function stateOf(row: StreamRow, sources = NO_SOURCES): StreamState {
     forkSubOffset: row.fork_sub_offset,
     expiryInherited: row.expiry_inherited,
     forkCount: row.fork_count,
+    labels: row.labels === null ? null : JSON.parse(row.labels),
     sources,
     expired: row.expired,
     ttlRenewalDue: row.renews_ttl,

@@ -4,6 +4,7 @@ import { BaseService, startAll, stopAll } from "../lib/service.ts";
 import { type BufferedBytes, CACHED_BYTES, divideBufferedBytes, WAITING } from "../limits.ts";
 import type { Database } from "../storage/database.ts";
 import type { Telemetry } from "../telemetry/events.ts";
+import { Catalog } from "./catalog/catalog.ts";
 import { Hub } from "./follow/hub.ts";
 import { NodeNotifier } from "./follow/node_notifier.ts";
 import { Appender } from "./append/appender.ts";
@@ -50,6 +51,8 @@ export class Streams extends BaseService {
   readonly #creations: CreationAdmission;
   readonly #creator: Creator;
   readonly #sweeper: Sweeper;
+  /** What there is. */
+  readonly catalog: Catalog;
   #cacheEpoch = 0;
   #onWritten: (ids: readonly number[]) => void = () => {};
 
@@ -58,6 +61,7 @@ export class Streams extends BaseService {
     const options = { ...DEFAULTS, ...given };
     this.#database = database;
     this.#stateLoader = new StateLoader(database);
+    this.catalog = new Catalog(database);
     this.#nodeNotifier = new NodeNotifier(database, {
       onNotification: (ids) => this.#streamMonitor.onNotification(ids),
       onGap: () => this.#streamMonitor.reconcileAll(),
@@ -190,6 +194,7 @@ export class Streams extends BaseService {
     this.#appender.invalidateStates();
     this.#pageReader.invalidate();
     this.#stateLoader.invalidate();
+    this.catalog.invalidate();
     this.#hub.invalidate();
   }
 

@@ -51,8 +51,8 @@ const withoutKeys = serverForThisFile("embedded", {
 const METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"] as const;
 type Method = typeof METHODS[number];
 
-/** What a request needs: an operation; nothing; or credentials, whatever their rules. */
-type Need = Operation | "public" | "any";
+/** What a request needs: an operation, `list` on `mine/here`; nothing; or credentials, whatever their rules. */
+type Need = Operation | "public" | "any" | "list of mine";
 
 interface Route {
   readonly path: string;
@@ -73,6 +73,9 @@ const ofStream = (method: Method): Need => STREAM[method] ?? "any";
 const always = (need: Need) => (method: Method): Need => method === "OPTIONS" ? "public" : need;
 const wake = (method: Method): Need =>
   method === "POST" || method === "OPTIONS" ? "public" : "subscribe";
+/** The sum is of what may be listed all of. */
+const usage = (method: Method): Need =>
+  method === "GET" || method === "HEAD" ? "list of mine" : always("list")(method);
 
 const S = "/v1/stream";
 const ROUTES: readonly Route[] = [
@@ -89,7 +92,13 @@ const ROUTES: readonly Route[] = [
   { path: `${S}/__ds/tokens`, need: always("admin") },
   { path: `${S}/__ds/tokens/none`, need: always("admin") },
   { path: `${S}/__ds/jwks.json`, need: () => "public" },
-  { path: `${S}/__ds/subscriptions`, need: always("any") },
+  { path: `${S}/__ds/streams`, need: always("list") },
+  { path: `${S}/__ds/streams?prefix=mine/`, need: always("list") },
+  { path: `${S}/__ds/streams/mine/here`, need: always("list of mine") },
+  { path: `${S}/__ds/streams/`, need: always("any"), onBun: 400 },
+  { path: `${S}/__ds/usage?prefix=mine/`, need: usage },
+  { path: `${S}/__ds/usage/more`, need: always("admin") },
+  { path: `${S}/__ds/subscriptions`, need: always("list") },
   { path: `${S}/__ds/subscriptions/mine`, need: always("subscribe") },
   { path: `${S}/__ds/subscriptions/mine/streams`, need: always("subscribe") },
   { path: `${S}/__ds/subscriptions/mine/streams/mine/here`, need: always("subscribe") },
@@ -174,7 +183,7 @@ async function kindsFor(base: string, secretTaken: boolean): Promise<Kind[]> {
     may(
       "JWT that reads, as one text",
       await issuer.sign({ penstock: "read:mine/** list:x" }),
-      only("any", "read"),
+      only("any", "read", "list"),
     ),
     may(
       "token that reads elsewhere",
@@ -185,6 +194,11 @@ async function kindsFor(base: string, secretTaken: boolean): Promise<Kind[]> {
       "token that appends",
       await makeToken(base, "appends", ["append:mine/**"]),
       only("any", "append"),
+    ),
+    may(
+      "token that lists",
+      await makeToken(base, "lists", ["list:mine/**"]),
+      only("any", "list", "list of mine"),
     ),
     may(
       "token that subscribes",

@@ -9,6 +9,7 @@
  */
 import baseline from "./steps/0001_baseline.sql" with { type: "text" };
 import accessTokens from "./steps/0002_access_tokens.sql" with { type: "text" };
+import list from "./steps/0003_list.sql" with { type: "text" };
 import ackWake from "./functions/ack_wake.sql" with { type: "text" };
 import addKey from "./functions/add_key.sql" with { type: "text" };
 import addStreams from "./functions/add_streams.sql" with { type: "text" };
@@ -34,7 +35,10 @@ import hasPending from "./functions/has_pending.sql" with { type: "text" };
 import isExpired from "./functions/is_expired.sql" with { type: "text" };
 import issueWake from "./functions/issue_wake.sql" with { type: "text" };
 import issueWakes from "./functions/issue_wakes.sql" with { type: "text" };
+import labelledStreams from "./functions/labelled_streams.sql" with { type: "text" };
 import linkExplicitly from "./functions/link_explicitly.sql" with { type: "text" };
+import listStreams from "./functions/list_streams.sql" with { type: "text" };
+import listSubscriptions from "./functions/list_subscriptions.sql" with { type: "text" };
 import loadProducers from "./functions/load_producers.sql" with { type: "text" };
 import loadStates from "./functions/load_states.sql" with { type: "text" };
 import lockKey from "./functions/lock_key.sql" with { type: "text" };
@@ -52,11 +56,15 @@ import removeStream from "./functions/remove_stream.sql" with { type: "text" };
 import renewTtls from "./functions/renew_ttls.sql" with { type: "text" };
 import revokeAccessToken from "./functions/revoke_access_token.sql" with { type: "text" };
 import rotateKey from "./functions/rotate_key.sql" with { type: "text" };
+import streamProducers from "./functions/stream_producers.sql" with { type: "text" };
+import streamSubscriptions from "./functions/stream_subscriptions.sql" with { type: "text" };
 import subscriptionMatches from "./functions/subscription_matches.sql" with { type: "text" };
 import sweepProducers from "./functions/sweep_producers.sql" with { type: "text" };
 import takeDue from "./functions/take_due.sql" with { type: "text" };
 import terminateStream from "./functions/terminate_stream.sql" with { type: "text" };
+import usage from "./functions/usage.sql" with { type: "text" };
 import wakeStreams from "./functions/wake_streams.sql" with { type: "text" };
+import streamEntries from "./views/stream_entries.sql" with { type: "text" };
 import streamStates from "./views/stream_states.sql" with { type: "text" };
 import noteNewStreamsTrigger from "./triggers/note_new_streams.sql" with { type: "text" };
 
@@ -70,6 +78,7 @@ export interface Step {
 export const STEPS: readonly Step[] = [
   { name: "0001_baseline", sql: baseline },
   { name: "0002_access_tokens", sql: accessTokens },
+  { name: "0003_list", sql: list },
 ];
 
 /**
@@ -82,6 +91,7 @@ export const DEFINITIONS: readonly string[] = [
   isExpired,
   needsRenewal,
   streamStates,
+  streamEntries,
   // What SQL functions call.
   deliveryLimit,
   pathEnds,
@@ -114,6 +124,9 @@ export const DEFINITIONS: readonly string[] = [
   failDelivery,
   findSmallSegments,
   issueWakes,
+  labelledStreams,
+  listStreams,
+  listSubscriptions,
   loadProducers,
   loadStates,
   lockStreams,
@@ -126,8 +139,11 @@ export const DEFINITIONS: readonly string[] = [
   renewTtls,
   revokeAccessToken,
   rotateKey,
+  streamProducers,
+  streamSubscriptions,
   sweepProducers,
   takeDue,
   terminateStream,
+  usage,
   wakeStreams,
 ];

@@ -9,6 +9,7 @@ import {
   existing,
   type ForkRequest,
   initialBody,
+  labelsText,
 } from "./create.ts";
 import type { CreationAdmission } from "./creation_admission.ts";
 import type { StateLoader } from "../state_loader.ts";
@@ -19,7 +20,8 @@ import { stateOf, type StreamRow, type StreamState, unusable } from "../stream_s
 
 const FORK = `select outcome, (stream).* from penstock.create_fork(
   $1, $2, $3::bigint, $4::bigint, $5::boolean, $6::bigint, $7, $8::bigint,
-  $9::bigint, $10::bigint, $11::bigint[], $12::integer[], $13::integer[], $14::boolean[], $15::bytea)`;
+  $9::bigint, $10::bigint, $11::bigint[], $12::integer[], $13::integer[], $14::boolean[], $15::bytea,
+  $16)`;
 
 /**
  * How often a request is repeated because its source or target has changed, before it is refused.
@@ -107,6 +109,7 @@ async function fork(
     numberArray(segments.map((segment) => segment.length)),
     numberArray(segments.map((segment) => segment.closes)),
     bytes,
+    labelsText(request),
   ]);
   if (row?.outcome === "too_deep") {
     return invalid("FORK_CHAIN_TOO_LONG", "the source is the last of a chain of 100 streams");

@@ -6,7 +6,7 @@ create or replace function penstock.create_fork(
   fork_path text, fork_content_type text, ttl bigint, expiry_ms bigint, inherited boolean,
   fork_source bigint, fork_source_path text, fork_at bigint, anchor bigint,
   sub_offset bigint, segment_positions bigint[], segment_starts integer[],
-  segment_lengths integer[], segment_closes boolean[], bytes bytea
+  segment_lengths integer[], segment_closes boolean[], bytes bytea, fork_labels text
 ) returns table (outcome text, stream penstock.stream_states)
 language plpgsql
 set search_path = pg_catalog, penstock, pg_temp
@@ -30,9 +30,9 @@ begin
   end if;
 
   insert into penstock.streams (path, content_type, ttl_seconds, expires_at, expiry_inherited,
-    source_id, source_path, fork_position, fork_anchor, fork_sub_offset)
+    source_id, source_path, fork_position, fork_anchor, fork_sub_offset, labels)
   values (fork_path, fork_content_type, ttl, to_timestamp(expiry_ms / 1000.0), inherited,
-    fork_source, fork_source_path, fork_at, anchor, sub_offset)
+    fork_source, fork_source_path, fork_at, anchor, sub_offset, fork_labels::jsonb)
   on conflict (path) where state <> 'deleted' do nothing
   returning id into new_id;
 

@@ -57,7 +57,8 @@ begin
   with runs as (
     select min(g.position) as first, max(g.position) as last,
       string_agg(g.data, ''::bytea order by g.position) as data,
-      (array_agg(g.last_seq order by g.position desc))[1] as last_seq
+      (array_agg(g.last_seq order by g.position desc))[1] as last_seq,
+      max(g.appended_at) as appended_at
     from penstock.segments g
     where g.stream_id = stream and g.position >= from_position and g.position < stop
       and length(g.data) <= run_bytes
@@ -67,7 +68,8 @@ begin
       else 32
     end
   ), merged as (
-    update penstock.segments g set data = r.data, last_seq = r.last_seq
+    update penstock.segments g
+    set data = r.data, last_seq = r.last_seq, appended_at = r.appended_at
     from runs r
     where g.stream_id = stream and g.position = r.first
   )

@@ -16,7 +16,8 @@ select
   s.source_id, s.source_path, s.fork_position, s.fork_anchor, s.fork_sub_offset,
   s.expiry_inherited, s.fork_count,
   penstock.is_expired(s.expires_at, s.last_access, s.ttl_seconds) as expired,
-  penstock.needs_renewal(s.last_access, s.ttl_seconds) as renews_ttl
+  penstock.needs_renewal(s.last_access, s.ttl_seconds) as renews_ttl,
+  s.labels::text as labels
 from penstock.streams s
 left join lateral (
   select g.position + length(g.data) as stop, g.closed, g.last_seq
