@@ -15,6 +15,7 @@ import * as header from "../protocol/headers.ts";
 import { isOffsetOf, offsetAt } from "../streams/read/fork_chain.ts";
 import type { StreamState } from "../streams/stream_state.ts";
 import type { Streams } from "../streams/streams.ts";
+import { parseBackwardQuery, readBackward } from "./backward_route.ts";
 import { longPoll } from "./long_poll.ts";
 import { MAX_CACHED_BYTES } from "./response_cache.ts";
 import { bodyOf, pageHeaders, respondNotModified, respondPage } from "./page_response.ts";
@@ -56,6 +57,12 @@ export async function get(
   query: string,
   principal: Principal | null,
 ): Promise<Response> {
+  const backward = parseBackwardQuery(query);
+  if (backward !== null) {
+    return "refusal" in backward
+      ? respondRefusal(backward.refusal)
+      : await readBackward(parts, path, request, backward.value);
+  }
   const parsed = parseReadQuery(query);
   if ("refusal" in parsed) return respondRefusal(parsed.refusal);
   const { live, cursor } = parsed.value;

@@ -21,6 +21,7 @@ import { Follower } from "./follow/follower.ts";
 import { deleteStream } from "./lifecycle/delete.ts";
 import { createFork } from "./lifecycle/fork.ts";
 import { StateLoader } from "./state_loader.ts";
+import { type BackwardRange, readBackwards } from "./read/backwards.ts";
 import { type Page, PageReader } from "./read/page_reader.ts";
 import { SegmentCache } from "./read/segment_cache.ts";
 import type { AppendOutcome } from "./append/waiting_append.ts";
@@ -160,6 +161,15 @@ export class Streams extends BaseService {
   /** The page of an opened stream that begins at `start`; see `PageReader.page`. */
   page(stream: StreamState, start: number, limit: number): Promise<Page> {
     return this.#pageReader.page(stream, start, stream, limit);
+  }
+
+  /** The page of an opened stream that ends before a position; see `readBackwards`. */
+  pageBefore(stream: StreamState, range: BackwardRange): Promise<Page> {
+    return readBackwards(
+      stream,
+      range,
+      (start, stop) => this.#pageReader.bytes(stream, start, stop),
+    );
   }
 
   /** The longest page there is, except for a larger JSON message. Bytes. */
