@@ -5,9 +5,11 @@ import { close } from "./commands/close.ts";
 import { completions } from "./commands/completions.ts";
 import { create } from "./commands/create.ts";
 import { fork } from "./commands/fork.ts";
+import { ls } from "./commands/ls.ts";
 import { read } from "./commands/read.ts";
 import { rm } from "./commands/rm.ts";
 import { stat } from "./commands/stat.ts";
+import { sub } from "./commands/sub.ts";
 import { tail } from "./commands/tail.ts";
 import { token } from "./commands/token.ts";
 
@@ -17,9 +19,11 @@ export const COMMANDS: readonly Command[] = [
   read,
   tail,
   stat,
+  ls,
   close,
   fork,
   rm,
+  sub,
   token,
   completions,
 ];

@@ -235,7 +235,7 @@ Deno.test("parseCommand knows its commands", () => {
   }
   assert.equal(
     problemOf(["run"]),
-    'unknown command "run": there are serve, migrate, keys rotate, version, help, create, append, read, tail, stat, close, fork, rm, token, completions',
+    'unknown command "run": there are serve, migrate, keys rotate, version, help, create, append, read, tail, stat, ls, close, fork, rm, sub, token, completions',
   );
   assert.equal(problemOf(["serve", "now"]), 'unexpected argument "now"');
   assert.match(problemOf(["--prot=1"]), /--prot/);

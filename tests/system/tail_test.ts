@@ -55,7 +55,10 @@ for (const [name, server] of Object.entries(SERVERS)) {
           });
           for (const body of after) await append(url, JSON.stringify(body), JSON_TYPE);
           for (
-            const [stream, all] of [[source, before.flat()], [url, [...before, ...after].flat()]]
+            const [stream, all] of [
+              [source, before.flat()],
+              [url, [...before, ...after].flat()],
+            ] as const
           ) {
             const pages = (await readAllBackwards(stream, first, limit)).map(messagesOf);
             assert.deepEqual(pages.flat(), all);

@@ -1,7 +1,7 @@
 import { parseSeconds } from "../durations.ts";
 import type { Command, Invocation } from "../command.ts";
-import type { Answer } from "../connection.ts";
 import { ClientError, EXIT, usageError } from "../exit_codes.ts";
+import { jsonOf } from "../json_answer.ts";
 
 /** A token as the server shows it; `token` only once. */
 interface ShownToken {
@@ -73,7 +73,7 @@ async function create(invocation: Invocation, name: string | undefined): Promise
         : { expires_at: new Date(Date.now() + parseSeconds(expires) * 1000).toISOString() }),
     })),
   });
-  const created = await bodyOf<ShownToken>(answer);
+  const created = await jsonOf<ShownToken>(answer);
   if (created.token === undefined) throw new ClientError(EXIT.failure, "the answer holds no token");
   await console.write(
     invocation.has("json") ? `${JSON.stringify(created)}\n` : `${created.token}\n`,
@@ -82,7 +82,7 @@ async function create(invocation: Invocation, name: string | undefined): Promise
 
 async function list({ connection, console, streamUrl, has }: Invocation): Promise<void> {
   const answer = await connection.send({ method: "GET", url: streamUrl("__ds/tokens") });
-  const { tokens } = await bodyOf<{ tokens: ShownToken[] }>(answer);
+  const { tokens } = await jsonOf<{ tokens: ShownToken[] }>(answer);
   if (has("json")) return await console.write(`${JSON.stringify(tokens)}\n`);
   for (const { name, rules, expires_at: expires } of tokens) {
     const until = expires === null ? "" : console.paint(`  until ${expires}`, "dim");
@@ -98,15 +98,4 @@ async function revoke(invocation: Invocation, name: string | undefined): Promise
   await invocation.console.write(
     invocation.has("json") ? `${JSON.stringify({ name, revoked: true })}\n` : `${name} revoked\n`,
   );
-}
-
-async function bodyOf<T>(answer: Answer): Promise<T> {
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const bytes of answer.body()) text += decoder.decode(bytes, { stream: true });
-  try {
-    return JSON.parse(text + decoder.decode()) as T;
-  } catch {
-    throw new ClientError(EXIT.failure, "the answer is not JSON: is this a Penstock server?");
-  }
 }

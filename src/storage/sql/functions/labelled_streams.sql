@@ -5,6 +5,7 @@ create or replace function penstock.labelled_streams(filter jsonb, most integer)
 language plpgsql stable
 set search_path = pg_catalog, penstock, pg_temp
 set plan_cache_mode = force_generic_plan
+set jit = off
 set enable_seqscan = off
 set enable_indexscan = off
 set gin_fuzzy_search_limit = 10000

@@ -19,7 +19,7 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
-set enable_sort = off
+set jit = off
 as $$
 declare
   ids bigint[] := '{}';
@@ -32,18 +32,23 @@ begin
   end if;
 
   if labelled is not null then
+    -- Sorted apart: with the order inside, all streams would be read in the order of their paths.
     ids := array(
-      select s.id
-      from unnest(labelled) as l(id)
-      join penstock.streams s on s.id = l.id
-      where s.path > after and s.state = 'active'
-        and not penstock.is_expired(s.expires_at, s.last_access, s.ttl_seconds)
-        and (allowed is null or '/' || s.path ~ allowed)
-        and exists (
-          select from unnest(range_from, range_to) as r(first, stop)
-          where s.path >= r.first collate "C" and s.path < r.stop collate "C"
-        )
-      order by s.path limit most + 1
+      select c.id
+      from (
+        select s.id, s.path
+        from unnest(labelled) as l(id)
+        join penstock.streams s on s.id = l.id
+        where s.path > after and s.state = 'active'
+          and not penstock.is_expired(s.expires_at, s.last_access, s.ttl_seconds)
+          and (allowed is null or '/' || s.path ~ allowed)
+          and exists (
+            select from unnest(range_from, range_to) as r(first, stop)
+            where s.path >= r.first collate "C" and s.path < r.stop collate "C"
+          )
+        offset 0
+      ) c
+      order by c.path limit most + 1
     );
   else
     for i in 1 .. cardinality(range_from) loop
@@ -84,10 +89,14 @@ begin
     select s.path into next_after from penstock.streams s where s.id = ids[most];
     ids := ids[1:most];
   end if;
+  if cardinality(ids) = 0 then
+    return query select list_streams.next_after, null::penstock.stream_entries;
+    return;
+  end if;
   return query
     select list_streams.next_after, e
-    from (values (1)) as one
-    left join penstock.stream_entries e on e.id = any (ids)
-    order by e.path;
+    from unnest(ids) with ordinality as l(id, place)
+    join penstock.stream_entries e on e.id = l.id
+    order by l.place;
 end
 $$;

@@ -8,6 +8,7 @@ returns table (
 language plpgsql stable
 set search_path = pg_catalog, penstock, pg_temp
 set plan_cache_mode = force_generic_plan
+set jit = off
 set enable_seqscan = off
 as $$
 begin

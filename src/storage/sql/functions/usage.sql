@@ -7,6 +7,7 @@ returns table (streams bigint, bytes bigint, estimated boolean)
 language plpgsql stable
 set search_path = pg_catalog, penstock, pg_temp
 set plan_cache_mode = force_generic_plan
+set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_hashjoin = off
