@@ -88,7 +88,7 @@ function compileWithDeno(
   { target, outfile }: Compilation,
   { patient }: { patient: boolean },
 ): boolean {
-  const flags = ["--allow-all", "--unstable-net", "--no-check", ...DENO_FLAGS];
+  const flags = ["--allow-all", "--no-check", ...DENO_FLAGS];
   const include = ["--include", relative(ROOT, PREPARED_CLUSTER)];
   const args = ["compile", ...flags, ...include, "--output", outfile];
   if (target !== undefined) args.push("--target", target);

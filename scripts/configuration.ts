@@ -19,6 +19,7 @@ goes to standard error in the format of the log.
 
 - A *time* is a number with \`ms\`, \`s\` or \`m\` after it (\`500ms\`, \`30s\`, \`2m\`), from 1 ms to 60 minutes.
   A bare number means seconds.
+- An *age* is a number with \`s\`, \`m\`, \`h\` or \`d\` after it (\`12h\`, \`30d\`). A bare number means seconds.
 - A *size* is a number of bytes, or a number with \`KiB\`, \`MiB\` or \`GiB\` after it.
 - A *switch* is on when its flag is given. Its variable is \`true\` or \`false\`.
 `;

@@ -20,6 +20,8 @@ export type StreamRefusal =
   | { readonly kind: "closed"; readonly end: StreamEnd }
   /** The offset is of the stream that was at the path before, or of a fork's own part. */
   | { readonly kind: "offset_of_another_stream" }
+  /** What lies before `earliest` was dropped. */
+  | { readonly kind: "trimmed"; readonly earliest: StreamEnd }
   | { readonly kind: "content_type_mismatch"; readonly expected: string }
   /** Stream-Seq is not greater than the last one accepted. */
   | { readonly kind: "sequence_regression" }
@@ -31,7 +33,7 @@ export type StreamRefusal =
   /** PUT: what exists differs from what was asked for. */
   | { readonly kind: "conflict"; readonly message: string };
 
-/** The offset at which a closed stream ends, as `encodeOffset` takes it. */
+/** An offset of a stream, such as that at which a closed one ends, as `encodeOffset` takes it. */
 export interface StreamEnd {
   readonly position: number;
   readonly generation: number;
@@ -64,7 +66,10 @@ export type AccessRefusal =
   | { readonly kind: "access_token_exists" }
   | { readonly kind: "access_token_not_found" }
   /** `limit` tokens are stored. */
-  | { readonly kind: "access_tokens_full"; readonly limit: number };
+  | { readonly kind: "access_tokens_full"; readonly limit: number }
+  | { readonly kind: "url_key_not_found" }
+  /** `limit` keys of signed URLs are stored. */
+  | { readonly kind: "url_keys_full"; readonly limit: number };
 
 /** What is wrong with the request itself, whatever the state of anything. */
 export type RequestRefusal =
@@ -109,6 +114,7 @@ export type InvalidCode =
   | "INVALID_PRODUCER"
   | "INVALID_PRODUCER_ID"
   | "INVALID_REQUEST"
+  | "INVALID_RETENTION"
   | "INVALID_STREAM_SEQ"
   | "INVALID_TAIL"
   | "INVALID_TARGET"
@@ -119,6 +125,7 @@ export type InvalidCode =
   | "MISSING_OFFSET"
   | "OFFSET_BEYOND_TAIL"
   | "OFFSET_INSIDE_MESSAGE"
+  | "PRODUCER_LIMIT_REACHED"
   | "TTL_AND_EXPIRES_AT"
   | "WAKE_STREAM_CLOSED"
   | "WAKE_STREAM_NOT_FOUND"

@@ -1,5 +1,6 @@
 /** One running Penstock: opens the database, serves, and stops in an orderly manner. */
 import { Access } from "./access/access.ts";
+import { hostname } from "node:os";
 import process from "node:process";
 import type { Config } from "./cli/config.ts";
 import { observeRequests } from "./http/request_observer.ts";
@@ -20,6 +21,12 @@ import { openAccessLog, type RequestLine } from "./telemetry/access_log.ts";
 import type { Telemetry } from "./telemetry/events.ts";
 import { VERSION } from "./version.ts";
 
+/**
+ * How long a node that hands its port over goes on serving. Its responses say that the connection
+ * ends with them, so in this time its clients come to the successor by themselves. Milliseconds.
+ */
+const HANDOVER_MS = 1000;
+
 /** How long requests may take to end before the process ends with them. Milliseconds. */
 const STOP_MS = 10_000;
 
@@ -32,20 +39,26 @@ export class Node {
   readonly #telemetry: Telemetry;
   readonly #metrics: Metrics;
   readonly #drainDelayMs: number;
+  /** Whether /ready says so: a successor on the same port is ready for this node. */
   #draining = false;
 
   private constructor(
     database: MeasuredDatabase,
     config: Config,
-    { telemetry, metrics, worker }: NodeParts,
+    { telemetry, metrics, worker, sharedPort }: NodeParts,
   ) {
     this.database = database;
     this.#telemetry = telemetry;
     this.#metrics = metrics;
     this.#drainDelayMs = config.drainDelayMs;
     const buffered = divideBufferedBytes(config.maxBufferedBytes);
-    this.#access = new Access({ database, telemetry, settings: config.accessControl });
-    this.#streams = new Streams(database, telemetry, { buffered });
+    this.#access = new Access({
+      database,
+      telemetry,
+      settings: config.accessControl,
+      onFirstToken: printFirstToken,
+    });
+    this.#streams = new Streams(database, telemetry, { ...config, buffered });
     this.#subscriptions = new Subscriptions({
       database,
       streams: this.#streams,
@@ -61,12 +74,14 @@ export class Node {
       draining: () => this.#draining,
       ping: () => ping(database),
       metrics: () => metrics.text(),
+      node: () => metrics.node(),
     };
     metrics.observe({
       database,
       build: { version: VERSION, runtime: runtimeName() },
       followers: () => this.#streams.followers,
       draining: parts.draining,
+      node: `${hostname()}:${process.pid}`,
       worker,
     });
     this.#server = new HttpServer({
@@ -85,18 +100,17 @@ export class Node {
         }),
         requestLog(config, telemetry, worker),
       ),
-      sharedPort: worker !== null,
+      sharedPort,
     });
   }
 
   /**
-   * @param worker of several nodes of this machine that listen on the same port, this one
    * @throws Error with a sentence for the operator: database, schema, data folder or address
    */
   static async start(
     config: Config,
     log: Telemetry,
-    worker: number | null = null,
+    { worker, sharedPort }: StartOptions = { worker: null, sharedPort: false },
   ): Promise<Node> {
     const metrics = new Metrics();
     const telemetry: Telemetry = {
@@ -112,7 +126,7 @@ export class Node {
     try {
       const { applied } = await migrate(database);
       if (applied.length > 0) telemetry.report({ event: "migrated", steps: applied });
-      const node = new Node(database, config, { telemetry, metrics, worker });
+      const node = new Node(database, config, { telemetry, metrics, worker, sharedPort });
       await node.#subscriptions.prepare();
       // Deliveries come last: a webhook's receiver may call back at once.
       await startAll([metrics, node.#access, node.#streams, node.#server, node.#subscriptions]);
@@ -138,11 +152,14 @@ export class Node {
   /**
    * Serves on for the drain delay, then stops accepting, ends the followers, finishes the appends
    * and closes the database.
+   * @param successor whether another process serves on the same port by now
    */
-  async stop(reason: string): Promise<void> {
+  async stop(reason: string, { successor = false } = {}): Promise<void> {
     this.#telemetry.report({ event: "stopping", reason, followers: this.#streams.followers });
-    this.#draining = true;
-    if (this.#drainDelayMs > 0) await delay(this.#drainDelayMs);
+    this.#draining = !successor;
+    this.#server.endConnections();
+    const delayMs = Math.max(this.#drainDelayMs, successor ? HANDOVER_MS : 0);
+    if (delayMs > 0) await delay(delayMs);
     const answered = this.#server.stop();
     this.#streams.drain();
     if (!await settlesWithin(answered, STOP_MS)) {
@@ -160,6 +177,14 @@ interface NodeParts {
   readonly telemetry: Telemetry;
   readonly metrics: Metrics;
   readonly worker: number | null;
+  readonly sharedPort: boolean;
+}
+
+export interface StartOptions {
+  /** Which of several nodes of this machine that listen on the same port; null: it is none of them. */
+  readonly worker: number | null;
+  /** Other processes may listen on the same port: other workers, or a successor. */
+  readonly sharedPort: boolean;
 }
 
 /** Where a line for each request goes: the access log, and the log at level debug; null: nowhere. */
@@ -175,6 +200,13 @@ function requestLog(
     access?.(line);
     telemetry.report({ event: "request", ...line });
   };
+}
+
+/** Not in the log, which is on standard output: a log is kept, and read by many. */
+function printFirstToken(token: string): void {
+  process.stderr.write(
+    `The first access token, which may do everything; it is not shown again:\n${token}\n`,
+  );
 }
 
 async function ping(database: Database): Promise<void> {

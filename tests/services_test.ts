@@ -27,7 +27,11 @@ const SERVICES: Readonly<Record<string, ServiceMaker>> = {
       handler: () => Promise.resolve(new Response()),
       sharedPort: false,
     }),
-  Sweeper: (database) => new Sweeper(database, telemetry, () => {}),
+  Sweeper: (database) =>
+    new Sweeper({ database, rules: [], onTrimmed: () => {} }, telemetry, {
+      onEnded: () => {},
+      producerIdleExpiryMs: null,
+    }),
   Streams: (database) => new Streams(database, telemetry),
   Subscriptions: (database) =>
     new Subscriptions({

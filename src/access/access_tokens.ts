@@ -1,15 +1,17 @@
 /** The access tokens of a database. Of a token only the hash is stored: it is shown once, when made. */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { asc, eq, sql } from "drizzle-orm";
+import { and, asc, eq, gt, lt, sql } from "drizzle-orm";
 import { Overloaded, Refused } from "../errors.ts";
 import { Batcher } from "../lib/batcher.ts";
 import { type Database, numberArray, StatementTimeout, textArray } from "../storage/database.ts";
 import { accessTokens } from "../storage/schema.ts";
-import { parseRules, type Rule, textOfRule } from "./rules.ts";
+import { type Namespace, storedName } from "./namespaces.ts";
+import { parseStoredRules, type Rule, textOfRule } from "./rules.ts";
 
 const PREFIX = "pst_";
 const SECRET_BYTES = 32;
+/** Of one tenant, and of those outside of every namespace. */
 const MOST_TOKENS = 10_000;
 /** Presented tokens that one query finds, and that wait for the next. */
 const MOST_IN_BATCH = 1000;
@@ -20,7 +22,10 @@ const FORM = /^pst_[A-Za-z0-9_-]{43}$/;
 /** A token as lists show it: without its secret. */
 export interface AccessToken {
   readonly id: number;
+  /** Begins with the namespace of whoever made it. */
   readonly name: string;
+  /** What names are in for its holder, whose rules speak of them without it. */
+  readonly namespace: Namespace;
   readonly rules: readonly Rule[];
   readonly createdAtMs: number;
   /** Milliseconds since 1970; null: never. */
@@ -29,6 +34,7 @@ export interface AccessToken {
 
 export interface NewAccessToken {
   readonly name: string;
+  readonly namespace: Namespace;
   readonly rules: readonly Rule[];
   readonly expiresAtMs: number | null;
   readonly parentId: number | null;
@@ -41,7 +47,7 @@ export interface FoundToken extends AccessToken {
 
 type FoundRow = Omit<FoundToken, "rules"> & { readonly hash: string; readonly rules: string };
 
-const FIND = `select t.id, t.name, t.hash, t.rules,
+const FIND = `select t.id, t.name, t.hash, t.rules, t.namespace,
     floor(extract(epoch from t.created_at) * 1000)::bigint as "createdAtMs",
     floor(extract(epoch from t.expires_at) * 1000)::bigint as "expiresAtMs", r.revision
   from penstock.access_tokens t cross join penstock.access_revision r
@@ -71,6 +77,7 @@ const COLUMNS = {
   id: accessTokens.id,
   name: accessTokens.name,
   rules: accessTokens.rules,
+  namespace: accessTokens.namespace,
   createdAtMs: sql<number>`floor(extract(epoch from ${accessTokens.createdAt}) * 1000)::bigint`,
   expiresAtMs: millisecondsOf(accessTokens.expiresAt),
 };
@@ -102,11 +109,12 @@ export class AccessTokens {
     const random = crypto.getRandomValues(new Uint8Array(SECRET_BYTES));
     const secret = PREFIX + Buffer.from(random).toString("base64url");
     const [row] = await this.#database.query<{ outcome: string }>(
-      "select penstock.create_access_token($1, $2, $3, $4, $5, $6) as outcome",
+      "select penstock.create_access_token($1, $2, $3, $4, $5, $6, $7) as outcome",
       [
         token.name,
         hashOfToken(secret),
         JSON.stringify(token.rules.map(textOfRule)),
+        token.namespace,
         token.parentId,
         token.expiresAtMs,
         MOST_TOKENS,
@@ -138,15 +146,20 @@ export class AccessTokens {
     const [row] = await this.#database.typedQuery((drizzle) =>
       drizzle.select(COLUMNS).from(accessTokens).where(eq(accessTokens.name, name))
     );
-    return row === undefined ? null : { ...row, rules: parseStored(row.rules) };
+    return row === undefined ? null : { ...row, rules: parseStoredRules(row.rules) };
   }
 
-  /** All of them, by name. */
-  async list(): Promise<AccessToken[]> {
+  /** By name, those whose names are in the namespace. */
+  async list(namespace: Namespace): Promise<AccessToken[]> {
+    const { name } = accessTokens;
+    // '0' follows '/'.
+    const within = namespace === ""
+      ? undefined
+      : and(gt(name, storedName(namespace, "")), lt(name, `${namespace}0`));
     const rows = await this.#database.typedQuery((drizzle) =>
-      drizzle.select(COLUMNS).from(accessTokens).orderBy(asc(accessTokens.name)).limit(MOST_TOKENS)
+      drizzle.select(COLUMNS).from(accessTokens).where(within).orderBy(asc(name)).limit(MOST_TOKENS)
     );
-    return rows.map((row) => ({ ...row, rules: parseStored(row.rules) }));
+    return rows.map((row) => ({ ...row, rules: parseStoredRules(row.rules) }));
   }
 
   /** Deletes a token and its descendants. Returns whether it was there. */
@@ -169,7 +182,9 @@ export class AccessTokens {
   async #findAll(hashes: readonly string[]): Promise<(FoundToken | null)[]> {
     const rows = await this.#database.hedged<FoundRow>(FIND, [textArray([...new Set(hashes)])]);
     const found = new Map(
-      rows.map(({ hash, rules, ...row }) => [hash, { ...row, rules: parseStored(rules) }] as const),
+      rows.map(({ hash, rules, ...row }) =>
+        [hash, { ...row, rules: parseStoredRules(rules) }] as const
+      ),
     );
     return hashes.map((hash) => found.get(hash) ?? null);
   }
@@ -182,12 +197,4 @@ export class AccessTokens {
     );
     return new Set(rows.map(({ id }) => id));
   }
-}
-
-/** A rule that this Penstock cannot read, because a newer one wrote it, allows nothing here. */
-function parseStored(text: string): readonly Rule[] {
-  return (JSON.parse(text) as string[]).flatMap((rule) => {
-    const rules = parseRules([rule]);
-    return typeof rules === "string" ? [] : rules;
-  });
 }

@@ -1,11 +1,14 @@
-/** From an Authorization header to its holder: verified once, and remembered until that ends. */
+/** From what a request brings to its holder: verified once, and remembered until that ends. */
 import { LRUCache } from "lru-cache";
 import { Refused } from "../errors.ts";
 import type { DatabaseClock } from "../storage/database_clock.ts";
 import { type AccessTokens, type FoundToken, hashOfToken, isTokenForm } from "./access_tokens.ts";
 import type { JwtVerifier } from "./jwt_verifier.ts";
-import { Principal } from "./principal.ts";
-import type { Rule } from "./rules.ts";
+import { NO_NAMESPACE } from "./namespaces.ts";
+import { Principal, type PrincipalOptions } from "./principal.ts";
+import { type Rule, ruleForPath } from "./rules.ts";
+import { invalidSignature, isSignedBy, type SignedRequest } from "./signed_urls.ts";
+import type { UrlKey, UrlKeys } from "./url_keys.ts";
 
 const MOST_REMEMBERED = 10_000;
 /** A JWT is verified again after this, for its key may have been withdrawn. Milliseconds. */
@@ -22,11 +25,12 @@ interface Remembered {
 
 export interface CredentialsParts {
   readonly tokens: AccessTokens;
+  readonly urlKeys: UrlKeys;
   readonly jwt: JwtVerifier | null;
   readonly clock: DatabaseClock;
   readonly adminToken: string | null;
   readonly adminRules: readonly Rule[];
-  /** What every holder may do besides. */
+  /** What every holder outside of a namespace may do besides. */
   readonly anonymous: readonly Rule[];
 }
 
@@ -48,17 +52,20 @@ export class Credentials {
     this.#remembered = new LRUCache({
       max: MOST_REMEMBERED,
       dispose: ({ principal }) => {
-        if (principal.tokenId !== null) this.#evicted.add(principal);
+        if (principal.revocable) this.#evicted.add(principal);
       },
     });
   }
 
-  /** The holder if this header was verified before and still counts. */
-  remembered(header: string): Principal | null {
-    const found = this.#remembered.get(header);
+  /**
+   * The holder if this was verified before and still counts.
+   * @param key the Authorization header, or `keyOfSigned`
+   */
+  remembered(key: string): Principal | null {
+    const found = this.#remembered.get(key);
     if (found === undefined || found.principal.ended) return null;
     const now = performance.now();
-    const stale = found.principal.tokenId !== null && now - this.#polledAt > POLL_GOOD_MS;
+    const stale = found.principal.revocable && now - this.#polledAt > POLL_GOOD_MS;
     return stale || now >= found.until ? null : found.principal;
   }
 
@@ -79,6 +86,26 @@ export class Credentials {
     return await verifying;
   }
 
+  /**
+   * The holder of a signed URL, who may do what that is for.
+   * @throws Refused `credentials_invalid`, `credentials_expired`, `overloaded`
+   */
+  async verifySigned(request: SignedRequest): Promise<Principal> {
+    let key: UrlKey | null;
+    do {
+      key = await this.#parts.urlKeys.find(request.keyId);
+      if (key === null || !await isSignedBy(key, request)) throw invalidSignature();
+    } while (key.revision < this.#revision);
+    return await this.#remember(keyOfSigned(request), {
+      name: `url signed by ${key.id}`,
+      namespace: key.namespace,
+      rules: [ruleForPath(request.operation, request.path)],
+      tokenId: null,
+      urlKey: key.id,
+      expiresAtMs: request.expires * 1000,
+    });
+  }
+
   /** Learns of revocations, by this node or another, and ends what they revoke. */
   async poll(): Promise<void> {
     const began = performance.now();
@@ -97,13 +124,17 @@ export class Credentials {
   async #endRevoked(): Promise<void> {
     const principals = new Set(this.#evicted);
     for (const { principal } of this.#remembered.values()) {
-      if (principal.tokenId !== null) principals.add(principal);
+      if (principal.revocable) principals.add(principal);
     }
-    if (principals.size === 0) return;
-    const ids = new Set([...principals].map(({ tokenId }) => tokenId!));
-    const existing = await this.#parts.tokens.existing([...ids]);
+    const { tokens, urlKeys } = this.#parts;
+    const tokenIds = new Set([...principals].flatMap(({ tokenId }) => tokenId ?? []));
+    const keyIds = new Set([...principals].flatMap(({ urlKey }) => urlKey ?? []));
+    const existing = new Set<string | number | null>([
+      ...tokenIds.size === 0 ? [] : await tokens.existing([...tokenIds]),
+      ...keyIds.size === 0 ? [] : await urlKeys.existing([...keyIds]),
+    ]);
     for (const principal of principals) {
-      if (!existing.has(principal.tokenId!)) principal.revoke();
+      if (!existing.has(principal.tokenId ?? principal.urlKey)) principal.revoke();
     }
   }
 
@@ -112,6 +143,7 @@ export class Credentials {
     if (this.#adminHash !== null && hashOfToken(token) === this.#adminHash) {
       return this.#remember(header, {
         name: "the admin token's file",
+        namespace: NO_NAMESPACE,
         rules: adminRules,
         tokenId: null,
         expiresAtMs: null,
@@ -121,9 +153,9 @@ export class Credentials {
     if (jwt === null || token.split(".").length !== 3) {
       throw invalidCredentials("the token is not one that this server accepts");
     }
-    const { subject, rules, expiresAtMs } = await jwt.verify(token, await this.#parts.clock.now());
-    const name = `jwt ${subject}`;
-    return this.#remember(header, { name, rules, tokenId: null, expiresAtMs }, JWT_REMEMBERED_MS);
+    const { subject, ...verified } = await jwt.verify(token, await this.#parts.clock.now());
+    const holder = { name: `jwt ${subject}`, ...verified, tokenId: null };
+    return this.#remember(header, holder, JWT_REMEMBERED_MS);
   }
 
   async #verifyStored(header: string, token: string): Promise<Principal> {
@@ -132,18 +164,14 @@ export class Credentials {
       found = await this.#parts.tokens.find(token);
       if (found === null) throw invalidCredentials("the token is unknown, or was revoked");
     } while (found.revision < this.#revision);
-    const { id, name, rules, expiresAtMs } = found;
-    return this.#remember(header, { name: `token ${name}`, rules, tokenId: id, expiresAtMs });
+    const { id, name, namespace, rules, expiresAtMs } = found;
+    const holder = { name: `token ${name}`, namespace, rules, tokenId: id, expiresAtMs };
+    return this.#remember(header, holder);
   }
 
   async #remember(
-    header: string,
-    holder: {
-      readonly name: string;
-      readonly rules: readonly Rule[];
-      readonly tokenId: number | null;
-      readonly expiresAtMs: number | null;
-    },
+    key: string,
+    holder: Omit<PrincipalOptions, "endsAt">,
     forMs = Infinity,
   ): Promise<Principal> {
     const { anonymous, clock } = this.#parts;
@@ -153,12 +181,20 @@ export class Credentials {
     const now = performance.now();
     const principal = new Principal({
       ...holder,
-      rules: [...holder.rules, ...anonymous],
+      // Rules for everyone speak of names outside of every namespace, and a signed URL is one right alone.
+      rules: holder.namespace === NO_NAMESPACE && holder.urlKey === undefined
+        ? [...holder.rules, ...anonymous]
+        : holder.rules,
       endsAt: now + leftMs,
     });
-    this.#remembered.set(header, { principal, until: now + forMs });
+    this.#remembered.set(key, { principal, until: now + forMs });
     return principal;
   }
+}
+
+/** What a signed request is remembered by. No Authorization header begins so: it would hold a NUL. */
+export function keyOfSigned({ operation, path, expires, keyId, signature }: SignedRequest): string {
+  return `\0${operation} ${expires} ${keyId} ${signature} ${path}`;
 }
 
 function invalidCredentials(message: string): Refused {

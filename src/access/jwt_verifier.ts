@@ -13,7 +13,13 @@ import {
 import { Refused } from "../errors.ts";
 import { PeriodicTask } from "../lib/periodic_task.ts";
 import { BaseService } from "../lib/service.ts";
-import { fillTemplate, type RuleTemplate } from "./rule_templates.ts";
+import { type Namespace, nestedNamespace, NO_NAMESPACE, parseNamespace } from "./namespaces.ts";
+import {
+  fillNamespace,
+  fillTemplate,
+  type NamespaceTemplate,
+  type RuleTemplate,
+} from "./rule_templates.ts";
 import { parseRules, type Rule, splitRules } from "./rules.ts";
 
 export interface JwtSettings {
@@ -29,11 +35,16 @@ export interface JwtSettings {
   /** The claim that holds rules. */
   readonly claim: string;
   readonly templates: readonly RuleTemplate[];
+  /** The claim that holds a namespace; a token without it has none. */
+  readonly namespaceClaim: string;
+  /** The namespace of every token, with claims in it; null: none. The claim's is within it. */
+  readonly namespaceTemplate: NamespaceTemplate | null;
 }
 
 export interface VerifiedJwt {
   /** The subject, made fit for a log line. */
   readonly subject: string;
+  readonly namespace: Namespace;
   readonly rules: readonly Rule[];
   /** Milliseconds since 1970, with the tolerance: from then on it is refused. */
   readonly expiresAtMs: number;
@@ -118,6 +129,7 @@ export class JwtVerifier extends BaseService {
     }
     return {
       subject: printable(payload.sub),
+      namespace: this.#namespaceOf(payload),
       rules: this.#rulesOf(payload),
       expiresAtMs: (payload.exp! + CLOCK_TOLERANCE_S) * 1000,
     };
@@ -136,6 +148,26 @@ export class JwtVerifier extends BaseService {
       if (isKeyProblem(error)) throw error;
       throw new Refused({ kind: "keys_unavailable" }, { cause: error });
     }
+  }
+
+  /** Never more than was meant: a namespace that cannot be known is no namespace to be let into. */
+  #namespaceOf(payload: JWTPayload): Namespace {
+    const { namespaceClaim, namespaceTemplate } = this.#settings;
+    const outer = namespaceTemplate === null
+      ? NO_NAMESPACE
+      : fillNamespace(namespaceTemplate, payload);
+    if (outer === null) throw invalidToken("the token has no claims for its namespace");
+    if (!Object.hasOwn(payload, namespaceClaim)) return outer;
+    const claimed = payload[namespaceClaim];
+    const inner = typeof claimed === "string" ? parseNamespace(claimed) : "it is a text";
+    if (typeof inner === "string") {
+      throw invalidToken(`the token's namespace cannot be used: ${inner}`);
+    }
+    const nested = parseNamespace(nestedNamespace(outer, inner.namespace));
+    if (typeof nested === "string") {
+      throw invalidToken(`the token's namespace cannot be used: ${nested}`);
+    }
+    return nested.namespace;
   }
 
   #rulesOf(payload: JWTPayload): readonly Rule[] {

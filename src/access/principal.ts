@@ -1,7 +1,17 @@
 /** The holder of a token: what it may do, and until when. */
-import type { Matcher } from "../protocol/glob.ts";
+import { type Glob, type Matcher, parseGlob } from "../protocol/glob.ts";
 import { type Deadline, DeadlineQueue } from "../lib/deadline_queue.ts";
-import { allows, allowsPattern, allowsSome, covers, type Operation, type Rule } from "./rules.ts";
+import { type Namespace, NO_NAMESPACE, relativeNamespace, storedGlob } from "./namespaces.ts";
+import {
+  allows,
+  allowsPattern,
+  allowsSome,
+  covers,
+  type Operation,
+  type Rule,
+  rulesWithin,
+  textOfRule,
+} from "./rules.ts";
 
 /** Ends a response that goes on for as long as its reader may read. */
 export type EndListener = () => void;
@@ -10,8 +20,12 @@ export interface PrincipalOptions {
   /** For the log: `token ci`, `jwt 42`. Holds no secret. */
   readonly name: string;
   readonly rules: readonly Rule[];
+  /** What its names are in. Rules speak of names as the holder does. */
+  readonly namespace?: Namespace;
   /** The row of a stored token; null for others. */
   readonly tokenId: number | null;
+  /** The key of a signed URL; none for others. */
+  readonly urlKey?: string;
   /** Milliseconds since 1970 by the database's clock; null: never. */
   readonly expiresAtMs: number | null;
   /** The same moment as `performance.now()`, or Infinity. */
@@ -23,7 +37,9 @@ const expiries = new DeadlineQueue();
 
 export class Principal {
   readonly name: string;
+  readonly namespace: Namespace;
   readonly tokenId: number | null;
+  readonly urlKey: string | null;
   readonly expiresAtMs: number | null;
   readonly #rules: readonly Rule[];
   readonly #endsAt: number;
@@ -31,12 +47,19 @@ export class Principal {
   #expiry: Deadline | undefined;
   readonly #listeners = new Set<EndListener>();
 
-  constructor({ name, rules, tokenId, expiresAtMs, endsAt }: PrincipalOptions) {
-    this.name = name;
-    this.tokenId = tokenId;
-    this.expiresAtMs = expiresAtMs;
-    this.#rules = rules;
-    this.#endsAt = endsAt;
+  constructor(options: PrincipalOptions) {
+    this.name = options.name;
+    this.namespace = options.namespace ?? NO_NAMESPACE;
+    this.tokenId = options.tokenId;
+    this.urlKey = options.urlKey ?? null;
+    this.expiresAtMs = options.expiresAtMs;
+    this.#rules = options.rules;
+    this.#endsAt = options.endsAt;
+  }
+
+  /** What it may do, as its rules are written. */
+  get ruleTexts(): readonly string[] {
+    return this.#rules.map(textOfRule);
   }
 
   /** Whether the token counts for nothing any more. */
@@ -48,11 +71,17 @@ export class Principal {
     return this.#endsAt !== Infinity && performance.now() >= this.#endsAt;
   }
 
+  /** Whether it may end before it expires. */
+  get revocable(): boolean {
+    return this.tokenId !== null || this.urlKey !== null;
+  }
+
   /** Whether a response goes on by this principal's right. */
   get followed(): boolean {
     return this.#listeners.size > 0;
   }
 
+  /** @param path as the holder says it, without the namespace; so are patterns and rules below */
   allows(operation: Operation, path: string): boolean {
     return allows(this.#rules, operation, path);
   }
@@ -65,15 +94,18 @@ export class Principal {
     return allowsSome(this.#rules, operation);
   }
 
-  /** The patterns of the rules that allow it. */
-  patterns(operation: Operation): readonly string[] {
-    return this.#rules.filter((rule) => rule.operations.has(operation))
-      .map((rule) => rule.matcher.pattern);
+  /** Whether it has every right that these rules give to holders in this namespace. */
+  covers(rules: readonly Rule[], namespace: Namespace): boolean {
+    const relative = relativeNamespace(this.namespace, namespace);
+    return relative !== null && covers(this.#rules, rulesWithin(relative, rules));
   }
 
-  /** Whether it has every right that these rules give. */
-  covers(rules: readonly Rule[]): boolean {
-    return covers(this.#rules, rules);
+  /** The patterns of the rules that allow it, over stored paths. */
+  globs(operation: Operation): readonly Glob[] {
+    return this.#rules.filter((rule) => rule.operations.has(operation)).flatMap((rule) => {
+      const glob = parseGlob(rule.matcher.pattern);
+      return typeof glob === "string" ? [] : [storedGlob(this.namespace, glob)];
+    });
   }
 
   /** Calls the listener once when the token ends; at once if it has. Returns what takes it back. */

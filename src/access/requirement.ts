@@ -1,5 +1,10 @@
 /** What a request needs before anything is looked up: decided by its method, path and headers alone. */
-import { parseStreamPath, parseStreamReference, STREAM_PREFIX } from "../protocol/stream_path.ts";
+import {
+  parseStreamPath,
+  parseStreamReference,
+  STREAM_PREFIX,
+  trimmedPath,
+} from "../protocol/stream_path.ts";
 import type { Operation } from "./rules.ts";
 
 /** `any` asks for credentials and no more: there is nothing to be found. */
@@ -20,6 +25,8 @@ const ADMIN: Requirement = { kind: "some", operation: "admin" };
 const LIST: Requirement = { kind: "some", operation: "list" };
 
 const CONTROL = `${STREAM_PREFIX}__ds`;
+/** Of signed URLs: what may be signed depends on the body, so the route decides. */
+const SIGN = `${CONTROL}/sign`;
 /** What receivers verify webhooks with (section 6.5): without a secret, and for everybody. */
 const JWKS = `${CONTROL}/jwks.json`;
 /** These bring the token of their wake (sections 7.1 and 7.2), which the subscription verifies. */
@@ -27,6 +34,11 @@ const WAKE_ACTIONS = ["callback", "ack", "release"];
 
 /** Checks of the process, which say nothing of streams. */
 const HEALTH = ["/health", "/live", "/ready"];
+
+/** The inspector is a page that holds nothing: what it shows, it asks for with a token of its own. */
+const INSPECTOR = "/_penstock";
+/** What the inspector asks about the token that it has been given. */
+const SESSION = `${INSPECTOR}/session`;
 
 const BY_METHOD: Readonly<Record<string, Operation>> = {
   GET: "read",
@@ -47,7 +59,7 @@ export interface RequestHead {
 
 export function requirementOf(head: RequestHead): Requirement {
   const { method, path } = head;
-  if (!path.startsWith(STREAM_PREFIX)) return HEALTH.includes(path) ? PUBLIC : ADMIN;
+  if (!path.startsWith(STREAM_PREFIX)) return pageRequirement(path);
   // A preflight carries no credentials, and is told nothing that depends on the path.
   if (method === "OPTIONS") return PUBLIC;
   if (path === CONTROL || path.startsWith(`${CONTROL}/`)) return controlRequirement(method, path);
@@ -66,6 +78,13 @@ export function requirementOf(head: RequestHead): Requirement {
   return { kind: "path", operation, path: stream.value };
 }
 
+/** Of what is not under the prefix of streams. */
+function pageRequirement(path: string): Requirement {
+  if (path === SESSION) return ANY;
+  const isInspector = path === "/" || path === INSPECTOR || path.startsWith(`${INSPECTOR}/`);
+  return isInspector || HEALTH.includes(path) ? PUBLIC : ADMIN;
+}
+
 /** `__ds/streams/{path}`. */
 function listRequirement(path: string): Requirement {
   const stream = parseStreamPath(STREAM_PREFIX + path.slice(`${CONTROL}/streams/`.length));
@@ -75,7 +94,14 @@ function listRequirement(path: string): Requirement {
 
 function controlRequirement(method: string, path: string): Requirement {
   if (path === JWKS) return PUBLIC;
+  if (path === SIGN) return ANY;
   const [collection, rawId, action] = path.slice(CONTROL.length + 1).split("/");
+  if (collection === "streams" && method === "POST") {
+    const stream = trimmedPath(path.slice(CONTROL.length + 1));
+    if (stream !== null) {
+      return "refusal" in stream ? ANY : { kind: "path", operation: "delete", path: stream.value };
+    }
+  }
   if (collection === "streams" && rawId !== undefined) return listRequirement(path);
   if (collection === "streams" || path === `${CONTROL}/usage`) return LIST;
   if (collection !== "subscriptions") return ADMIN;

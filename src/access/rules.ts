@@ -3,6 +3,7 @@
  * Patterns are those of subscriptions. A right exists only where a rule gives it; no rule takes one away.
  */
 import { contains, type Matcher, matcherOf, matchesPath, parseGlob } from "../protocol/glob.ts";
+import { type Namespace, storedName } from "./namespaces.ts";
 
 /**
  * What a rule can allow. Closing a stream is `append`; a fork is `create`, and `read` of its source.
@@ -58,6 +59,14 @@ export function parseRules(texts: readonly string[]): readonly Rule[] | string {
   return rules;
 }
 
+/** As a JSON array in the database. A rule that only a newer Penstock can read allows nothing here. */
+export function parseStoredRules(text: string): readonly Rule[] {
+  return (JSON.parse(text) as string[]).flatMap((rule) => {
+    const rules = parseRules([rule]);
+    return typeof rules === "string" ? [] : rules;
+  });
+}
+
 /** Rules as one text has them: with spaces between. A pattern with a space needs a list. */
 export function splitRules(text: string): string[] {
   return text.split(/\s+/).filter((rule) => rule !== "");
@@ -90,6 +99,26 @@ export function allowsPattern(
   pattern: Matcher,
 ): boolean {
   return rules.some((rule) => rule.operations.has(operation) && contains(rule.matcher, pattern));
+}
+
+/** The same rules as somebody outside of this namespace would have to say them. */
+export function rulesWithin(namespace: Namespace, rules: readonly Rule[]): readonly Rule[] {
+  if (namespace === "") return rules;
+  return rules.map(({ operations, matcher }) => ({
+    operations,
+    matcher: {
+      pattern: storedName(namespace, matcher.pattern),
+      segments: [...namespace.split("/"), ...matcher.segments],
+    },
+  }));
+}
+
+/** The one rule of a signed URL: nothing in the path is a wildcard. */
+export function ruleForPath(operation: Operation, path: string): Rule {
+  return {
+    operations: new Set([operation]),
+    matcher: { pattern: path, segments: path.split("/") },
+  };
 }
 
 /**

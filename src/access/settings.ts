@@ -1,10 +1,12 @@
 /** What turns access control on, and the files it reads at the start. */
 import { readFileSync } from "node:fs";
 import { type JwtSettings, readSecret } from "./jwt_verifier.ts";
-import type { RuleTemplate } from "./rule_templates.ts";
+import type { NamespaceTemplate, RuleTemplate } from "./rule_templates.ts";
 import type { Rule } from "./rules.ts";
 
 export interface AccessSettings {
+  /** Access control without another setting: the first token is made at the first start. */
+  readonly accessOn: boolean;
   /** The file holds the token itself. Null: there is no such token. */
   readonly adminTokenFile: string | null;
   readonly jwtSecretFile: string | null;
@@ -14,6 +16,8 @@ export interface AccessSettings {
   readonly jwtAudience: string | null;
   readonly jwtClaim: string;
   readonly jwtRules: readonly RuleTemplate[];
+  readonly jwtNamespaceClaim: string;
+  readonly jwtNamespace: NamespaceTemplate | null;
   /** What requests without a token may do. */
   readonly anonymous: readonly Rule[];
 }
@@ -23,7 +27,7 @@ const ADMIN_TOKEN = /^[\x21-\x7e]{32,512}$/;
 
 /** Whether the settings ask for access control. */
 export function asksForAccess(settings: AccessSettings): boolean {
-  return settings.adminTokenFile !== null || settings.anonymous.length > 0 ||
+  return settings.accessOn || settings.adminTokenFile !== null || settings.anonymous.length > 0 ||
     verifiesJwts(settings);
 }
 
@@ -50,6 +54,8 @@ export function jwtSettings(settings: AccessSettings): JwtSettings {
     audience: settings.jwtAudience,
     claim: settings.jwtClaim,
     templates: settings.jwtRules,
+    namespaceClaim: settings.jwtNamespaceClaim,
+    namespaceTemplate: settings.jwtNamespace,
   };
 }
 

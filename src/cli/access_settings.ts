@@ -1,8 +1,14 @@
 /** The settings of access control, from their texts. */
-import { parseRuleTemplate, type RuleTemplate } from "../access/rule_templates.ts";
+import {
+  type NamespaceTemplate,
+  parseNamespaceTemplate,
+  parseRuleTemplate,
+  type RuleTemplate,
+} from "../access/rule_templates.ts";
 import { parseRules, type Rule, splitRules } from "../access/rules.ts";
 import { type AccessSettings, verifiesJwts } from "../access/settings.ts";
 import type { OptionName } from "./options.ts";
+import { oneOf } from "./setting_values.ts";
 
 /** Reads one option; what `parse` throws is reported with the option's name. */
 type Read = <T>(name: OptionName, parse: (text: string) => T) => T;
@@ -10,6 +16,7 @@ type Read = <T>(name: OptionName, parse: (text: string) => T) => T;
 export function parseAccess(read: Read): AccessSettings {
   const optional = (name: OptionName) => read(name, (text) => text === "" ? null : text);
   return {
+    accessOn: read("access", (text) => oneOf(text, ["auto", "on"]) === "on"),
     adminTokenFile: optional("adminTokenFile"),
     jwtSecretFile: optional("jwtSecretFile"),
     jwtPublicKeyFile: optional("jwtPublicKeyFile"),
@@ -18,6 +25,8 @@ export function parseAccess(read: Read): AccessSettings {
     jwtAudience: optional("jwtAudience"),
     jwtClaim: read("jwtClaim", (text) => text),
     jwtRules: read("jwtRules", parseTemplates),
+    jwtNamespaceClaim: read("jwtNamespaceClaim", (text) => text),
+    jwtNamespace: read("jwtNamespace", parseNamespaceOption),
     anonymous: read("anonymous", parseAnonymous),
   };
 }
@@ -28,10 +37,11 @@ export function accessProblems(settings: AccessSettings): string[] {
   if (jwtPublicKeyFile !== null && jwtJwksUrl !== null) {
     return ["--jwt-public-key-file, --jwt-jwks-url: give one of them"];
   }
-  const idle = jwtRules.length > 0 || jwtIssuer !== null || jwtAudience !== null;
+  const idle = jwtRules.length > 0 || settings.jwtNamespace !== null || jwtIssuer !== null ||
+    jwtAudience !== null;
   if (!idle || verifiesJwts(settings)) return [];
   return [
-    "--jwt-rules, --jwt-issuer, --jwt-audience: without --jwt-secret-file, --jwt-public-key-file " +
+    "--jwt-rules, --jwt-namespace, --jwt-issuer, --jwt-audience: without --jwt-secret-file, --jwt-public-key-file " +
     "or --jwt-jwks-url no JWT is accepted",
   ];
 }
@@ -52,6 +62,13 @@ function parseTemplates(text: string): readonly RuleTemplate[] {
     if (typeof template === "string") throw new Error(`"${rule}": ${template}`);
     return template;
   });
+}
+
+function parseNamespaceOption(text: string): NamespaceTemplate | null {
+  if (text === "") return null;
+  const template = parseNamespaceTemplate(text);
+  if (typeof template === "string") throw new Error(`"${text}": ${template}`);
+  return template;
 }
 
 function parseAnonymous(text: string): readonly Rule[] {

@@ -21,7 +21,7 @@ export class UnknownCommand extends ConfigError {
 const NAMES = ["serve", "migrate", "keys rotate"] as const;
 
 /** Beginning like settings, but read elsewhere: by the client, and between processes. */
-const OTHER_VARIABLES = ["PENSTOCK_URL", "PENSTOCK_TOKEN", "PENSTOCK_WORKER"];
+const OTHER_VARIABLES = ["PENSTOCK_URL", "PENSTOCK_TOKEN", "PENSTOCK_WORKER", "PENSTOCK_SUCCESSOR"];
 
 const ALL_FLAGS: readonly Flag[] = [
   ...FLAGS,
@@ -58,7 +58,7 @@ function flagsOf(args: readonly string[]) {
 }
 
 function unknownCommand(name: string): string {
-  const known = [...NAMES, "version", "help", ...COMMANDS.map((command) => command.name)];
+  const known = [...NAMES, "check", "version", "help", ...COMMANDS.map((command) => command.name)];
   const guess = nearest(name, known);
   const hint = guess === undefined ? `there are ${known.join(", ")}` : `did you mean ${guess}?`;
   return `unknown command "${name}": ${hint}`;

@@ -2,10 +2,12 @@
 import { type AccessSettings, asksForAccess } from "../access/settings.ts";
 import { accessProblems, parseAccess } from "./access_settings.ts";
 import { type Option, type OptionName, OPTIONS } from "./options.ts";
+import { type GivenSettings, readSecretFiles } from "./secret_files.ts";
 import {
   isLoopback,
   listOf,
   oneOf,
+  parseAge,
   parseAllowedHost,
   parseDatabaseUrl,
   parseDataDir,
@@ -16,6 +18,7 @@ import {
   parsePublicUrl,
   parseSize,
 } from "./setting_values.ts";
+import { parseRetentionRules, type RetentionRule } from "../streams/retention/rules.ts";
 import type { AccessLogFormat } from "../telemetry/access_log.ts";
 import type { Level } from "../telemetry/describe.ts";
 import { redact } from "../telemetry/redact.ts";
@@ -45,6 +48,12 @@ export interface Config {
   /** Bytes of bodies and pages under way, all together. */
   readonly maxBufferedBytes: number;
   readonly maxFollowers: number;
+  /** What streams keep that have no retention of their own. */
+  readonly retention: readonly RetentionRule[];
+  /** Null: any number. */
+  readonly maxProducersPerStream: number | null;
+  /** Null: never. */
+  readonly producerIdleExpiryMs: number | null;
   /** Which caches may keep pages of streams. */
   readonly cacheControl: "public" | "private" | "no-store";
   /** Between the signal to stop and the end of serving, for proxies that ask /ready to notice. */
@@ -61,6 +70,7 @@ export interface Config {
   readonly logFormat: "auto" | "text" | "json";
   readonly logLevel: Level | "silent";
   readonly accessLog: AccessLogFormat | "off";
+  readonly inspector: "on" | "read-only" | "off";
 }
 
 /** The command line or the environment cannot be used. `problems` say what to change. */
@@ -80,10 +90,14 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** @throws ConfigError with all that is wrong */
 export function parseConfig(
-  flags: ReadonlyMap<string, string | true>,
-  environment: Environment,
+  givenFlags: ReadonlyMap<string, string | true>,
+  givenEnvironment: Environment,
 ): Config {
   const problems: string[] = [];
+  const { flags, environment, sources } = readSecretFiles(
+    { flags: givenFlags, environment: givenEnvironment },
+    problems,
+  );
   const read = readerOf(flags, environment, problems);
   const host = read("host", parseHost);
   const publicUrl = read("publicUrl", parsePublicUrl);
@@ -91,7 +105,7 @@ export function parseConfig(
     host,
     port: read("port", (text) => parseInteger(text, 0, 65535)),
     workers: read("workers", (text) => parseInteger(text, 1, 256)),
-    ...chooseDatabase(flags, environment, read),
+    ...chooseDatabase({ flags, environment, sources }, read),
     databaseConnections: read("databaseConnections", (text) => parseInteger(text, 2, 1000)),
     databaseTimeoutMs: read("databaseTimeout", parseDuration),
     listenUrl: read("listenUrl", parseDatabaseUrl),
@@ -101,6 +115,12 @@ export function parseConfig(
     bodyTimeoutMs: read("bodyTimeout", parseDuration),
     maxBufferedBytes: read("maxBufferedBytes", (text) => parseSize(text, 2 ** 40)),
     maxFollowers: read("maxFollowers", (text) => parseInteger(text, 1, 10_000_000)),
+    retention: read("retention", parseRetentionRules),
+    maxProducersPerStream: read(
+      "maxProducersPerStream",
+      (text) => parseInteger(text, 0, 1_000_000) || null,
+    ),
+    producerIdleExpiryMs: read("producerIdleExpiry", parseAge),
     cacheControl: read(
       "cacheControl",
       (text) => oneOf(text, ["public", "private", "no-store"]),
@@ -117,6 +137,7 @@ export function parseConfig(
       (text) => oneOf(text, ["debug", "info", "warning", "error", "silent"]),
     ),
     accessLog: read("accessLog", (text) => oneOf(text, ["off", "text", "json"])),
+    inspector: read("inspector", (text) => oneOf(text, ["on", "read-only", "off"])),
   };
   const anonymous = read("allowAnonymous", (text) => oneOf(text, ["true", "false"]) === "true");
   checkCombinations(config, anonymous, problems);
@@ -162,7 +183,7 @@ function checkCombinations(config: Config, anonymous: boolean, problems: string[
   if (!isLoopback(config.host) && !guarded) {
     problems.push(
       `--host ${config.host} is reachable from other machines, and there is no access control: ` +
-        "give --admin-token-file, a --jwt option or --anonymous, or put a proxy in front and listen " +
+        "give --access on, --admin-token-file, a --jwt option or --anonymous, or put a proxy in front and listen " +
         "on 127.0.0.1, or say --allow-anonymous",
     );
   }
@@ -173,15 +194,15 @@ function checkCombinations(config: Config, anonymous: boolean, problems: string[
  * what they mean. Where both are flags, or both are variables, the URL wins.
  */
 function chooseDatabase(
-  flags: ReadonlyMap<string, string | true>,
-  environment: Environment,
+  { flags, environment, sources }: GivenSettings,
   read: Reader,
 ): Pick<Config, "databaseUrl" | "dataDir" | "databaseSource" | "databaseIgnored"> {
   const sourceOf = ({ flag, environment: variable }: Option): string | null => {
     if (flags.has(flag)) return flags.get(flag) === "" ? null : `--${flag}`;
     return environment[variable] ? variable : null;
   };
-  const url = sourceOf(OPTIONS.databaseUrl);
+  const given = sourceOf(OPTIONS.databaseUrl);
+  const url = given === null ? null : sources.get(given) ?? given;
   const folder = sourceOf(OPTIONS.dataDir);
   const isEmbedded = url === null || (folder?.startsWith("--") === true && !url.startsWith("--"));
   return {

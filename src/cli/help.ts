@@ -17,6 +17,7 @@ export function helpText(): string {
 Usage:
   penstock [serve] [options]    serve streams under /v1/stream/ (the default)
   penstock migrate [options]    bring the database's schema up to date, and end
+  penstock check [options]      say whether a server with these settings would run well
   penstock keys rotate [options]
                                 sign webhooks and tokens with new keys from now on
   penstock version              print the version (also -v, --version)

@@ -47,6 +47,13 @@ export const OPTIONS = {
     help:
       "The PostgreSQL (14 or newer) that stores the streams. Without it, Penstock runs a PostgreSQL inside its own process. A --data-dir that is given as a flag wins over the variable.",
   },
+  databaseUrlFile: {
+    flag: "database-url-file",
+    environment: "DATABASE_URL_FILE",
+    value: "file",
+    fallback: "",
+    help: "A file that holds what --database-url would say.",
+  },
   databaseConnections: {
     flag: "database-connections",
     environment: "PENSTOCK_DATABASE_CONNECTIONS",
@@ -68,6 +75,13 @@ export const OPTIONS = {
     fallback: "",
     help:
       "A URL of the same database that bypasses a connection pooler, used for LISTEN. By default --database-url is used.",
+  },
+  listenUrlFile: {
+    flag: "listen-url-file",
+    environment: "PENSTOCK_LISTEN_URL_FILE",
+    value: "file",
+    fallback: "",
+    help: "A file that holds what --listen-url would say.",
   },
   wakeups: {
     flag: "wakeups",
@@ -121,6 +135,30 @@ export const OPTIONS = {
     value: "number",
     fallback: "50000",
     help: "How many long-polls and SSE connections a node serves at once. Further ones get 503.",
+  },
+  retention: {
+    flag: "retention",
+    environment: "PENSTOCK_RETENTION",
+    value: "rules",
+    fallback: "",
+    help:
+      "What streams keep that are created without Stream-Retention, such as 'logs/**: age=7d, bytes=10GiB', with semicolons between the rules; the first whose pattern matches counts. What is older, or more, is dropped. By default everything is kept.",
+  },
+  maxProducersPerStream: {
+    flag: "max-producers-per-stream",
+    environment: "PENSTOCK_MAX_PRODUCERS_PER_STREAM",
+    value: "number",
+    fallback: "10000",
+    help:
+      "How many idempotent producers a stream may have, up to 1000000; 0 means any number. Further ones get 400 PRODUCER_LIMIT_REACHED. Nodes count once a minute, and may together go beyond it by what they take in between.",
+  },
+  producerIdleExpiry: {
+    flag: "producer-idle-expiry",
+    environment: "PENSTOCK_PRODUCER_IDLE_EXPIRY",
+    value: "age",
+    fallback: "",
+    help:
+      "How long after its last append a producer is forgotten, which makes room for others: a time up to ten years, such as 30d. A producer that comes back later has to begin again at Producer-Seq 0, and what it tries again is stored again. By default producers stay as long as their stream.",
   },
   cacheControl: {
     flag: "cache-control",
@@ -183,6 +221,14 @@ export const OPTIONS = {
     value: "debug|info|warning|error|silent",
     fallback: "info",
     help: "The lowest level that is logged; silent logs nothing.",
+  },
+  access: {
+    flag: "access",
+    environment: "PENSTOCK_ACCESS",
+    value: "auto|on",
+    fallback: "auto",
+    help:
+      "on turns access control on without another setting: the first start on a database makes a token that may do everything, and prints it once, to standard error. auto means on where another setting asks for it, or the database has ever had a token.",
   },
   adminTokenFile: {
     flag: "admin-token-file",
@@ -247,6 +293,22 @@ export const OPTIONS = {
     help:
       "Rules that every JWT gives, with spaces between; {sub} stands for its claim sub, such as read,append:users/{sub}/**.",
   },
+  jwtNamespaceClaim: {
+    flag: "jwt-namespace-claim",
+    environment: "PENSTOCK_JWT_NAMESPACE_CLAIM",
+    value: "name",
+    fallback: "penstock_namespace",
+    help:
+      "The claim of a JWT that holds its namespace, such as acme: its holder's x is the stream acme/x. A JWT without the claim is in no namespace.",
+  },
+  jwtNamespace: {
+    flag: "jwt-namespace",
+    environment: "PENSTOCK_JWT_NAMESPACE",
+    value: "namespace",
+    fallback: "",
+    help:
+      "The namespace of every JWT; {org} stands for its claim org, such as tenants/{org}. A JWT without the claim is refused. A namespace in --jwt-namespace-claim is within it.",
+  },
   anonymous: {
     flag: "anonymous",
     environment: "PENSTOCK_ANONYMOUS",
@@ -261,7 +323,15 @@ export const OPTIONS = {
     value: "off|text|json",
     fallback: "off",
     help:
-      "Write a line for each request to standard output, and name each request by X-Request-Id in its response. Independent of --log-level.",
+      "Write a line for each request to standard output, with the X-Request-Id of its response. Independent of --log-level.",
+  },
+  inspector: {
+    flag: "inspector",
+    environment: "PENSTOCK_INSPECTOR",
+    value: "on|read-only|off",
+    fallback: "on",
+    help:
+      "Serve a page at /_penstock/ that shows streams, subscriptions and this node. read-only means that the page offers nothing that writes; what a request may do is decided by access control alone.",
   },
   allowAnonymous: {
     flag: "allow-anonymous",

@@ -4,6 +4,7 @@ import { findCommand, runCommand } from "../client/run.ts";
 import { reportFatal } from "../telemetry/log.ts";
 import type { TelemetryEvent } from "../telemetry/events.ts";
 import { VERSION } from "../version.ts";
+import { runCheckCommand } from "./check_command.ts";
 import { type Command, logFormatOf, parseCommand, UnknownCommand } from "./command_line.ts";
 import { ConfigError } from "./config.ts";
 import { migrateOnly, rotate } from "./database_commands.ts";
@@ -20,6 +21,7 @@ export async function run(args: readonly string[]): Promise<void> {
   // `penstock help append` is `penstock append --help`.
   const [name, ...rest] = args[0] === "help" && args.length > 1 ? [args[1]!, "--help"] : args;
   if (name === "token" && namesDatabase(rest)) return await runTokenCommand(rest);
+  if (name === "check") return await runCheckCommand(rest);
   const clientCommand = findCommand(name);
   if (clientCommand !== undefined) {
     return await runCommand(clientCommand, { args: rest, others: SERVER_COMMANDS });

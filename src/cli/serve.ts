@@ -6,9 +6,12 @@ import type { Telemetry } from "../telemetry/events.ts";
 import { VERSION } from "../version.ts";
 import type { Config } from "./config.ts";
 import { claimPort } from "./listening_port.ts";
+import { announceServing, isSuccessor } from "./self_process.ts";
+import { notifyReady, notifyStopping } from "./service_manager.ts";
 import { reportSettings } from "./setting_reports.ts";
 import { telemetryOf } from "./telemetry.ts";
 import { Supervisor, whenSupervisorLeaves, workerNumber } from "./supervisor.ts";
+import { Upgrade, upgradeObstacle } from "./upgrade.ts";
 
 /** Serves until a signal ends it; with `--workers`, supervises the processes that do. */
 export async function serve(config: Config, args: readonly string[]): Promise<void> {
@@ -19,13 +22,16 @@ export async function serve(config: Config, args: readonly string[]): Promise<vo
   if (worker === null) {
     reportSettings(config, telemetry);
     // Found out here, and not when the database has been made. A supervisor has done both.
-    if (config.port !== 0) await claimPort(config.host, config.port);
+    if (config.port !== 0 && !isSuccessor()) await claimPort(config.host, config.port);
   }
-  const node = await Node.start(config, telemetry, worker);
-  if (readable && (worker ?? 1) === 1) process.stdout.write(quickStart(node));
+  const sharedPort = worker !== null || upgradeObstacle(config) === null;
+  const node = await Node.start(config, telemetry, { worker, sharedPort });
+  if (readable && (worker ?? 1) === 1 && !isSuccessor()) {
+    process.stdout.write(quickStart(node, config));
+  }
 
   let stopping = false;
-  const stop = (reason: string) => {
+  const stop = (reason: string, { successor = false } = {}) => {
     if (stopping) {
       // A worker is signalled by its supervisor, and by a terminal or systemd too: one is enough.
       if (worker !== null) return;
@@ -33,10 +39,19 @@ export async function serve(config: Config, args: readonly string[]): Promise<vo
       process.exit(130);
     }
     stopping = true;
-    node.stop(reason).then(() => process.exit(0));
+    upgrade.stop();
+    if (worker === null && !successor) void notifyStopping(telemetry);
+    node.stop(reason, { successor }).then(() => process.exit(0));
   };
+  const handOver = (reason: string) => stop(reason, { successor: true });
+  const port = Number(new URL(node.url).port);
+  const upgrade = new Upgrade({ args, config, port, telemetry, handOver });
   onSignals(stop);
+  // To a worker the signal comes from its supervisor, once others serve.
+  onUpgradeSignal(() => worker === null ? upgrade.start() : handOver("others have taken over"));
   if (worker !== null) whenSupervisorLeaves(stop);
+  else await notifyReady(node.url, telemetry);
+  announceServing();
 }
 
 async function supervise(
@@ -49,6 +64,7 @@ async function supervise(
   reportSettings(config, telemetry);
   const supervisor = new Supervisor(args, config, telemetry);
   onSignals((signal) => supervisor.stop(signal));
+  onUpgradeSignal(() => supervisor.upgrade());
   process.exit(await supervisor.run());
 }
 
@@ -56,13 +72,19 @@ function onSignals(stop: (signal: string) => void): void {
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop(signal));
 }
 
+/** Windows has no such signal. */
+function onUpgradeSignal(upgrade: () => void): void {
+  if (process.platform !== "win32") process.on("SIGUSR2", upgrade);
+}
+
 /** What to try first. */
-function quickStart(node: Node): string {
+function quickStart(node: Node, { inspector }: Config): string {
   const stream = `${node.url}/v1/stream/hello`;
+  const page = inspector === "off" ? "" : `\n  Inspector ${node.url}/_penstock/`;
   return `
   Penstock ${VERSION}
   Database  ${node.database.description}
-  Streams   ${node.url}/v1/stream/{path}
+  Streams   ${node.url}/v1/stream/{path}${page}
 
   Try       curl -X PUT -H 'Content-Type: text/plain' -d 'hello' ${stream}
             curl ${stream}

@@ -11,6 +11,26 @@ export const FLAGS: readonly Flag[] = Object.values<Option>(OPTIONS).map((option
   ...(option.value?.includes("|") ? { suggestions: option.value.split("|") } : {}),
 }));
 
+/** Of `penstock check`. */
+export const CHECK_FLAGS: readonly Flag[] = [
+  ...FLAGS,
+  { name: "json", help: "Print JSON for programs" },
+  { name: "help", short: "h", help: "Print this help" },
+];
+
+export function checkHelp(): string {
+  return `penstock check: say whether a server with these settings would run, and run well
+
+Usage:
+  penstock check [options of serve] [--json]
+
+A line for each check: ok, warning or failure, and what mends it. Nothing is changed, and nothing is
+sent to webhooks but a connection. Run it as the account that runs the server, with its settings.
+
+Exit codes: 0 no failure (there may be warnings), 1 something failed, 2 the settings cannot be read
+`;
+}
+
 export const SERVER_COMMANDS: readonly CommandDescription[] = [
   { name: "serve", summary: "Serve streams", operands: [], flags: FLAGS },
   {
@@ -18,6 +38,12 @@ export const SERVER_COMMANDS: readonly CommandDescription[] = [
     summary: "Bring the database's schema up to date, and end",
     operands: [],
     flags: FLAGS,
+  },
+  {
+    name: "check",
+    summary: "Say whether a server with these settings would run, and run well",
+    operands: [],
+    flags: CHECK_FLAGS,
   },
   {
     name: "keys",

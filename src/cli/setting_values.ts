@@ -76,6 +76,16 @@ export function parseDuration(text: string): number {
   throw new Error(`"${text}" is not a time from 1ms to 60m, such as 500ms, 30s or 2m`);
 }
 
+/** `90s`, `12h`, `30d`; a bare number is seconds. Returns milliseconds; null for nothing. */
+export function parseAge(text: string): number | null {
+  if (text === "") return null;
+  const match = /^(\d{1,9})(s|m|h|d)?$/.exec(text);
+  const unit = { s: 1, m: 60, h: 3600, d: 86_400 }[match?.[2] ?? "s"]!;
+  const seconds = match === null ? NaN : Number(match[1]) * unit;
+  if (seconds >= 1 && seconds <= 3650 * 86_400) return seconds * 1000;
+  throw new Error(`"${text}" is not an age from 1s to 3650d, such as 12h or 30d`);
+}
+
 /** `1048576`, `512KiB`, `16MiB`, `2GiB`. Returns bytes. */
 export function parseSize(text: string, most: number): number {
   const match = /^(\d{1,13})(KiB|MiB|GiB)?$/.exec(text);

@@ -2,13 +2,14 @@
  * `--workers`: several nodes on one port, each a process of its own, and this one, which serves
  * nothing: it starts them, starts another for one that dies, and sends them all away in the end.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { connect } from "node:net";
+import type { ChildProcess } from "node:child_process";
 import process from "node:process";
 import type { Config } from "./config.ts";
 import { claimPort } from "./listening_port.ts";
-import { selfCommand } from "../platform.ts";
+import { announceServing, isSuccessor, spawnSelf, SUCCESSOR_VARIABLE } from "./self_process.ts";
+import { notifyReady, notifyStopping } from "./service_manager.ts";
 import type { Telemetry } from "../telemetry/events.ts";
+import { Upgrade } from "./upgrade.ts";
 
 /** In a worker's environment: its number. */
 export const WORKER_VARIABLE = "PENSTOCK_WORKER";
@@ -20,11 +21,12 @@ const MOST_BACKOFF_MS = 10_000;
 const WELL_MS = 10_000;
 /** A little more than a node takes to go by itself. */
 const STOP_MS = 35_000;
-const PROBE_MS = 50;
 
 interface Worker {
   readonly number: number;
   child: ChildProcess | undefined;
+  /** It serves, and its process has not ended since. */
+  serving: boolean;
   deaths: number;
   timer: ReturnType<typeof setTimeout> | undefined;
 }
@@ -51,8 +53,11 @@ export class Supervisor {
   readonly #telemetry: Telemetry;
   readonly #workers: Worker[];
   #port = 0;
-  /** A worker has listened: a worker that dies from now on is replaced. */
+  /** A worker has served: a worker that dies from now on is replaced. */
   #up = false;
+  /** All workers have served at the same time, and whoever waits for it knows. */
+  #announced = false;
+  #upgrade: Upgrade | undefined;
   #stopping = false;
   #exit: (code: number) => void = () => {};
   #limit: ReturnType<typeof setTimeout> | undefined;
@@ -65,7 +70,13 @@ export class Supervisor {
     this.#telemetry = telemetry;
     this.#workers = Array.from(
       { length: config.workers },
-      (_, at) => ({ number: at + 1, child: undefined, deaths: 0, timer: undefined }),
+      (_, at) => ({
+        number: at + 1,
+        child: undefined,
+        serving: false,
+        deaths: 0,
+        timer: undefined,
+      }),
     );
   }
 
@@ -76,19 +87,31 @@ export class Supervisor {
   async run(): Promise<number> {
     const ended = new Promise<number>((resolve) => this.#exit = resolve);
     // Ports are shared among the workers: that nobody else has this one is found out here.
-    this.#port = await claimPort(this.#config.host, this.#config.port);
+    const { host, port } = this.#config;
+    this.#port = isSuccessor() ? port : await claimPort(host, port);
     this.#telemetry.report({
       event: "supervising",
       workers: this.#workers.length,
       port: this.#port,
     });
     for (const worker of this.#workers) this.#start(worker);
-    this.#awaitUp();
     return await ended;
   }
 
+  /** Starts a supervisor anew, which takes over with workers of its own. */
+  upgrade(): void {
+    this.#upgrade ??= new Upgrade({
+      args: this.#args,
+      config: this.#config,
+      port: this.#port,
+      telemetry: this.#telemetry,
+      handOver: (reason) => this.stop(reason, { successor: true }),
+    });
+    this.#upgrade.start();
+  }
+
   /** The first time all workers are sent away; the second time they are killed. */
-  stop(reason: string): void {
+  stop(reason: string, { successor = false } = {}): void {
     if (this.#stopping) {
       this.#telemetry.report({ event: "stop_forced", reason: `second ${reason}` });
       this.#code = 130;
@@ -97,8 +120,11 @@ export class Supervisor {
     }
     this.#stopping = true;
     this.#telemetry.report({ event: "stopping_workers", reason });
+    this.#upgrade?.stop();
+    if (!successor) void notifyStopping(this.#telemetry);
     for (const { timer } of this.#workers) clearTimeout(timer);
-    this.#signal("SIGTERM");
+    // Workers that hand over stay ready until they end.
+    this.#signal(successor ? "SIGUSR2" : "SIGTERM");
     this.#limit = setTimeout(() => {
       this.#telemetry.report({ event: "stop_forced", reason: "workers did not end" });
       this.#code ||= 1;
@@ -108,24 +134,24 @@ export class Supervisor {
   }
 
   #start(worker: Worker): void {
-    const { command, args } = selfCommand();
     const began = performance.now();
-    const child = spawn(
-      command,
-      // Of a flag given twice the last one counts.
-      [...args, ...this.#args, "--workers=1", `--port=${this.#port}`],
-      {
-        stdio: ["pipe", "inherit", "inherit"],
-        env: { ...process.env, [WORKER_VARIABLE]: String(worker.number) },
+    // Of a flag given twice the last one counts.
+    const child = spawnSelf([...this.#args, "--workers=1", `--port=${this.#port}`], {
+      stdin: "pipe",
+      env: {
+        [WORKER_VARIABLE]: String(worker.number),
+        [SUCCESSOR_VARIABLE]: undefined,
+        // What systemd is told is told by this process.
+        NOTIFY_SOCKET: undefined,
       },
-    );
+    }, () => this.#onServing(worker));
     worker.child = child;
-    child.stdin?.on("error", () => {});
     let gone = false;
     const onGone = (reason: string, code: number | null) => {
       if (gone) return;
       gone = true;
       worker.child = undefined;
+      worker.serving = false;
       this.#onGone(worker, { reason, code, lived: performance.now() - began });
     };
     child.once("exit", (code, signal) => onGone(signal ?? `exit code ${code}`, code));
@@ -143,7 +169,7 @@ export class Supervisor {
   ): void {
     if (this.#stopping) {
       // One that was still starting knows no better than to die of the signal.
-      if (code !== 0 && reason !== "SIGTERM") this.#code ||= 1;
+      if (code !== 0 && reason !== "SIGTERM" && reason !== "SIGUSR2") this.#code ||= 1;
       return this.#endIfAlone();
     }
     if (!this.#up && code !== null) {
@@ -157,7 +183,7 @@ export class Supervisor {
     worker.timer = setTimeout(() => this.#start(worker), restartMs);
   }
 
-  #signal(signal: "SIGTERM" | "SIGKILL"): void {
+  #signal(signal: "SIGTERM" | "SIGKILL" | "SIGUSR2"): void {
     for (const { child } of this.#workers) {
       if (child?.pid === undefined) continue;
       try {
@@ -175,15 +201,12 @@ export class Supervisor {
     this.#exit(this.#code);
   }
 
-  #awaitUp(): void {
-    const host = { "0.0.0.0": "127.0.0.1", "::": "::1" }[this.#config.host] ?? this.#config.host;
-    const socket = connect({ host, port: this.#port });
-    socket.once("connect", () => {
-      this.#up = true;
-      socket.destroy();
-    });
-    socket.once("error", () => {
-      if (!this.#stopping) setTimeout(() => this.#awaitUp(), PROBE_MS);
-    });
+  async #onServing(worker: Worker): Promise<void> {
+    this.#up = true;
+    worker.serving = true;
+    if (this.#announced || !this.#workers.every(({ serving }) => serving)) return;
+    this.#announced = true;
+    await notifyReady(`${this.#config.host} port ${this.#port}`, this.#telemetry);
+    announceServing();
   }
 }

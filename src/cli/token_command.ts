@@ -4,6 +4,7 @@
  */
 import process from "node:process";
 import { AccessTokens, isTokenName, TOKEN_NAME_RULE } from "../access/access_tokens.ts";
+import { NO_NAMESPACE, parseNamespace } from "../access/namespaces.ts";
 import { parseRules, splitRules, textOfRule } from "../access/rules.ts";
 import { parseArguments, type ParsedArguments } from "../client/arguments.ts";
 import { token } from "../client/commands/token.ts";
@@ -19,7 +20,7 @@ import { FLAGS } from "./server_commands.ts";
 
 /** Whether the arguments of `penstock token` name a database instead of a server. */
 export function namesDatabase(args: readonly string[]): boolean {
-  return args.some((arg) => /^--(?:database-url|data-dir)(?:=|$)/.test(arg)) &&
+  return args.some((arg) => /^--(?:database-url|database-url-file|data-dir)(?:=|$)/.test(arg)) &&
     !args.includes("--help") && !args.includes("-h");
 }
 
@@ -77,22 +78,31 @@ const ACTIONS: Readonly<Record<string, (work: Work) => Promise<string>>> = {
     const rules = parseRules(splitRules(given));
     if (typeof rules === "string") throw usageError(rules);
     if (rules.length === 0) throw usageError("--rules holds no rule");
+    const parsed = text("namespace") === undefined
+      ? { namespace: NO_NAMESPACE }
+      : parseNamespace(text("namespace")!);
+    if (typeof parsed === "string") throw usageError(parsed);
     const expires = text("expires");
     const expiresAtMs = expires === undefined
       ? null
       : await clock.now() + parseSeconds(expires) * 1000;
-    const { secret } = await tokens.create({ name, rules, expiresAtMs, parentId: null });
+    const { secret } = await tokens.create({ name, ...parsed, rules, expiresAtMs, parentId: null });
     return json ? `${JSON.stringify({ name, token: secret })}\n` : `${secret}\n`;
   },
   async list({ tokens, json }) {
-    const shown = (await tokens.list()).map(({ name, rules, expiresAtMs }) => ({
+    const shown = (await tokens.list(NO_NAMESPACE)).map((
+      { name, namespace, rules, expiresAtMs },
+    ) => ({
       name,
+      namespace: namespace === NO_NAMESPACE ? null : namespace,
       rules: rules.map(textOfRule),
       expires_at: expiresAtMs === null ? null : new Date(expiresAtMs).toISOString(),
     }));
     if (json) return `${JSON.stringify(shown)}\n`;
-    return shown.map(({ name, rules, expires_at: expires }) =>
-      `${name}  ${rules.join(" ")}${expires === null ? "" : `  until ${expires}`}\n`
+    return shown.map(({ name, namespace, rules, expires_at: expires }) =>
+      `${name}  ${rules.join(" ")}${namespace === null ? "" : `  in ${namespace}`}${
+        expires === null ? "" : `  until ${expires}`
+      }\n`
     ).join("");
   },
   async revoke({ tokens, name, json }) {

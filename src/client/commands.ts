@@ -9,9 +9,11 @@ import { ls } from "./commands/ls.ts";
 import { read } from "./commands/read.ts";
 import { rm } from "./commands/rm.ts";
 import { stat } from "./commands/stat.ts";
+import { status } from "./commands/status.ts";
 import { sub } from "./commands/sub.ts";
 import { tail } from "./commands/tail.ts";
 import { token } from "./commands/token.ts";
+import { trim } from "./commands/trim.ts";
 
 export const COMMANDS: readonly Command[] = [
   create,
@@ -22,7 +24,9 @@ export const COMMANDS: readonly Command[] = [
   ls,
   close,
   fork,
+  trim,
   rm,
+  status,
   sub,
   token,
   completions,

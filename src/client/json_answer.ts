@@ -1,7 +1,8 @@
+/** The JSON in an answer. */
 import type { Answer } from "./connection.ts";
 import { ClientError, EXIT } from "./exit_codes.ts";
 
-/** The body of an answer of the server's own APIs. @throws ClientError when it is not JSON */
+/** @throws ClientError when the answer is no JSON */
 export async function jsonOf<T>(answer: Answer): Promise<T> {
   const decoder = new TextDecoder();
   let text = "";

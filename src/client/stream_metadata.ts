@@ -9,6 +9,10 @@ export interface StreamMetadata {
   readonly ttlSeconds: number | null;
   /** RFC 3339. */
   readonly expiresAt: string | null;
+  /** Where what is left begins, if the beginning was dropped; of servers that know this. */
+  readonly earliestOffset: string | null;
+  /** `age=604800, bytes=10737418240`. */
+  readonly retention: string | null;
 }
 
 export async function inspect(connection: Connection, url: URL): Promise<StreamMetadata> {
@@ -20,6 +24,8 @@ export async function inspect(connection: Connection, url: URL): Promise<StreamM
     closed: headers.get("stream-closed")?.toLowerCase() === "true",
     ttlSeconds: ttl === null ? null : Number(ttl),
     expiresAt: headers.get("stream-expires-at"),
+    earliestOffset: headers.get("stream-earliest-offset"),
+    retention: headers.get("stream-retention"),
   };
 }
 

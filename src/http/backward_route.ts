@@ -4,6 +4,7 @@ import { etagOf, matchesEtag } from "../protocol/etag.ts";
 import * as header from "../protocol/headers.ts";
 import { encodeOffset, type OffsetRequest, parseOffset } from "../protocol/offset.ts";
 import { isOffsetOf, offsetAt } from "../streams/read/fork_chain.ts";
+import { trimmed } from "../streams/stream_state.ts";
 import { respondRefusal } from "./error_responses.ts";
 import { pageHeaders, respondNotModified, respondPage } from "./page_response.ts";
 import type { ReadParts } from "./parts.ts";
@@ -58,13 +59,18 @@ export async function readBackward(
   if (before.kind === "position" && !isOffsetOf(stream, before)) {
     return respondRefusal({ kind: "offset_of_another_stream" });
   }
-  const stop = before.kind === "now" ? stream.tail : before.position;
+  const lowest = stream.earliest;
+  const stop = before.kind === "now"
+    ? stream.tail
+    : before.kind === "start"
+    ? lowest
+    : before.position;
+  if (stop < lowest) throw trimmed(stream);
   if (stop > stream.tail) {
     return respondRefusal(
       invalid("OFFSET_BEYOND_TAIL", "the offset is beyond the stream's tail"),
     );
   }
-  const lowest = 0;
   const room = pages.take(stop - lowest);
   let page;
   try {

@@ -2,11 +2,13 @@
  * What there is, `__ds/streams`, `__ds/usage` and the list of `__ds/subscriptions`: extensions, which
  * docs/extensions.md describes.
  */
+import { type Namespace, NO_NAMESPACE, outerName, storedName } from "../access/namespaces.ts";
 import type { Principal } from "../access/principal.ts";
 import { invalidRequest, Refused } from "../errors.ts";
 import { matcherOf, parseGlob } from "../protocol/glob.ts";
 import { faultOf, type Labels } from "../protocol/labels.ts";
 import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
+import type { Entry } from "../streams/catalog/entry.ts";
 import { pathFilter } from "../streams/catalog/path_ranges.ts";
 import type { Streams } from "../streams/streams.ts";
 import type { Subscriptions } from "../subscriptions/subscriptions.ts";
@@ -42,25 +44,41 @@ export async function listedStreams(
 ): Promise<Response> {
   if (!isRead(request.method)) return methodNotAllowed();
   const { principal } = request;
+  const namespace = principal?.namespace ?? NO_NAMESPACE;
   if (rawPath !== null) {
     parseQuery(request.query, []);
     const path = parseStreamPath(STREAM_PREFIX + rawPath);
     if ("refusal" in path) return respondRefusal(path.refusal);
-    const entry = await streams.catalog.find(path.value);
-    const subscriptions = entry.subscriptions.filter(({ id }) => shows(principal, id));
-    return respondJson(200, { ...entry, subscriptions });
+    const entry = await streams.catalog.find(storedName(namespace, path.value));
+    const subscriptions = entry.subscriptions.filter(({ id }) => shows(principal, id))
+      .map((subscription) => ({ ...subscription, id: outerName(namespace, subscription.id) }));
+    return respondJson(200, { ...outerEntry(namespace, entry), subscriptions });
   }
   const query = parseQuery(request.query, ["prefix", "after", "limit", "label"]);
-  const patterns = principal?.patterns("list") ?? null;
-  return respondJson(
-    200,
-    await streams.catalog.list({
-      filter: pathFilter(textOf(query, "prefix"), patterns),
-      after: textOf(query, "after"),
-      limit: limitOf(query),
-      labels: labelsOf(query),
-    }),
-  );
+  const after = textOf(query, "after");
+  const { streams: entries, next_after: next } = await streams.catalog.list({
+    filter: pathFilter(
+      storedName(namespace, textOf(query, "prefix")),
+      principal?.globs("list") ?? null,
+    ),
+    after: after === "" ? "" : storedName(namespace, after),
+    limit: limitOf(query),
+    labels: labelsOf(query),
+  });
+  return respondJson(200, {
+    streams: entries.map((entry) => outerEntry(namespace, entry)),
+    next_after: next === null ? null : outerName(namespace, next),
+  });
+}
+
+/** As the holder of a namespace calls the streams. */
+function outerEntry<E extends Entry>(namespace: Namespace, entry: E): E {
+  const { path, forked_from: source } = entry;
+  return {
+    ...entry,
+    path: outerName(namespace, path) ?? path,
+    forked_from: source === null ? null : outerName(namespace, source),
+  };
 }
 
 /** `GET __ds/usage`. A principal sees the sum of what it may list all of. */
@@ -70,10 +88,14 @@ export async function usage(
 ): Promise<Response> {
   if (!isRead(method)) return methodNotAllowed();
   const prefix = textOf(parseQuery(text, ["prefix"]), "prefix");
+  const namespace = principal?.namespace ?? NO_NAMESPACE;
   if (principal !== null && !listsAll(principal, prefix)) {
     throw new Refused({ kind: "forbidden", operation: "list" });
   }
-  return respondJson(200, { prefix, ...await streams.catalog.usage(prefix) });
+  return respondJson(200, {
+    prefix,
+    ...await streams.catalog.usage(storedName(namespace, prefix)),
+  });
 }
 
 /** `GET __ds/subscriptions`. */
@@ -83,16 +105,24 @@ export async function listedSubscriptions(
 ): Promise<Response> {
   if (!isRead(method)) return methodNotAllowed();
   const query = parseQuery(text, ["after", "limit"]);
-  const page = await subscriptions.list(
-    { after: textOf(query, "after"), limit: limitOf(query) },
+  const namespace = principal?.namespace ?? NO_NAMESPACE;
+  const outer = (name: string | null) => name === null ? null : outerName(namespace, name);
+  const after = textOf(query, "after");
+  const { subscriptions: found, next_after: next } = await subscriptions.list(
+    { after: after === "" ? "" : storedName(namespace, after), limit: limitOf(query) },
     (id) => shows(principal, id),
   );
-  return respondJson(200, page);
+  return respondJson(200, {
+    subscriptions: found.map((one) => ({ ...one, id: outer(one.id), pattern: outer(one.pattern) })),
+    next_after: outer(next),
+  });
 }
 
-/** Whether a principal learns of a subscription. */
-function shows(principal: Principal | null, id: string): boolean {
-  return principal === null || principal.allows("list", id) || principal.allows("subscribe", id);
+/** Whether a principal learns of the subscription that is stored by this name. */
+function shows(principal: Principal | null, stored: string): boolean {
+  if (principal === null) return true;
+  const id = outerName(principal.namespace, stored);
+  return id !== null && (principal.allows("list", id) || principal.allows("subscribe", id));
 }
 
 /** Whether one rule lets the principal list every path that begins so. */

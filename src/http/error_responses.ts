@@ -5,6 +5,7 @@ import { normalizeContentType } from "../protocol/content_type.ts";
 import { encodeOffset, type Offset } from "../protocol/offset.ts";
 import {
   CLOSED,
+  EARLIEST_OFFSET,
   NEXT_OFFSET,
   PRODUCER_EPOCH,
   PRODUCER_EXPECTED_SEQ,
@@ -59,6 +60,12 @@ const ANSWERS: Table = {
     status: 410,
     code: "OFFSET_OF_ANOTHER_STREAM",
     message: "the offset is of a stream that was here before, or of another: begin again at -1",
+  }),
+  trimmed: ({ earliest }) => ({
+    status: 410,
+    code: "OFFSET_TRIMMED",
+    message: "what is at this offset was dropped: begin again at -1, or at Stream-Earliest-Offset",
+    headers: [[EARLIEST_OFFSET, encodeOffset(earliest)]],
   }),
   content_type_mismatch: ({ expected }) => ({
     status: 409,
@@ -176,6 +183,16 @@ const ANSWERS: Table = {
     status: 409,
     code: "TOO_MANY_ACCESS_TOKENS",
     message: `there are ${limit} access tokens: revoke some, or use JWTs`,
+  }),
+  url_key_not_found: () => ({
+    status: 404,
+    code: "URL_KEY_NOT_FOUND",
+    message: "there is no key of this id that you may revoke",
+  }),
+  url_keys_full: ({ limit }) => ({
+    status: 409,
+    code: "TOO_MANY_URL_KEYS",
+    message: `there are ${limit} keys of signed URLs: revoke some`,
   }),
 
   invalid: ({ code, message }) => ({ status: 400, code, message }),

@@ -5,6 +5,7 @@
  */
 import { isIP } from "node:net";
 import type { Refusal } from "../errors.ts";
+import { allowOrigin } from "./respond.ts";
 
 export interface OriginPolicyOptions {
   /** The address listened on. */
@@ -21,6 +22,7 @@ export class OriginPolicy {
   readonly #options: OriginPolicyOptions;
   readonly #hosts: ReadonlySet<string>;
   readonly #origins: ReadonlySet<string>;
+  readonly #allowsAny: boolean;
   /** Hosts that were admitted, with their ports: nearly all requests name one of a few. */
   readonly #admitted = new Set<string>();
 
@@ -29,11 +31,20 @@ export class OriginPolicy {
     const own = options.publicUrl === null ? [] : [new URL(options.publicUrl).hostname];
     this.#hosts = new Set([...options.allowedHosts.map((host) => host.toLowerCase()), ...own]);
     this.#origins = new Set(options.corsOrigins);
+    this.#allowsAny = this.#origins.has("*");
+  }
+
+  /** Lets the page that a request came from read the response, if it may use the server. */
+  expose(response: Response, origin: string | null, host: string | null): Response {
+    if (this.#allowsAny) return allowOrigin(response, "*");
+    return origin !== null && this.allowsOrigin(origin, host)
+      ? allowOrigin(response, origin)
+      : response;
   }
 
   /** Whether pages of every origin may use the server. */
   get allowsAny(): boolean {
-    return this.#origins.has("*");
+    return this.#allowsAny;
   }
 
   /**

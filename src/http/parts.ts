@@ -16,6 +16,8 @@ export interface RouterParts {
   readonly draining: () => boolean;
   /** What /metrics answers. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
+  /** What `__ds/node` answers. */
+  readonly node: () => Promise<object>;
   /** Resolves when the database answers. */
   readonly ping: () => Promise<void>;
 }

@@ -12,8 +12,9 @@ import { invalid, Overloaded, type Result } from "../errors.ts";
 import { etagOf, matchesEtag } from "../protocol/etag.ts";
 import { labelHeaders } from "../protocol/labels.ts";
 import * as header from "../protocol/headers.ts";
+import { formatRetention } from "../protocol/retention.ts";
 import { isOffsetOf, offsetAt } from "../streams/read/fork_chain.ts";
-import type { StreamState } from "../streams/stream_state.ts";
+import { type StreamState, trimmed } from "../streams/stream_state.ts";
 import type { Streams } from "../streams/streams.ts";
 import { parseBackwardQuery, readBackward } from "./backward_route.ts";
 import { longPoll } from "./long_poll.ts";
@@ -36,6 +37,11 @@ export async function head(streams: Streams, path: string): Promise<Response> {
   if (stream.ttlSeconds !== null) headers.push([header.TTL, String(stream.ttlSeconds)]);
   if (stream.expiresAtMs !== null) {
     headers.push([header.EXPIRES_AT, new Date(stream.expiresAtMs).toISOString()]);
+  }
+  const retention = streams.retentionOf(stream);
+  if (retention !== null) headers.push([header.RETENTION, formatRetention(retention)]);
+  if (stream.earliest > 0) {
+    headers.push([header.EARLIEST_OFFSET, encodeOffset(offsetAt(stream, stream.earliest))]);
   }
   if (stream.labels !== null) {
     const labels = labelHeaders(stream.labels);
@@ -81,7 +87,9 @@ export async function get(
     return respondRefusal({ kind: "offset_of_another_stream" });
   }
   const fromNow = offset.kind === "now";
-  const start = fromNow ? stream.tail : offset.position;
+  const fromStart = offset.kind === "start";
+  const start = fromNow ? stream.tail : fromStart ? stream.earliest : offset.position;
+  if (start < stream.earliest) throw trimmed(stream);
   if (start > stream.tail) {
     return respondRefusal(
       invalid("OFFSET_BEYOND_TAIL", "the offset is beyond the stream's tail"),
@@ -97,13 +105,17 @@ export async function get(
     return await followBySse(streams, stream, { start, cursor, cacheControl, principal });
   }
   if (fromNow) return respondNow(stream);
-  return await catchUp(parts, request, { stream, start, cacheEpoch });
+  // Where a stream begins that is trimmed changes, so no cache may say so without asking.
+  const moves = fromStart && (stream.earliest > 0 || streams.retentionOf(stream) !== null);
+  return await catchUp(parts, request, { stream, start, moves, cacheEpoch });
 }
 
 /** Where a catch-up read begins. */
 interface CatchUp {
   readonly stream: StreamState;
   readonly start: number;
+  /** Whether the same request may begin elsewhere the next time. */
+  readonly moves: boolean;
   /** As it was before the stream's state was loaded. */
   readonly cacheEpoch: number;
 }
@@ -111,7 +123,7 @@ interface CatchUp {
 async function catchUp(
   { streams, pages, responses, caches }: ReadParts,
   request: Request,
-  { stream, start, cacheEpoch }: CatchUp,
+  { stream, start, moves, cacheEpoch }: CatchUp,
 ): Promise<Response> {
   const ifNoneMatch = request.headers.get("if-none-match");
   // The page up to the tail, which is what is asked for again and again, takes no read.
@@ -134,9 +146,9 @@ async function catchUp(
   const etag = etagOf(stream.id, page.start, page.end, page.closed);
   if (ifNoneMatch !== null && matchesEtag(ifNoneMatch, etag)) {
     page.release?.();
-    return respondNotModified(etag, caches.page(stream, page));
+    return respondNotModified(etag, caches.page(stream, { upToDate: moves || page.upToDate }));
   }
-  const cacheControl = caches.page(stream, page);
+  const cacheControl = caches.page(stream, { upToDate: moves || page.upToDate });
   const headers: HeaderList = [...pageHeaders(stream, page, cacheControl), ["ETag", etag]];
   const cacheable = page.upToDate && page.bytes.length <= MAX_CACHED_BYTES;
   const response = respondPage(stream, page, headers, pages);

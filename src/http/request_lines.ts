@@ -1,7 +1,7 @@
 /** A request that is logged: its id, and its line when the response has ended. */
 import { REQUEST_KINDS } from "../lib/telemetry/request_counts.ts";
 import type { RequestLine } from "../telemetry/access_log.ts";
-import type { Handler, Peer, TargetState } from "./server.ts";
+import { addressOf, type Connection, type Handler, type TargetState } from "./server.ts";
 
 export const REQUEST_ID = "X-Request-Id";
 const MAX_ID_LENGTH = 128;
@@ -10,7 +10,7 @@ const MAX_FORWARDED_LENGTH = 256;
 export interface LoggedRequest {
   readonly request: Request;
   readonly state: TargetState;
-  readonly peer: Peer;
+  readonly connection: Connection;
   /** An index of `REQUEST_KINDS`. */
   readonly kind: number;
   readonly log: (line: RequestLine) => void;
@@ -19,7 +19,7 @@ export interface LoggedRequest {
 /** Handles a request, names it in X-Request-Id, and logs it when its response has been taken. */
 export async function handleLogged(
   handler: Handler,
-  { request, state, peer, kind, log }: LoggedRequest,
+  { request, state, connection, kind, log }: LoggedRequest,
 ): Promise<Response> {
   const began = performance.now();
   const requestId = requestIdOf(request.headers.get(REQUEST_ID));
@@ -28,13 +28,13 @@ export async function handleLogged(
   const line = {
     requestId,
     // A connection that ends loses its address: it is asked for first.
-    address: peer() ?? "",
+    address: addressOf(request, connection) ?? "",
     ...(forwarded === null ? {} : { forwardedFor: printable(forwarded, MAX_FORWARDED_LENGTH) }),
     method: request.method,
     path: pathOf(request.url),
     mode: mode === "" ? route : mode,
   };
-  const response = await handler(request, state, peer);
+  const response = await handler(request, state, connection);
   const { status } = response;
   let ended = false;
   const onEnd = (bytes: number) => {

@@ -2,11 +2,14 @@
 import { measurements } from "../lib/telemetry/measurements.ts";
 import { STREAM_PREFIX } from "../protocol/stream_path.ts";
 import type { RequestLine } from "../telemetry/access_log.ts";
-import { handleLogged } from "./request_lines.ts";
+import type { RequestTarget } from "./request_target.ts";
+import { handleLogged, REQUEST_ID, requestIdOf } from "./request_lines.ts";
 import type { Handler } from "./server.ts";
 
 /** Indices of `REQUEST_KINDS`. */
 const OTHER = 0;
+/** A request whose target cannot be told. */
+export const UNROUTED = OTHER;
 const READ = 5;
 const LONG_POLL = 6;
 const SSE = 7;
@@ -25,35 +28,61 @@ const BY_PATH: Readonly<Record<string, number>> = {
   "/metrics": 11,
 };
 
-/** Counts requests; with `log`, also writes a line for each, and names it by X-Request-Id. */
+/** The response, counted by what its request was. @param kind an index of `REQUEST_KINDS` */
+export function counted(kind: number, response: Response): Response {
+  measurements.requests.add(kind, response.status);
+  return response;
+}
+
+/**
+ * With `log`, writes a line for each request, and names it by X-Request-Id. Without, an id that is made
+ * up would name nothing, and cost each request a header: one that a client sent is answered.
+ */
 export function observeRequests(
   handler: Handler,
   log: ((line: RequestLine) => void) | null,
 ): Handler {
-  return (request, state, peer) => {
-    const kind = kindOf(request.method, request.url);
-    const answered = log === null
-      ? handler(request, state, peer)
-      : handleLogged(handler, { request, state, peer, kind, log });
-    return answered.then((response) => {
-      measurements.requests.add(kind, response.status);
-      return response;
+  if (log === null) {
+    return (request, state, connection) => {
+      const answered = handler(request, state, connection);
+      const given = request.headers.get(REQUEST_ID);
+      return given === null ? answered : answered.then((response) => named(response, given));
+    };
+  }
+  return (request, state, connection) =>
+    handleLogged(handler, {
+      request,
+      state,
+      connection,
+      kind: kindOfUrl(request.method, request.url),
+      log,
     });
-  };
+}
+
+function named(response: Response, given: string): Response {
+  response.headers.set(REQUEST_ID, requestIdOf(given));
+  return response;
 }
 
 /** The index of what a request is in `REQUEST_KINDS`. */
-export function kindOf(method: string, url: string): number {
+export function kindOf(
+  method: string,
+  { path, query }: Pick<RequestTarget, "path" | "query">,
+): number {
+  if (!path.startsWith(STREAM_PREFIX)) return BY_PATH[path] ?? OTHER;
+  if (method !== "OPTIONS" && path.startsWith("__ds", STREAM_PREFIX.length)) return SUBSCRIPTIONS;
+  if (method !== "GET") return BY_METHOD[method] ?? OTHER;
+  const live = query.indexOf("live=");
+  if (live === -1) return READ;
+  return query.startsWith("sse", live + 5) ? SSE : LONG_POLL;
+}
+
+/** The same by `request.url`, which may hold anything. */
+export function kindOfUrl(method: string, url: string): number {
   const start = url.startsWith("/") ? 0 : url.indexOf("/", 8);
   if (start === -1) return OTHER;
-  if (!url.startsWith(STREAM_PREFIX, start)) {
-    const question = url.indexOf("?", start);
-    return BY_PATH[question === -1 ? url.slice(start) : url.slice(start, question)] ?? OTHER;
-  }
-  const path = start + STREAM_PREFIX.length;
-  if (method !== "OPTIONS" && url.startsWith("__ds", path)) return SUBSCRIPTIONS;
-  if (method !== "GET") return BY_METHOD[method] ?? OTHER;
-  const live = url.indexOf("live=", path);
-  if (live === -1) return READ;
-  return url.startsWith("sse", live + 5) ? SSE : LONG_POLL;
+  const question = url.indexOf("?", start);
+  return question === -1
+    ? kindOf(method, { path: url.slice(start), query: "" })
+    : kindOf(method, { path: url.slice(start, question), query: url.slice(question + 1) });
 }

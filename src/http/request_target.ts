@@ -24,13 +24,22 @@ let lastValid = "";
  * @param host the Host header. HTTP/1.0 needs none.
  */
 export function parseTarget(url: string, host: string | null): Result<RequestTarget> {
-  if (host !== null && host !== "" && !isAuthority(host)) return refuse("Host is not host[:port]");
+  if (host !== null && host !== "") {
+    if (!isAuthority(host)) return refuse("Host is not host[:port]");
+    // The same text as that of the request before, whose hash is known already.
+    host = lastValid;
+  }
   if (url.startsWith("/")) return split(url, 0, host);
   const scheme = url.startsWith("http://") ? 7 : url.startsWith("https://") ? 8 : 0;
   if (scheme === 0) return refuse("the request's target is neither a path nor an http URL");
   const start = url.indexOf("/", scheme);
   if (start === -1) return { value: { path: "/", query: "", host } };
   // A target that is a URL names the authority itself, and goes before Host (RFC 9112, 3.2.2).
+  if (
+    host !== null && host !== "" && start === scheme + host.length && url.startsWith(host, scheme)
+  ) {
+    return split(url, start, host);
+  }
   const authority = url.slice(scheme, start);
   if (!isAuthority(authority)) return refuse("the request's authority is not host[:port]");
   return split(url, start, host === null || host === "" ? null : authority);

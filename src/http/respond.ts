@@ -75,6 +75,12 @@ export function restrictCaching(response: Response): Response {
   return response;
 }
 
+/** Of a URL that holds a signature: pages and frames do not pass it on. */
+export function hideReferrer(response: Response): Response {
+  response.headers.set("Referrer-Policy", "no-referrer");
+  return response;
+}
+
 /**
  * A preflight: what an origin that is allowed may send.
  * @param asked Access-Control-Request-Headers: labels have names of their own

@@ -1,22 +1,27 @@
 /** From a request to its route, and from whatever goes wrong to an answer. */
 import { invalid, type Refusal } from "../errors.ts";
 import type { Authorization } from "../access/access.ts";
+import { NO_NAMESPACE, storedName } from "../access/namespaces.ts";
 import type { Principal } from "../access/principal.ts";
 import type { BufferedBytes } from "../limits.ts";
 import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
+import { carriesSignature } from "../access/signed_urls.ts";
 import { health, isHealthPath, UNKNOWN } from "./health.ts";
 import { type CacheControl, CachePolicy } from "./cache_policy.ts";
 import { ResponseCache } from "./response_cache.ts";
+import { node, NODE_PATH } from "./node_route.ts";
 import type { ReadParts, RouterParts } from "./parts.ts";
 import { PageStreams } from "./page_stream.ts";
 import { get, head } from "./read_routes.ts";
 import { refusalOf, respondInternal, respondRefusal } from "./error_responses.ts";
 import { FailureReports, isReported } from "./failure_reports.ts";
 import { RequestBodies } from "./request_body.ts";
+import { counted, kindOf, UNROUTED } from "./request_observer.ts";
+import { inspector, type InspectorMode, isInspectorPath } from "./inspector_routes.ts";
 import { OriginPolicy, type OriginPolicyOptions } from "./origin_policy.ts";
 import { parseTarget, type RequestTarget } from "./request_target.ts";
-import { allowOrigin, respondPreflight, restrictCaching, STREAM_METHODS } from "./respond.ts";
-import type { Handler, Peer, TargetState } from "./server.ts";
+import { addressOf, type Connection, type Handler, type TargetState } from "./server.ts";
+import { hideReferrer, respondPreflight, restrictCaching, STREAM_METHODS } from "./respond.ts";
 import { control, isControlPath } from "./subscription_routes.ts";
 import { post, put, remove } from "./write_routes.ts";
 
@@ -28,6 +33,7 @@ export interface RouterOptions {
   readonly maxFollowers: number;
   readonly cacheControl: CacheControl;
   readonly origins: OriginPolicyOptions;
+  readonly inspector: InspectorMode;
 }
 
 export function createRouter(parts: RouterParts, options: RouterOptions): Handler {
@@ -45,17 +51,27 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
   const caches = new CachePolicy(options.cacheControl);
   const policy = new OriginPolicy(options.origins);
   const whole = { ...options, ...parts, bodies, pages, responses, caches, policy };
-  return (request, state, peer) => {
+  return (request, state, connection) => {
     const parsed = parseTarget(request.url, request.headers.get("host"));
-    if ("refusal" in parsed) return Promise.resolve(respondRefusal(parsed.refusal));
+    if ("refusal" in parsed) {
+      return Promise.resolve(counted(UNROUTED, respondRefusal(parsed.refusal)));
+    }
     const target = parsed.value;
-    const refusal = refuseTarget(target, state);
-    if (refusal !== null) return Promise.resolve(respondRefusal(refusal));
-    const serve = () =>
-      authorized(whole, request, target, peer).catch((error) =>
-        answerError(error, { method: request.method, path: target.path }, failures)
-      );
-    return underPolicy(policy, { request, target }, serve);
+    const kind = kindOf(request.method, target);
+    const origin = request.headers.get("origin");
+    const refusal = refuseTarget(target, state) ??
+      refuseSource(policy, { request, target, origin });
+    if (refusal !== null) return Promise.resolve(counted(kind, respondRefusal(refusal)));
+    const finish = (response: Response) => {
+      if (carriesSignature(target.query)) hideReferrer(response);
+      return counted(kind, policy.expose(response, origin, target.host));
+    };
+    // One continuation for all that is left to do: each costs a promise.
+    return authorized(whole, request, target, connection).then(
+      finish,
+      (error) =>
+        finish(answerError(error, { method: request.method, path: target.path }, failures)),
+    );
   };
 }
 
@@ -71,29 +87,23 @@ function refuseTarget({ path }: RequestTarget, state: TargetState): Refusal | nu
   return { kind: "unknown_path", message: UNKNOWN };
 }
 
-/** Serves a request if its host and the page it comes from may use this server. */
-function underPolicy(
+/** Why a request is refused for its host, or for the page that it comes from. */
+function refuseSource(
   policy: OriginPolicy,
-  { request, target }: { readonly request: Request; readonly target: RequestTarget },
-  serve: () => Promise<Response>,
-): Promise<Response> {
-  const { path, host } = target;
+  { request, target: { path, host }, origin }: {
+    readonly request: Request;
+    readonly target: RequestTarget;
+    readonly origin: string | null;
+  },
+): Refusal | null {
   // Health checks name hosts of their own making, and learn nothing of streams.
   const misdirected = isHealthPath(path) ? null : policy.refuseHost(host);
-  if (misdirected !== null) return Promise.resolve(respondRefusal(misdirected));
-  const origin = request.headers.get("origin");
-  if (origin === null) {
-    return policy.allowsAny ? serve().then((response) => allowOrigin(response, "*")) : serve();
-  }
-  if (policy.allowsOrigin(origin, host)) {
-    const allowed = policy.allowsAny ? "*" : origin;
-    return serve().then((response) => allowOrigin(response, allowed));
+  if (misdirected !== null || origin === null || policy.allowsOrigin(origin, host)) {
+    return misdirected;
   }
   const { method } = request;
   const safe = method === "GET" || method === "HEAD" || method === "OPTIONS";
-  return safe
-    ? serve()
-    : Promise.resolve(respondRefusal({ kind: "foreign_origin", origin: printable(origin) }));
+  return safe ? null : { kind: "foreign_origin", origin: printable(origin) };
 }
 
 /** An Origin header is the client's text, and goes into an error's message. */
@@ -102,6 +112,7 @@ function printable(origin: string): string {
 }
 
 type RouteParts = RouterParts & ReadParts & {
+  readonly inspector: InspectorMode;
   readonly bodies: RequestBodies;
   readonly policy: OriginPolicy;
 };
@@ -111,7 +122,7 @@ function authorized(
   parts: RouteParts,
   request: Request,
   target: RequestTarget,
-  peer: Peer,
+  connection: Connection,
 ): Promise<Response> {
   const { access } = parts;
   if (!access.enabled) return route(parts, request, target, null);
@@ -119,7 +130,7 @@ function authorized(
     "refusal" in authorization
       ? Promise.resolve(respondRefusal(authorization.refusal))
       : route(parts, request, target, authorization);
-  const authorization = access.authorize(request, target.path, peer);
+  const authorization = access.authorize(request, target, () => addressOf(request, connection));
   const served = authorization instanceof Promise
     ? authorization.then(serve)
     : serve(authorization);
@@ -136,30 +147,36 @@ function route(
   /** Null: there is no access control. */
   principal: Principal | null,
 ): Promise<Response> {
-  if (!path.startsWith(STREAM_PREFIX)) return health(parts, request, path);
+  if (!path.startsWith(STREAM_PREFIX)) {
+    const page = isInspectorPath(path) ? inspector(parts, request, path, principal) : null;
+    return page === null ? health(parts, request, path) : Promise.resolve(page);
+  }
   const { method } = request;
   if (method === "OPTIONS") {
     return Promise.resolve(respondPreflight(request.headers.get("access-control-request-headers")));
   }
+  if (path === NODE_PATH) return node(parts, request, query);
   if (isControlPath(path)) return control(parts, request, { path, query }, principal);
   const stream = parseStreamPath(path);
   if ("refusal" in stream) return Promise.resolve(respondRefusal(stream.refusal));
   const { streams, bodies } = parts;
+  const namespace = principal?.namespace ?? NO_NAMESPACE;
+  const stored = storedName(namespace, stream.value);
   switch (method) {
     case "POST":
-      return post(streams, stream.value, request, bodies);
+      return post(streams, stored, request, bodies);
     case "GET":
-      return get(parts, stream.value, request, query, principal);
+      return get(parts, stored, request, query, principal);
     case "HEAD":
-      return head(streams, stream.value);
+      return head(streams, stored);
     case "PUT":
       return put(
-        { ...parts, isOwnHost: (other) => parts.policy.isOwnHost(other, host) },
+        { ...parts, namespace, isOwnHost: (other) => parts.policy.isOwnHost(other, host) },
         stream.value,
         request,
       );
     case "DELETE":
-      return remove(streams, stream.value);
+      return remove(streams, stored);
     default:
       return Promise.resolve(
         respondRefusal({ kind: "method_not_allowed", allowed: STREAM_METHODS }),

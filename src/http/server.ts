@@ -22,6 +22,11 @@ export class HttpServer extends BaseService {
     this.#listener = listen(this.#options);
   }
 
+  /** From now on each response says that it is the last one of its connection. */
+  endConnections(): void {
+    this.#listener?.endConnections();
+  }
+
   /** Takes no new connection; resolves when the requests in progress are answered. */
   protected override async onStop(): Promise<void> {
     await this.#listener?.shutdown();
@@ -31,6 +36,7 @@ export class HttpServer extends BaseService {
 interface Listener {
   readonly hostname: string;
   readonly port: number;
+  endConnections(): void;
   shutdown(): Promise<void>;
 }
 
@@ -40,10 +46,22 @@ interface Listener {
  */
 export type TargetState = "as_sent" | "rewritten" | "unmatched";
 
-/** The address that a request's connection comes from; null where it is not known any more. */
-export type Peer = () => string | null;
+/** What a runtime tells of a request beside it. A function for its address would cost each request one. */
+export type Connection = Deno.ServeHandlerInfo | Bun.Server<undefined>;
 
-export type Handler = (request: Request, target: TargetState, peer: Peer) => Promise<Response>;
+export type Handler = (
+  request: Request,
+  target: TargetState,
+  connection: Connection,
+) => Promise<Response>;
+
+/** The address that a request comes from; null where it is not known any more. */
+export function addressOf(request: Request, connection: Connection): string | null {
+  if ("requestIP" in connection) return connection.requestIP(request)?.address ?? null;
+  // A getter that asks the runtime: read only when somebody wants it.
+  const { remoteAddr } = connection;
+  return "hostname" in remoteAddr ? remoteAddr.hostname : null;
+}
 
 export interface ListenOptions {
   readonly hostname: string;
@@ -87,14 +105,24 @@ function listen(options: ListenOptions): Listener {
   }
 }
 
-function listenOnDeno({ hostname, port, handler, sharedPort }: ListenOptions): Listener {
+/** Says of each response of the handler that it is the last one of its connection. */
+function endingConnections(handler: Handler): Handler {
+  return async (request, target, peer) => {
+    const response = await handler(request, target, peer);
+    response.headers.set("Connection", "close");
+    return response;
+  };
+}
+
+function listenOnDeno(options: ListenOptions): Listener {
+  const { hostname, port, sharedPort } = options;
+  let { handler } = options;
   let stopping = false;
   const serve = (port: number) => {
     const server = Deno.serve(
       { hostname, port, reusePort: sharedPort, onListen: () => {} },
-      // Deno hands the target on as it was sent. The address is a getter that asks the runtime, so it
-      // is read only when somebody wants it.
-      (request, info) => handler(request, "as_sent", () => addressOf(info.remoteAddr)),
+      // Deno hands the target on as it was sent.
+      (request, info) => handler(request, "as_sent", info),
     );
     // An error that ends Deno's accepting, such as having no file descriptor left, ends it for
     // good, and the process with it when it is not handled. Open connections stay.
@@ -114,15 +142,14 @@ function listenOnDeno({ hostname, port, handler, sharedPort }: ListenOptions): L
   return {
     hostname: address.hostname,
     port: address.port,
+    endConnections: () => {
+      handler = endingConnections(options.handler);
+    },
     shutdown: () => {
       stopping = true;
       return server.shutdown();
     },
   };
-}
-
-function addressOf(address: Deno.Addr): string | null {
-  return "hostname" in address ? address.hostname : null;
 }
 
 /**
@@ -131,15 +158,18 @@ function addressOf(address: Deno.Addr): string | null {
  * each number of segments, and a target that no route matches has been rewritten, or is no
  * stream's.
  */
-function listenOnBun({ hostname, port, handler, sharedPort }: ListenOptions): Listener {
+function listenOnBun(options: ListenOptions): Listener {
+  const { hostname, port, sharedPort } = options;
+  let { handler } = options;
   const serve = (request: Bun.BunRequest, server: Bun.Server<undefined>) => {
     // A follower's connection is idle while its stream is, and Bun would close it.
     if (request.url.includes("live=")) server.timeout(request, 0);
     const state = isRewritten(request.params) ? "rewritten" : "as_sent";
-    return handler(request, state, () => server.requestIP(request)?.address ?? null);
+    return handler(request, state, server);
   };
   const routes: Record<string, typeof serve> = {};
   for (const path of ["/", "/health", "/live", "/ready", "/metrics"]) routes[path] = serve;
+  for (const path of ["", "/", "/:s1", "/:s1/:s2"]) routes[`/_penstock${path}`] = serve;
   let pattern = "/v1/stream";
   for (let depth = 1; depth <= MOST_SEGMENTS; depth++) {
     pattern += `/:s${depth}`;
@@ -150,8 +180,7 @@ function listenOnBun({ hostname, port, handler, sharedPort }: ListenOptions): Li
     port,
     reusePort: sharedPort,
     routes,
-    fetch: (request, server) =>
-      handler(request, "unmatched", () => server.requestIP(request)?.address ?? null),
+    fetch: (request, server) => handler(request, "unmatched", server),
     // Closes connections whose request is incomplete or never starts.
     idleTimeout: IDLE_S,
     // The router answers 413 itself, with a body; Bun discards what is not read as it arrives.
@@ -160,6 +189,9 @@ function listenOnBun({ hostname, port, handler, sharedPort }: ListenOptions): Li
   return {
     hostname: server.hostname ?? hostname,
     port: server.port ?? port,
+    endConnections: () => {
+      handler = endingConnections(options.handler);
+    },
     shutdown: () => server.stop(false),
   };
 }

@@ -4,6 +4,7 @@
  * in the turn that brings the notification, without a promise or a timer of its own.
  */
 import type { Principal } from "../access/principal.ts";
+import { Refused } from "../errors.ts";
 import { measurements } from "../lib/telemetry/measurements.ts";
 import { currentCursor, nextCursor } from "../protocol/cursor.ts";
 import type { Follower } from "../streams/follow/follower.ts";
@@ -117,7 +118,7 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
       if (frame !== null) return this.#send(frame);
     } catch (error) {
       // An error must not reach the hub, which has other listeners to notify.
-      return this.#fail(error);
+      return this.#failOrClose(error);
     }
     this.#loading = true;
     this.#loadFrame().then((loaded) => {
@@ -125,7 +126,7 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
       if (!this.#ended) this.#send(loaded);
     }, (error) => {
       this.#loading = false;
-      this.#fail(error);
+      this.#failOrClose(error);
     });
   }
 
@@ -178,6 +179,13 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
   #close(): void {
     this.#end();
     this.#controller!.close();
+  }
+
+  /** What comes next was dropped: the reader gets a 410 for it when it comes back. */
+  #failOrClose(error: unknown): void {
+    const isTrimmed = error instanceof Refused && error.refusal.kind === "trimmed";
+    if (isTrimmed && !this.#ended) this.#close();
+    else this.#fail(error);
   }
 
   #fail(error: unknown): void {

@@ -1,8 +1,9 @@
 /** The control APIs under `__ds` (sections 6 and 7): routed before any stream. */
 import type { Access } from "../access/access.ts";
+import { type Namespace, NO_NAMESPACE, storedGlob, storedName } from "../access/namespaces.ts";
 import type { Principal } from "../access/principal.ts";
 import { matcherOf } from "../protocol/glob.ts";
-import { STREAM_PREFIX } from "../protocol/stream_path.ts";
+import { STREAM_PREFIX, trimmedPath } from "../protocol/stream_path.ts";
 import { invalidRequest, Refused } from "../errors.ts";
 import type { Streams } from "../streams/streams.ts";
 import type { Subscriptions } from "../subscriptions/subscriptions.ts";
@@ -11,7 +12,9 @@ import { respondRefusal } from "./error_responses.ts";
 import type { RequestBodies } from "./request_body.ts";
 import { respond, respondJson } from "./respond.ts";
 import type { Configuration } from "../subscriptions/configuration.ts";
+import { signedUrls } from "./signed_url_routes.ts";
 import { tokens } from "./token_routes.ts";
+import { trim } from "./trim_route.ts";
 import {
   LARGEST_BODY,
   parseAck,
@@ -28,9 +31,9 @@ const LONGEST_ID = 256;
 
 export interface ControlParts {
   readonly access: Access;
-  readonly streams: Streams;
   readonly subscriptions: Subscriptions;
   readonly bodies: RequestBodies;
+  readonly streams: Streams;
 }
 
 /** Whether a path, as sent, is one of the control APIs'. */
@@ -51,12 +54,21 @@ export async function control(
   const path = target.path.slice(CONTROL.length + 1);
   if (path === "jwks.json") return await jwks(parts, request);
   const [collection, rawId, action, ...rest] = path.split("/");
-  if (collection === "tokens" && action === undefined && principal !== null) {
-    return await tokens(parts, request, principal, rawId ?? null);
+  if (collection === "tokens" && principal !== null) {
+    const name = rawId === undefined ? null : path.slice("tokens/".length);
+    return await tokens(parts, request, principal, name);
+  }
+  if (collection === "sign" && principal !== null && rest.length === 0) {
+    return await signedUrls(parts, request, principal, { resource: rawId, id: action });
   }
   const { method } = request;
   const { query } = target;
   if (collection === "streams") {
+    const trimmed = method === "POST" ? trimmedPath(path) : null;
+    if (trimmed !== null) {
+      if ("refusal" in trimmed) return respondRefusal(trimmed.refusal);
+      return await trim(parts, request, storedName(namespaceOf(principal), trimmed.value));
+    }
     const streamPath = rawId === undefined ? null : path.slice("streams/".length);
     return await listedStreams(parts, { method, query, principal }, streamPath);
   }
@@ -75,7 +87,7 @@ export async function control(
     case "ack":
     case "release":
       if (request.method !== "POST") return methodNotAllowed("POST");
-      return await wake(parts, request, id, action);
+      return await wake(parts, request, { id, action, namespace: namespaceOf(principal) });
     default:
       return unknownPath();
   }
@@ -95,18 +107,23 @@ async function base(
   id: string,
   principal: Principal | null,
 ): Promise<Response> {
+  const namespace = namespaceOf(principal);
+  const name = storedName(namespace, id);
   switch (request.method) {
     case "PUT": {
       const configuration = parseConfiguration(await readObject(bodies, request));
       if (principal !== null) requireRights(principal, configuration);
-      const { created, subscription } = await subscriptions.create(id, configuration);
+      const { created, subscription } = await subscriptions.create(
+        name,
+        storedConfiguration(namespace, configuration),
+      );
       return respondJson(created ? 201 : 200, subscription);
     }
     case "GET":
     case "HEAD":
-      return respondJson(200, await subscriptions.read(id));
+      return respondJson(200, await subscriptions.read(name));
     case "DELETE":
-      await subscriptions.remove(id);
+      await subscriptions.remove(name);
       return respond(204);
     default:
       return methodNotAllowed("PUT, GET, HEAD, DELETE");
@@ -122,16 +139,36 @@ async function membership(
     readonly principal: Principal | null;
   },
 ): Promise<Response> {
+  const namespace = namespaceOf(principal);
+  const name = storedName(namespace, id);
   if (rest.length === 0) {
     if (request.method !== "POST") return methodNotAllowed("POST");
     const streams = parseStreams(await readObject(bodies, request));
     if (principal !== null) requireReading(principal, streams);
-    await subscriptions.addStreams(id, streams);
+    await subscriptions.addStreams(name, streams.map((path) => storedName(namespace, path)));
   } else {
     if (request.method !== "DELETE") return methodNotAllowed("DELETE");
-    await subscriptions.removeStream(id, parsePath(decode(rest.join("/")), "the stream's path"));
+    const path = parsePath(decode(rest.join("/")), "the stream's path");
+    await subscriptions.removeStream(name, storedName(namespace, path));
   }
   return respond(204);
+}
+
+/** As the database has it: names are within the namespace. */
+function storedConfiguration(namespace: Namespace, given: Configuration): Configuration {
+  const { glob, streams, delivery } = given;
+  return {
+    ...given,
+    glob: glob === null ? null : storedGlob(namespace, glob),
+    streams: streams.map((path) => storedName(namespace, path)),
+    delivery: delivery.type === "webhook"
+      ? delivery
+      : { ...delivery, wakeStream: storedName(namespace, delivery.wakeStream) },
+  };
+}
+
+function namespaceOf(principal: Principal | null): Namespace {
+  return principal?.namespace ?? NO_NAMESPACE;
 }
 
 /** A subscription shows only what its maker may read, and writes only where its maker may append. */
@@ -154,12 +191,16 @@ function forbidden(operation: string): Refused {
 async function wake(
   { subscriptions, bodies }: ControlParts,
   request: Request,
-  id: string,
-  action: "callback" | "claim" | "ack" | "release",
+  { id, action, namespace }: {
+    readonly id: string;
+    readonly action: "callback" | "claim" | "ack" | "release";
+    /** Of a claim. What follows has a token that says it. */
+    readonly namespace: Namespace;
+  },
 ): Promise<Response> {
   if (action === "claim") {
     const worker = parseWorker(await readObject(bodies, request));
-    return respondJson(200, await subscriptions.claim(id, worker));
+    return respondJson(200, await subscriptions.claim(storedName(namespace, id), worker));
   }
   const token = bearerToken(request);
   const body = await readObject(bodies, request);

@@ -1,6 +1,14 @@
 /** The API of access tokens, `__ds/tokens`: an extension, for holders of `admin`. */
 import type { Access } from "../access/access.ts";
 import { type AccessToken, isTokenName, TOKEN_NAME_RULE } from "../access/access_tokens.ts";
+import {
+  type Namespace,
+  NO_NAMESPACE,
+  outerName,
+  parseNamespace,
+  relativeNamespace,
+  storedName,
+} from "../access/namespaces.ts";
 import type { Principal } from "../access/principal.ts";
 import { parseRules, type Rule, textOfRule } from "../access/rules.ts";
 import { invalidRequest } from "../errors.ts";
@@ -32,23 +40,30 @@ export async function tokens(
     if (method !== "DELETE") {
       return respondRefusal({ kind: "method_not_allowed", allowed: "DELETE" });
     }
-    await access.revokeToken(holder, parseName(name));
+    await access.revokeToken(holder, parseQualifiedName(name));
     return respond(204);
   }
   if (method === "POST") {
     const token = parseToken(parseObject(await bodies.read(request, LARGEST_BODY)));
     const { secret, stored } = await access.createToken(holder, token);
-    return respondJson(201, { ...shown(stored), token: secret });
+    return respondJson(201, { ...shown(stored, holder), token: secret });
   }
   if (method === "GET" || method === "HEAD") {
-    return respondJson(200, { tokens: (await access.listTokens(holder)).map(shown) });
+    return respondJson(200, {
+      tokens: (await access.listTokens(holder)).map((token) => shown(token, holder)),
+    });
   }
   return respondRefusal({ kind: "method_not_allowed", allowed: "GET, HEAD, POST" });
 }
 
-function shown({ name, rules, createdAtMs, expiresAtMs }: AccessToken) {
+/** As the holder says the name and the namespace. */
+function shown(
+  { name, namespace, rules, createdAtMs, expiresAtMs }: AccessToken,
+  holder: Principal,
+) {
   return {
-    name,
+    name: outerName(holder.namespace, name),
+    namespace: relativeNamespace(holder.namespace, namespace) || null,
     rules: rules.map(textOfRule),
     created_at: new Date(createdAtMs).toISOString(),
     expires_at: expiresAtMs === null ? null : new Date(expiresAtMs).toISOString(),
@@ -56,14 +71,15 @@ function shown({ name, rules, createdAtMs, expiresAtMs }: AccessToken) {
 }
 
 function parseToken(body: Readonly<Record<string, unknown>>) {
-  const { name, rules, expires_at: expiresAt, ...others } = body;
+  const { name, namespace, rules, expires_at: expiresAt, ...others } = body;
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) {
-    throw invalidRequest(`a token has name, rules and expires_at, and no other members`);
+    throw invalidRequest("a token has name, namespace, rules and expires_at, and no other members");
   }
   if (typeof name !== "string") throw invalidRequest("name is a string");
   return {
     name: parseName(name),
+    namespace: parseNamespaceMember(namespace),
     rules: parseRuleList(rules),
     expiresAtMs: parseExpiry(expiresAt),
   };
@@ -72,6 +88,29 @@ function parseToken(body: Readonly<Record<string, unknown>>) {
 function parseName(name: string): string {
   if (isTokenName(name)) return name;
   throw invalidRequest(TOKEN_NAME_RULE);
+}
+
+/** Names of tokens that tenants made begin with the tenant's namespace: `acme/ci`. */
+function parseQualifiedName(raw: string): string {
+  const slash = raw.lastIndexOf("/");
+  const name = parseName(raw.slice(slash + 1));
+  if (slash === -1) return name;
+  let text: string;
+  try {
+    text = decodeURIComponent(raw.slice(0, slash));
+  } catch {
+    throw invalidRequest(TOKEN_NAME_RULE);
+  }
+  const parsed = parseNamespace(text);
+  if (typeof parsed === "string") throw invalidRequest(parsed);
+  return storedName(parsed.namespace, name);
+}
+
+function parseNamespaceMember(value: unknown): Namespace {
+  if (value === undefined || value === null) return NO_NAMESPACE;
+  const parsed = typeof value === "string" ? parseNamespace(value) : "namespace is a string";
+  if (typeof parsed === "string") throw invalidRequest(parsed);
+  return parsed.namespace;
 }
 
 function parseRuleList(value: unknown): readonly Rule[] {
@@ -84,7 +123,7 @@ function parseRuleList(value: unknown): readonly Rule[] {
 }
 
 /** Milliseconds since 1970; null: never. */
-function parseExpiry(value: unknown): number | null {
+export function parseExpiry(value: unknown): number | null {
   if (value === undefined || value === null) return null;
   const time = typeof value === "string" && /^\d{4}-\d{2}-\d{2}T/.test(value)
     ? Date.parse(value)

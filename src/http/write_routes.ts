@@ -1,8 +1,10 @@
 /** PUT, POST and DELETE of a stream (sections 5.1 to 5.4). */
+import { type Namespace, storedName } from "../access/namespaces.ts";
 import { encodeOffset } from "../protocol/offset.ts";
 import { invalid, type Result } from "../errors.ts";
 import { parseLabels } from "../protocol/labels.ts";
 import * as header from "../protocol/headers.ts";
+import { parseRetention } from "../protocol/retention.ts";
 import { parseStreamReference, streamUrlPath } from "../protocol/stream_path.ts";
 import type { ForkRequest } from "../streams/lifecycle/create.ts";
 import { offsetAt } from "../streams/read/fork_chain.ts";
@@ -14,12 +16,14 @@ import { type HeaderList, NO_STORE, respond } from "./respond.ts";
 export interface PutParts {
   readonly streams: Streams;
   readonly bodies: RequestBodies;
+  /** The client's: in it are the stream and the source of a fork. */
+  readonly namespace: Namespace;
   /** Whether a URL with this host is one of this server's. */
   readonly isOwnHost: (host: string) => boolean;
 }
 
 export async function put(
-  { streams, bodies, isOwnHost }: PutParts,
+  { streams, bodies, namespace, isOwnHost }: PutParts,
   path: string,
   request: Request,
 ): Promise<Response> {
@@ -35,16 +39,19 @@ export async function put(
       invalid("TTL_AND_EXPIRES_AT", `${header.TTL} and ${header.EXPIRES_AT} exclude each other`),
     );
   }
+  const retention = parseRetention(headers.get(header.RETENTION));
+  if ("refusal" in retention) return respondRefusal(retention.refusal);
+  const fork = parseFork(headers, { namespace, isOwnHost });
   const labels = parseLabels(headers);
   if ("refusal" in labels) return respondRefusal(labels.refusal);
-  const fork = parseFork(headers, isOwnHost);
   if ("refusal" in fork) return respondRefusal(fork.refusal);
 
   const outcome = await streams.create({
-    path,
+    path: storedName(namespace, path),
     contentType: contentType.value,
     ttlSeconds: ttl.value,
     expiresAtMs: expiresAt.value,
+    retention: retention.value,
     closed: header.parseClosed(headers.get(header.CLOSED)),
     labels: labels.value,
     body: await bodies.read(request),
@@ -59,7 +66,7 @@ export async function put(
   ];
   if (stream.closed) answer.push([header.CLOSED, "true"]);
   if (outcome.kind === "exists") return respond(200, answer);
-  answer.push(["Location", locationOf(request, stream.path)]);
+  answer.push(["Location", urlOf(request, path)]);
   return respond(201, answer);
 }
 
@@ -124,7 +131,7 @@ export async function remove(streams: Streams, path: string): Promise<Response> 
 
 function parseFork(
   headers: Headers,
-  isOwnHost: PutParts["isOwnHost"],
+  { namespace, isOwnHost }: Pick<PutParts, "namespace" | "isOwnHost">,
 ): Result<ForkRequest | null> {
   const from = headers.get(header.FORKED_FROM);
   const offset = headers.get(header.FORK_OFFSET);
@@ -141,11 +148,17 @@ function parseFork(
   if ("refusal" in anchor) return anchor;
   const sub = header.parseForkSubOffset(subOffset);
   if ("refusal" in sub) return sub;
-  return { value: { sourcePath: source.value, anchor: anchor.value, subOffset: sub.value } };
+  return {
+    value: {
+      sourcePath: storedName(namespace, source.value),
+      anchor: anchor.value,
+      subOffset: sub.value,
+    },
+  };
 }
 
 /** The stream's URL as the client, or the proxy before us, knows this server. */
-function locationOf({ headers, url }: Request, path: string): string {
+export function urlOf({ headers, url }: Request, path: string): string {
   const host = headers.get("host");
   if (host === null || host === "") return streamUrlPath(path);
   const secure = headers.get("x-forwarded-proto") === "https" || url.startsWith("https:");

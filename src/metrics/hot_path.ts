@@ -66,6 +66,7 @@ function addLatencies(readings: Readings): void {
   const sizes = {
     commit_appends: ["Appends in one group commit.", measurements.commitAppends],
     commit_bytes: ["Bytes written by one group commit.", measurements.commitBytes],
+    commit_streams: ["Streams that one group commit wrote.", measurements.commitStreams],
     state_load_requests: [
       "Requests that one query for streams' states served.",
       measurements.stateLoadRequests,

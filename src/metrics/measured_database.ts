@@ -88,24 +88,22 @@ export class MeasuredDatabase implements Database {
     return this.#database.close();
   }
 
-  #measured<T>(answer: Promise<T>): Promise<T> {
+  async #measured<T>(answer: Promise<T>): Promise<T> {
     const began = performance.now();
     this.#inProgress++;
-    const done = () => {
-      this.#inProgress--;
-      this.durations.observe(performance.now() - began);
-    };
-    return answer.then((value) => {
-      done();
+    try {
+      const value = await answer;
       if (measurements.databaseAwaySince !== null) this.#answered(began);
       return value;
-    }, (error) => {
-      done();
+    } catch (error) {
       // A database that says that it is exhausted has answered.
       const away = error instanceof DatabaseUnavailable && !(error instanceof DatabaseExhausted);
       if (away) this.#failed();
       throw error;
-    });
+    } finally {
+      this.#inProgress--;
+      this.durations.observe(performance.now() - began);
+    }
   }
 
   #failed(): void {

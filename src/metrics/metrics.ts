@@ -8,6 +8,7 @@ import { EventCounts } from "./event_counts.ts";
 import { addHotPath } from "./hot_path.ts";
 import type { MeasuredDatabase } from "./measured_database.ts";
 import { type BuildFigures, ProcessFigures } from "./process_figures.ts";
+import { NodeFigures, type NodeReport } from "./node_figures.ts";
 import { Readings } from "./sources.ts";
 
 /** Milliseconds between two measurements of how late the event loop is. */
@@ -18,6 +19,8 @@ export interface MetricsParts {
   readonly build: Omit<BuildFigures, "database">;
   readonly followers: () => number;
   readonly draining: () => boolean;
+  /** The name of this node among its peers. */
+  readonly node: string;
   /** Of several processes that share a port, this one; null: the only one. */
   readonly worker: number | null;
 }
@@ -27,6 +30,7 @@ export class Metrics extends PeriodicTask implements Telemetry {
   readonly #registry = new Registry();
   readonly #events = new EventCounts();
   readonly #process = new ProcessFigures();
+  #node: NodeFigures | undefined;
   #dueAt = 0;
 
   constructor() {
@@ -37,14 +41,22 @@ export class Metrics extends PeriodicTask implements Telemetry {
     this.#events.report(event);
   }
 
-  /** To be called once, before `text`. */
-  observe({ database, build, followers, draining, worker }: MetricsParts): void {
+  /** To be called once, before `text` and `node`. */
+  observe({ database, build, followers, draining, node, worker }: MetricsParts): void {
     const readings = new Readings(this.#registry);
     if (worker !== null) this.#registry.setDefaultLabels({ worker: String(worker) });
     addHotPath(readings, followers);
     this.#events.addTo(readings);
     this.#process.addTo(readings, { ...build, database: database.kind });
-    new DatabaseFigures(database).addTo(readings);
+    const databaseFigures = new DatabaseFigures(database);
+    databaseFigures.addTo(readings);
+    this.#node = new NodeFigures({
+      version: build.version,
+      node,
+      databaseKind: database.kind,
+      database: databaseFigures,
+      followers,
+    });
     addDatabase(readings, database);
     readings.gauge(
       { name: "draining", help: "1 once the node has been told to stop." },
@@ -57,6 +69,11 @@ export class Metrics extends PeriodicTask implements Telemetry {
     return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
   }
 
+  /** What `GET /v1/stream/__ds/node` answers. */
+  node(): Promise<NodeReport> {
+    return this.#node!.read();
+  }
+
   protected override onStart(): void {
     this.#dueAt = performance.now() + EVENT_LOOP_MS;
     super.onStart();
@@ -66,6 +83,7 @@ export class Metrics extends PeriodicTask implements Telemetry {
     const now = performance.now();
     measurements.eventLoopDelays.observe(Math.max(0, now - this.#dueAt));
     this.#dueAt = now + EVENT_LOOP_MS;
+    this.#node?.sample(now);
   }
 }
 

@@ -10,7 +10,8 @@ export interface BuildFigures {
   readonly database: "postgres" | "embedded";
 }
 
-const STARTED_AT = Date.now() / 1000 - performance.now() / 1000;
+/** When the process began, seconds since 1970. */
+export const STARTED_AT = Date.now() / 1000 - performance.now() / 1000;
 
 export class ProcessFigures {
   #openFiles: number | null = null;

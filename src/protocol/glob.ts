@@ -57,6 +57,24 @@ export function parseGlob(text: string): Glob | string {
   };
 }
 
+/**
+ * The same pattern below the segments of `namespace`, which are literal. Its `**` stands for no segment
+ * only where another segment is left: the namespace itself is no path below it.
+ */
+export function withinNamespace(namespace: string, { pattern, regex, ...glob }: Glob): Glob {
+  const begun = namespace.split("/");
+  const isDeep = (segment: string) => segment === "**";
+  const allDeep = pattern.split("/").every(isDeep);
+  const prefix = [...begun, ...glob.prefix === "" ? [] : glob.prefix.split("/")];
+  const literals = begun.map((segment) => "/" + escapeRegex(segment)).join("");
+  return {
+    pattern: `${namespace}/${pattern}`,
+    regex: `^${literals}${allDeep ? "(?=/)" : ""}${regex.slice(1)}`,
+    prefix: prefix.slice(0, MOST_LITERALS).join("/"),
+    suffix: glob.suffix,
+  };
+}
+
 /** One segment of a pattern: the text it stands for, or one of the two wildcards. */
 type GlobSegment = string | typeof ANY | typeof DEEP;
 const ANY = Symbol("*");
@@ -161,7 +179,11 @@ function closure(segments: readonly GlobSegment[], states: Set<number>): Readonl
 function segmentRegex(segment: string): string {
   if (segment === "*") return "/[^/]+";
   if (segment === "**") return "(?:/[^/]+)*";
-  return "/" + literal(segment).replace(/[.*+?^${}()|[\]]/g, "\\$&");
+  return "/" + escapeRegex(literal(segment));
+}
+
+function escapeRegex(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]]/g, "\\$&");
 }
 
 function literal(segment: string): string {

@@ -12,6 +12,9 @@ export const CURSOR = "Stream-Cursor";
 export const SEQ = "Stream-Seq";
 export const TTL = "Stream-TTL";
 export const EXPIRES_AT = "Stream-Expires-At";
+/** Extensions; see docs/extensions.md. */
+export const RETENTION = "Stream-Retention";
+export const EARLIEST_OFFSET = "Stream-Earliest-Offset";
 export const FORKED_FROM = "Stream-Forked-From";
 export const FORK_OFFSET = "Stream-Fork-Offset";
 export const FORK_SUB_OFFSET = "Stream-Fork-Sub-Offset";
@@ -28,9 +31,15 @@ export const REQUEST_HEADERS = [
   "Authorization",
   "If-None-Match",
   "Last-Event-ID",
+  // What browsers' tracing adds (W3C Trace Context and Baggage).
+  "traceparent",
+  "tracestate",
+  "baggage",
+  "X-Request-Id",
   SEQ,
   TTL,
   EXPIRES_AT,
+  RETENTION,
   CLOSED,
   FORKED_FROM,
   FORK_OFFSET,
@@ -49,6 +58,8 @@ export const RESPONSE_HEADERS = [
   CURSOR,
   TTL,
   EXPIRES_AT,
+  RETENTION,
+  EARLIEST_OFFSET,
   PRODUCER_EPOCH,
   PRODUCER_SEQ,
   PRODUCER_EXPECTED_SEQ,
@@ -58,6 +69,7 @@ export const RESPONSE_HEADERS = [
   "Content-Type",
   "Location",
   "Retry-After",
+  "X-Request-Id",
 ];
 
 /** Longest Producer-Id and Stream-Seq, characters: both are kept in rows and indexes. */
@@ -152,6 +164,7 @@ export function parseForkOffset(text: string | null): Result<Offset | null> {
   const offset = parseOffset(text);
   if (offset === null) return refuse("INVALID_FORK_OFFSET", `${FORK_OFFSET} is not an offset`);
   if (offset.kind === "now") return { value: null };
+  if (offset.kind === "start") return { value: { position: 0, generation: 0 } };
   const { position, generation } = offset;
   return { value: { position, generation } };
 }

@@ -29,8 +29,11 @@ export interface Offset {
   readonly generation: number;
 }
 
-/** What a reader asked for: a place it knows, or the tail. */
-export type OffsetRequest = Offset & { kind: "position" } | { kind: "now" };
+/** What a reader asked for: a place it knows, the beginning of what is left, or the tail. */
+export type OffsetRequest =
+  | Offset & { kind: "position" }
+  | { kind: "start" }
+  | { kind: "now" };
 
 /** The greatest generation that has room in a token. */
 export const MAX_GENERATION = 9_999_999_999_999;
@@ -69,6 +72,7 @@ export function decodeOffset(token: string): Offset | null {
 /** Reads the value of an `offset` parameter or header, sentinels included; null if malformed. */
 export function parseOffset(text: string): OffsetRequest | null {
   if (text === NOW) return { kind: "now" };
-  const offset = text === START ? AT_START : decodeOffset(text);
+  if (text === START) return { kind: "start" };
+  const offset = decodeOffset(text);
   return offset === null ? null : { kind: "position", ...offset };
 }

@@ -70,6 +70,14 @@ export function parseStreamReference(
   return { refusal: invalid("FOREIGN_STREAM", `${host.slice(0, 200)} is not this server`) };
 }
 
+/**
+ * The stream of `streams/{path}/trim`, which is what follows `__ds/`; null for other paths.
+ */
+export function trimmedPath(controlPath: string): Result<string> | null {
+  const match = /^streams\/(.+)\/trim$/.exec(controlPath);
+  return match === null ? null : parseStreamPath(STREAM_PREFIX + match[1]!);
+}
+
 /** The URL path of a stream, percent-encoded. */
 export function streamUrlPath(path: string): string {
   return STREAM_PREFIX + path.split("/").map(encodeURIComponent).join("/");

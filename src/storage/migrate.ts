@@ -72,6 +72,29 @@ export async function migrate(
 }
 
 /**
+ * What `migrate` would do, without doing it: the names of the steps it would apply, and `functions` if
+ * it would replace those. `all`: there is no schema yet.
+ * @throws SchemaRefused as `migrate` does
+ */
+export async function pendingMigrations(
+  database: Database,
+  schema: Schema = SCHEMA,
+): Promise<readonly string[] | "all"> {
+  return await database.transaction(async (transaction) => {
+    const [{ present }] = await transaction.execute(
+      sql.raw("select to_regclass('penstock.migrations') is not null as present"),
+    ) as unknown as [{ present: boolean }];
+    if (!present) return "all";
+    await transaction.execute(sql.raw("set local search_path = pg_catalog, penstock, pg_temp"));
+    const steps = schema.steps.slice(await appliedSteps(transaction, schema));
+    const pending = steps.map(({ name }) => name);
+    const { functions } = fingerprint(schema);
+    if (await functionsDiffer(transaction, schema, functions)) pending.push("functions");
+    return pending;
+  });
+}
+
+/**
  * Creates the tables that record how far a database is migrated. `hash` is the SHA-256 of the SQL.
  */
 async function createTables(transaction: Drizzle): Promise<void> {

@@ -64,6 +64,11 @@ export const streams = penstock.table("streams", {
   expiryInherited: boolean("expiry_inherited").notNull().default(false),
   /** How many forks that are not deleted read from this stream. */
   forkCount: bigint("fork_count", { mode: "number" }).notNull().default(0),
+  /** What lies before it was dropped: a boundary of messages. Written by the trimmer alone. */
+  earliest: position("earliest").notNull().default(0),
+  /** Stream-Retention, as PUT had it. */
+  retentionAgeSeconds: bigint("retention_age_seconds", { mode: "number" }),
+  retentionBytes: bigint("retention_bytes", { mode: "number" }),
   /** Null: before this was recorded. */
   createdAt: timestamp("created_at", { withTimezone: true, mode: "string" })
     .default(sql`clock_timestamp()`),
@@ -76,6 +81,11 @@ export const streams = penstock.table("streams", {
     .where(sql`expires_at is not null and state = 'active'`),
   /** Not on last_access itself: an index on it would end the HOT updates of renewals. */
   index("streams_ttl").on(table.id).where(sql`ttl_seconds is not null and state = 'active'`),
+  index("streams_retention").on(table.id).where(
+    sql`coalesce(retention_age_seconds, retention_bytes) is not null and state = 'active'`,
+  ),
+  index("streams_source").on(table.sourceId)
+    .where(sql`source_id is not null and state <> 'deleted'`),
   index("streams_labels").using("gin", table.labels.op("jsonb_path_ops"))
     .where(sql`labels is not null`),
 ]);
@@ -92,10 +102,17 @@ export const segments = penstock.table("segments", {
   /** The last Stream-Seq accepted, compared byte-wise. Scope: the stream. */
   lastSeq: text("last_seq"),
   data: bytea("data").notNull(),
-  /** When it was inserted; null: before this was recorded. */
-  appendedAt: timestamp("appended_at", { withTimezone: true, mode: "string" })
+  /** When it was appended; of one that was merged, when the last of its parts was. */
+  appendedAt: timestamp("appended_at", { withTimezone: true, mode: "string" }).notNull()
     .default(sql`clock_timestamp()`),
 }, (table) => [primaryKey({ columns: [table.streamId, table.position] })]);
+
+/** Streams of which bytes may have to be deleted, because they were dropped. */
+export const trims = penstock.table("trims", {
+  streamId: bigint("stream_id", { mode: "number" }).primaryKey(),
+  /** Everything before this position has been deleted. */
+  deletedTo: position("deleted_to").notNull().default(0),
+});
 
 /**
  * Idempotent producers (section 5.2.1). The newest row of one is its state, kept as long as its stream;
@@ -234,10 +251,28 @@ export const accessTokens = penstock.table("access_tokens", {
   createdAt: timestamp("created_at", { withTimezone: true, mode: "string" }).notNull()
     .default(sql`clock_timestamp()`),
   expiresAt: timestamp("expires_at", { withTimezone: true, mode: "string" }),
+  /** What the names of its holder are in; "" is the whole database. */
+  namespace: bytewise("namespace").notNull().default(""),
 }, (table) => [
   uniqueIndex("access_tokens_name").on(table.name),
   uniqueIndex("access_tokens_hash").on(table.hash),
   index("access_tokens_parent").on(table.parentId),
+]);
+
+/** The keys that sign URLs. A revoked one is deleted. */
+export const urlKeys = penstock.table("url_keys", {
+  id: bytewise("id").primaryKey(),
+  /** The streams of its URLs are in it. */
+  namespace: bytewise("namespace").notNull(),
+  /** The token that made it, and that it goes with; null: made by a JWT or the first token. */
+  tokenId: bigint("token_id", { mode: "number" }),
+  /** For HMAC with SHA-256, in base64url: a secret. */
+  secret: text("secret").notNull(),
+  createdAt: timestamp("created_at", { withTimezone: true, mode: "string" }).notNull()
+    .default(sql`clock_timestamp()`),
+}, (table) => [
+  index("url_keys_namespace").on(table.namespace, table.tokenId),
+  index("url_keys_token").on(table.tokenId),
 ]);
 
 /** One row: how often the access tokens have changed. */
@@ -255,4 +290,5 @@ export const streamStates = penstock.view("stream_states", {
   /** Milliseconds since 1970. */
   expiresAtMs: bigint("expires_at_ms", { mode: "number" }),
   expired: boolean("expired").notNull(),
+  earliest: position("earliest").notNull(),
 }).existing();

@@ -1,8 +1,9 @@
 /** The state of a stream that decisions rest on: one row of the view `penstock.stream_states`. */
-import type { Refusal } from "../errors.ts";
+import { type Refusal, Refused } from "../errors.ts";
+import type { Retention } from "../protocol/retention.ts";
 import type { Labels } from "../protocol/labels.ts";
 import type { StreamLifecycle } from "../storage/schema.ts";
-import type { Ancestor } from "./read/fork_chain.ts";
+import { type Ancestor, type Forked, offsetAt } from "./read/fork_chain.ts";
 
 export interface StreamState {
   readonly id: number;
@@ -23,6 +24,10 @@ export interface StreamState {
   readonly forkSubOffset: number | null;
   readonly expiryInherited: boolean;
   readonly forkCount: number;
+  /** What lies before this position was dropped. It is a boundary of messages. */
+  readonly earliest: number;
+  /** Stream-Retention, as PUT had it; null: none. */
+  readonly retention: Retention | null;
   /** Null: none. */
   readonly labels: Labels | null;
   /** The streams it was forked from, nearest first. */
@@ -53,6 +58,9 @@ export interface StreamRow {
   fork_count: number;
   expired: boolean;
   renews_ttl: boolean;
+  earliest: number;
+  retention_age_seconds: number | null;
+  retention_bytes: number | null;
   /** A JSON object. */
   labels: string | null;
 }
@@ -78,11 +86,23 @@ export function stateOf(row: StreamRow, sources = NO_SOURCES): StreamState {
     forkSubOffset: row.fork_sub_offset,
     expiryInherited: row.expiry_inherited,
     forkCount: row.fork_count,
+    earliest: row.earliest,
+    retention: retentionOf(row),
     labels: row.labels === null ? null : JSON.parse(row.labels),
     sources,
     expired: row.expired,
     ttlRenewalDue: row.renews_ttl,
   };
+}
+
+function retentionOf({ retention_age_seconds, retention_bytes }: StreamRow): Retention | null {
+  if (retention_age_seconds === null && retention_bytes === null) return null;
+  return { ageSeconds: retention_age_seconds, bytes: retention_bytes };
+}
+
+/** The refusal of a position before the earliest. */
+export function trimmed(stream: Forked & Pick<StreamState, "earliest">): Refused {
+  return new Refused({ kind: "trimmed", earliest: offsetAt(stream, stream.earliest) });
 }
 
 /**

@@ -15,6 +15,7 @@ import {
   type ForkRequest,
 } from "./lifecycle/create.ts";
 import { CreationAdmission } from "./lifecycle/creation_admission.ts";
+import type { ProducerLimit } from "./append/queue_loader.ts";
 import type { AppendRequest } from "./append/decide.ts";
 import { StreamMonitor } from "./follow/stream_monitor.ts";
 import { Follower } from "./follow/follower.ts";
@@ -25,7 +26,11 @@ import { type BackwardRange, readBackwards } from "./read/backwards.ts";
 import { type Page, PageReader } from "./read/page_reader.ts";
 import { SegmentCache } from "./read/segment_cache.ts";
 import type { AppendOutcome } from "./append/waiting_append.ts";
-import { type StreamState, unusable } from "./stream_state.ts";
+import { type StreamState, trimmed, unusable } from "./stream_state.ts";
+import type { OffsetRequest } from "../protocol/offset.ts";
+import type { Retention } from "../protocol/retention.ts";
+import { retentionOf, type RetentionRule } from "./retention/rules.ts";
+import { type Cut, trimStream } from "./retention/trim.ts";
 import { Sweeper } from "./lifecycle/sweeper.ts";
 
 export interface StreamsOptions {
@@ -33,11 +38,23 @@ export interface StreamsOptions {
   readonly cachedBytes: number;
   /** How many bytes of request bodies may wait for the database. */
   readonly buffered: Pick<BufferedBytes, "appends" | "creations">;
+  /** What streams keep that were created without a retention of their own. */
+  readonly retention: readonly RetentionRule[];
+  /** Producers of one stream; null: any number. */
+  readonly maxProducersPerStream: number | null;
+  /** Milliseconds after which a producer that has not appended expires; null: never. */
+  readonly producerIdleExpiryMs: number | null;
 }
+
+/** For how long a count of a stream's producers is good, at most. Milliseconds. */
+const PRODUCERS_COUNTED_MS = 60_000;
 
 const DEFAULTS: StreamsOptions = {
   cachedBytes: CACHED_BYTES.segments,
   buffered: divideBufferedBytes(512 << 20),
+  retention: [],
+  maxProducersPerStream: null,
+  producerIdleExpiryMs: null,
 };
 
 export class Streams extends BaseService {
@@ -52,6 +69,7 @@ export class Streams extends BaseService {
   readonly #creations: CreationAdmission;
   readonly #creator: Creator;
   readonly #sweeper: Sweeper;
+  readonly #retentionRules: readonly RetentionRule[];
   /** What there is. */
   readonly catalog: Catalog;
   #cacheEpoch = 0;
@@ -61,8 +79,9 @@ export class Streams extends BaseService {
     super();
     const options = { ...DEFAULTS, ...given };
     this.#database = database;
+    this.#retentionRules = options.retention;
     this.#stateLoader = new StateLoader(database);
-    this.catalog = new Catalog(database);
+    this.catalog = new Catalog(database, options.retention);
     this.#nodeNotifier = new NodeNotifier(database, {
       onNotification: (ids) => this.#streamMonitor.onNotification(ids),
       onGap: () => this.#streamMonitor.reconcileAll(),
@@ -76,6 +95,7 @@ export class Streams extends BaseService {
       hub: this.#hub,
       nodeNotifier: this.#nodeNotifier,
       segmentCache: this.#segmentCache,
+      producerLimit: producerLimitOf(options),
       waitingBytes: options.buffered.appends,
       onWritten: (ids) => {
         this.#sweeper.noteWrites();
@@ -87,7 +107,14 @@ export class Streams extends BaseService {
       maxBytes: options.buffered.creations,
     });
     this.#creator = new Creator(database, this.#creations);
-    this.#sweeper = new Sweeper(database, telemetry, (ids) => this.#ended(ids));
+    this.#sweeper = new Sweeper(
+      { database, rules: options.retention, onTrimmed: (cuts) => this.#trimmed(cuts) },
+      telemetry,
+      {
+        onEnded: (ids) => this.#ended(ids),
+        producerIdleExpiryMs: options.producerIdleExpiryMs,
+      },
+    );
   }
 
   protected override async onStart(): Promise<void> {
@@ -136,7 +163,7 @@ export class Streams extends BaseService {
     return createFork({
       database: this.#database,
       stateLoader: this.#stateLoader,
-      reader: this.#pageReader,
+      reader: { page: (...request) => this.#readPage(...request) },
       admission: this.#creations,
     }, fork);
   }
@@ -158,18 +185,22 @@ export class Streams extends BaseService {
     return usable(await this.#stateLoader.loadForRead(path));
   }
 
-  /** The page of an opened stream that begins at `start`; see `PageReader.page`. */
+  /**
+   * The page of an opened stream that begins at `start`; see `PageReader.page`.
+   * @throws Refused `trimmed` when `start` lies before the earliest position
+   */
   page(stream: StreamState, start: number, limit: number): Promise<Page> {
-    return this.#pageReader.page(stream, start, stream, limit);
+    return this.#readPage(stream, start, stream, limit);
   }
 
   /** The page of an opened stream that ends before a position; see `readBackwards`. */
-  pageBefore(stream: StreamState, range: BackwardRange): Promise<Page> {
-    return readBackwards(
-      stream,
-      range,
-      (start, stop) => this.#pageReader.bytes(stream, start, stop),
-    );
+  async pageBefore(stream: StreamState, range: BackwardRange): Promise<Page> {
+    const read = (start: number, stop: number) => this.#pageReader.bytes(stream, start, stop);
+    try {
+      return await readBackwards(stream, range, read);
+    } catch (error) {
+      throw await this.#trimmedMeanwhile(error, stream, range.lowest);
+    }
   }
 
   /** The longest page there is, except for a larger JSON message. Bytes. */
@@ -180,7 +211,12 @@ export class Streams extends BaseService {
   /** Follows an opened stream. The caller must `unsubscribe`. */
   follow(stream: StreamState, pageBytes = this.maxPageBytes): Follower {
     return new Follower(
-      { hub: this.#hub, monitor: this.#streamMonitor, reader: this.#pageReader },
+      {
+        hub: this.#hub,
+        monitor: this.#streamMonitor,
+        reader: this.#pageReader,
+        readPage: (...request) => this.#readPage(...request),
+      },
       stream,
       pageBytes,
     );
@@ -196,6 +232,48 @@ export class Streams extends BaseService {
   }
 
   /**
+   * Drops what lies before an offset.
+   * @returns the stream with its earliest position as it is now
+   * @throws Refused
+   */
+  trim(path: string, before: OffsetRequest): Promise<StreamState> {
+    return trimStream(
+      {
+        database: this.#database,
+        stateLoader: this.#stateLoader,
+        reader: { page: (...request) => this.#readPage(...request) },
+        onTrimmed: (cuts) => this.#trimmed(cuts),
+      },
+      path,
+      before,
+    );
+  }
+
+  /** What a stream is to keep: by its own retention, or by this server's rules. Null: everything. */
+  retentionOf(stream: Pick<StreamState, "path" | "retention">): Retention | null {
+    return retentionOf(this.#retentionRules, stream);
+  }
+
+  async #readPage(...request: Parameters<PageReader["page"]>): Promise<Page> {
+    const [stream, start] = request;
+    if (start < stream.earliest) throw trimmed(stream);
+    try {
+      return await this.#pageReader.page(...request);
+    } catch (error) {
+      throw await this.#trimmedMeanwhile(error, stream, start);
+    }
+  }
+
+  /** The error of a read that began at `start`, or the one that says that the stream was trimmed. */
+  async #trimmedMeanwhile(error: unknown, stream: StreamState, start: number): Promise<unknown> {
+    if (!(error instanceof Refused) || error.refusal.kind !== "not_found") return error;
+    // Bytes that the state spoke of are not there: they were dropped, or the stream was deleted.
+    const now = await this.#stateLoader.load(stream.path);
+    const isSame = now?.id === stream.id && unusable(now) === null;
+    return isSame && start < now.earliest ? trimmed(now) : error;
+  }
+
+  /**
    * Called when a standby that may lack commits was promoted. Versions, tails and positions that
    * this node has cached may be given to other appends there.
    */
@@ -208,6 +286,14 @@ export class Streams extends BaseService {
     this.#hub.invalidate();
   }
 
+  /** Notifies the followers of streams that were trimmed, here and on other nodes. */
+  #trimmed(cuts: readonly Cut[]): void {
+    for (const { id, earliest } of cuts) {
+      this.#hub.publish(id, { tail: 0, closed: false, ended: false, earliest });
+      this.#nodeNotifier.notify(id);
+    }
+  }
+
   /** Notifies the followers of streams that were deleted or expired, here and on other nodes. */
   #ended(ids: readonly number[]): void {
     for (const id of ids) {
@@ -215,6 +301,13 @@ export class Streams extends BaseService {
       this.#nodeNotifier.notify(id);
     }
   }
+}
+
+function producerLimitOf(options: StreamsOptions): ProducerLimit | null {
+  const { maxProducersPerStream: perStream, producerIdleExpiryMs: expiry } = options;
+  if (perStream === null) return null;
+  // What has expired makes room, which is to be found about as soon.
+  return { perStream, countedMs: Math.min(PRODUCERS_COUNTED_MS, expiry ?? Infinity) };
 }
 
 function usable(stream: StreamState | null): StreamState {

@@ -3,6 +3,7 @@
  * wait here, and if that takes too long, or this node dies, their leases end and another node
  * delivers them.
  */
+import { namespaceOfName, outerName } from "../access/namespaces.ts";
 import { BaseService } from "../lib/service.ts";
 import { settlesWithin } from "../lib/timeout.ts";
 import { encodeOffset } from "../protocol/offset.ts";
@@ -111,12 +112,13 @@ export class Deliverer extends BaseService {
   async #sendWebhook(subscription: SubscriptionRow, streams: WakeStreamRow[]): Promise<void> {
     const { keys, tokens, telemetry, store } = this.#parts;
     const { id, name, generation } = subscription;
+    const outer = namesFor(name);
     const body = new TextEncoder().encode(JSON.stringify({
-      subscription_id: name,
+      subscription_id: outer(name),
       wake_id: subscription.wake_id,
       generation,
-      streams: streams.map(shownInWake),
-      callback_url: `${this.#parts.publicUrl()}${controlPath(name)}/callback`,
+      streams: streams.map((link) => shownInWake(link, outer)),
+      callback_url: `${this.#parts.publicUrl()}${controlPath(outer(name))}/callback`,
       callback_token: await tokens.issue(name, generation),
     }));
     const signature = await keys.sign(body);
@@ -166,10 +168,11 @@ export class Deliverer extends BaseService {
   async #writeEvent(subscription: SubscriptionRow, stream: string): Promise<void> {
     const { streams, store, telemetry, keys } = this.#parts;
     const { id, name, generation } = subscription;
+    const outer = namesFor(name);
     const event = JSON.stringify({
       type: "wake",
-      subscription_id: name,
-      stream,
+      subscription_id: outer(name),
+      stream: outer(stream),
       generation,
       ts: await keys.clock.now(),
     });
@@ -223,18 +226,31 @@ export function isPending({ acked, tail }: WakeStreamRow): boolean {
   return tail > acked;
 }
 
+/** Names as in the namespace of a subscription, by its stored name: none that it holds is outside. */
+export function namesFor(subscription: string): (stored: string) => string {
+  const namespace = namespaceOfName(subscription);
+  return (stored) => outerName(namespace, stored) ?? "";
+}
+
 /** A link as webhooks and claims show it (section 7.1). */
-export function shownInWake(link: WakeStreamRow) {
+export function shownInWake(link: WakeStreamRow, outer: (stored: string) => string) {
   return {
-    path: link.path,
+    path: outer(link.path),
     link_type: link.explicit ? "explicit" : "glob",
     acked_offset: encodeOffset({ position: link.acked, generation: link.acked_generation }),
     tail_offset: encodeOffset({ position: link.tail, generation: link.tail_generation }),
     has_pending: isPending(link),
+    // An extension: from there to acked_offset the stream was trimmed.
+    ...link.dropped === null ? {} : {
+      dropped_from_offset: encodeOffset({
+        position: link.dropped,
+        generation: link.dropped_generation!,
+      }),
+    },
   };
 }
 
-/** The path of a subscription's own control API. */
-export function controlPath(name: string): string {
-  return streamUrlPath(`__ds/subscriptions/${name}`);
+/** The path of a subscription's own control API, by its id as its maker says it. */
+export function controlPath(id: string): string {
+  return streamUrlPath(`__ds/subscriptions/${id}`);
 }

@@ -40,6 +40,9 @@ export interface WakeStreamRow extends LinkRow {
   readonly tail: number;
   /** Of the offset at `tail`. */
   readonly tail_generation: number;
+  /** Where the cursor was, if what came next has been dropped since; else null. */
+  readonly dropped: number | null;
+  readonly dropped_generation: number | null;
 }
 
 /** A wake that has to be delivered now. */
@@ -166,9 +169,11 @@ export class SubscriptionStore {
   /** In the order of their paths. A stream that is gone shows only where it is explicit. */
   links(id: number): Promise<LinkRow[]> {
     const { path, explicit, acked, streamId, subscriptionId } = subscriptionLinks;
-    const generation = sql<number>`penstock.generation_at(${streamId}, ${acked})`;
+    // What was dropped is behind the cursor, as it were.
+    const cursor = sql<number>`greatest(${acked}, ${streamStates.earliest})`;
+    const generation = sql<number>`penstock.generation_at(${streamId}, ${cursor})`;
     return this.#database.typedQuery((drizzle) =>
-      drizzle.select({ path, explicit, acked, acked_generation: generation }).from(
+      drizzle.select({ path, explicit, acked: cursor, acked_generation: generation }).from(
         subscriptionLinks,
       )
         .leftJoin(

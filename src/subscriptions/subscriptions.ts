@@ -1,4 +1,8 @@
-/** The subscriptions of one database, as one node serves them (sections 6 and 7). */
+/**
+ * The subscriptions of one database, as one node serves them (sections 6 and 7). Names that come in are
+ * stored ones; what goes out is named as in the namespace of the subscription.
+ */
+import { namespaceOfName, outerName, storedName } from "../access/namespaces.ts";
 import { invalid, invalidRequest, type Refusal, Refused } from "../errors.ts";
 import { BaseService, startAll, stopAll } from "../lib/service.ts";
 import { isJsonMode } from "../protocol/content_type.ts";
@@ -9,7 +13,7 @@ import type { Telemetry } from "../telemetry/events.ts";
 import { messageOf } from "../telemetry/redact.ts";
 import { Reconciler } from "./reconciler.ts";
 import { type Configuration, hashOf } from "./configuration.ts";
-import { Deliverer, shownInWake } from "./deliverer.ts";
+import { Deliverer, namesFor, shownInWake } from "./deliverer.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { KeyRing, type PublishedKey } from "./key_ring.ts";
 import { type Ack, type IssuedWake, type SubscriptionRow, SubscriptionStore } from "./store.ts";
@@ -172,20 +176,21 @@ export class Subscriptions extends BaseService {
   async read(name: string) {
     const row = await this.#find(name);
     const links = await this.#store.links(row.id);
+    const outer = namesFor(name);
     return {
-      id: row.name,
-      subscription_id: row.name,
+      id: outer(name),
+      subscription_id: outer(name),
       type: row.type,
-      pattern: row.pattern,
+      pattern: row.pattern === null ? null : outer(row.pattern),
       streams: links.map(({ path, explicit, acked, acked_generation }) => ({
-        path,
+        path: outer(path),
         link_type: explicit ? "explicit" : "glob",
         acked_offset: encodeOffset({ position: acked, generation: acked_generation }),
       })),
       webhook: row.webhook_url === null
         ? null
         : { url: row.webhook_url, signing: await this.#signing() },
-      wake_stream: row.wake_stream,
+      wake_stream: row.wake_stream === null ? null : outer(row.wake_stream),
       lease_ttl_ms: row.lease_ttl_ms,
       created_at: row.created,
       status: row.failures > 0 ? "failed" : "active",
@@ -238,6 +243,7 @@ export class Subscriptions extends BaseService {
           generation: claim.generation,
         });
       case "claimed": {
+        const outer = namesFor(name);
         const { id, generation, wake_id, lease_ttl_ms } = claim;
         this.#parts.telemetry.report({
           event: "lease_claimed",
@@ -250,7 +256,7 @@ export class Subscriptions extends BaseService {
           wake_id,
           generation,
           token: await this.#tokens.issue(name, generation),
-          streams: (await this.#store.wakeStreams(id)).map(shownInWake),
+          streams: (await this.#store.wakeStreams(id)).map((link) => shownInWake(link, outer)),
           lease_ttl_ms,
         };
       }
@@ -259,11 +265,14 @@ export class Subscriptions extends BaseService {
 
   /**
    * A webhook's callback or a worker's ack (sections 7.1 and 7.2).
+   * @param id as the request's path has it: the token says in which namespace
    * @throws Refused
    */
-  async ack(name: string, type: SubscriptionRow["type"], request: AckRequest) {
-    const row = await this.#verify(name, type, request);
-    const { generation, wakeId, acks, done } = request;
+  async ack(id: string, type: SubscriptionRow["type"], request: AckRequest) {
+    const row = await this.#verify(id, type, request);
+    const { generation, wakeId, done } = request;
+    const namespace = namespaceOfName(row.name);
+    const acks = request.acks.map((ack) => ({ ...ack, path: storedName(namespace, ack.path) }));
     const result = await this.#store.ack({ id: row.id, generation, wakeId }, acks, {
       done,
       trusted: false,
@@ -274,7 +283,11 @@ export class Subscriptions extends BaseService {
       case "not_found":
         throw new Refused({ kind: "subscription_not_found" });
       case "invalid_offset":
-        throw new Refused({ kind: "ack_offset_invalid", message: result.detail ?? "" });
+        // It begins with the path.
+        throw new Refused({
+          kind: "ack_offset_invalid",
+          message: outerName(namespace, result.detail ?? "") ?? "",
+        });
       case "fenced":
       case "expired":
         throw this.#fenced(row, type === "webhook" ? "callback" : "ack");
@@ -295,9 +308,9 @@ export class Subscriptions extends BaseService {
     return row !== null && row.generation > generation;
   }
 
-  /** Section 7.2. @throws Refused */
-  async release(name: string, request: WakeRequest): Promise<void> {
-    const row = await this.#verify(name, "pull-wake", request);
+  /** Section 7.2. @param id as for `ack` @throws Refused */
+  async release(id: string, request: WakeRequest): Promise<void> {
+    const row = await this.#verify(id, "pull-wake", request);
     const { generation, wakeId } = request;
     const result = await this.#store.release({ id: row.id, generation, wakeId });
     this.#deliverNext(row, result.next_generation);
@@ -318,15 +331,15 @@ export class Subscriptions extends BaseService {
 
   /** That the token is for this subscription and the request's generation; the rest is SQL's. */
   async #verify(
-    name: string,
+    id: string,
     type: SubscriptionRow["type"],
     { token, generation }: WakeRequest,
   ): Promise<SubscriptionRow> {
     // Before the subscription is loaded: without a token nobody learns which subscriptions there are.
-    const verified = await this.#tokens.verify(token, name);
-    const row = await this.#find(name);
+    const verified = await this.#tokens.verify(token, id);
+    const row = await this.#find(verified.name);
     if (row.type !== type) throw invalidRequest(`this is not a ${type} subscription`);
-    if (verified !== generation) throw this.#fenced(row, "token");
+    if (verified.generation !== generation) throw this.#fenced(row, "token");
     return row;
   }
 

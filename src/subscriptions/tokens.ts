@@ -5,6 +5,7 @@
  */
 import { errors, jwtVerify, SignJWT } from "jose";
 import { Buffer } from "node:buffer";
+import { namespaceOfName, NO_NAMESPACE, outerName, storedName } from "../access/namespaces.ts";
 import type { KeyRing } from "./key_ring.ts";
 import { Refused } from "../errors.ts";
 
@@ -18,22 +19,29 @@ export class Tokens {
     this.#keys = keys;
   }
 
+  /** @param subscription its stored name: the token says which namespace that is in, and its id */
   async issue(subscription: string, generation: number): Promise<string> {
+    const namespace = namespaceOfName(subscription);
+    const id = outerName(namespace, subscription) ?? "";
     const { kid, jwk } = await this.#keys.current("token");
     const now = await this.#keys.clock.now();
-    return await new SignJWT({ gen: generation })
+    return await new SignJWT({ gen: generation, ...namespace === "" ? {} : { ns: namespace } })
       .setProtectedHeader({ alg: "HS256", kid })
-      .setSubject(subscription)
+      .setSubject(id)
       .setIssuedAt(new Date(now))
       .setExpirationTime(new Date(now + LIFETIME_MS))
       .sign(Buffer.from(jwk.k!, "base64url"));
   }
 
   /**
-   * The generation a token is for.
+   * The generation a token is for, and the stored name of its subscription.
+   * @param id of the subscription, as the request says it
    * @throws Refused `token_invalid` or `token_expired`
    */
-  async verify(token: string, subscription: string): Promise<number> {
+  async verify(
+    token: string,
+    id: string,
+  ): Promise<{ readonly generation: number; readonly name: string }> {
     const currentDate = new Date(await this.#keys.clock.now());
     try {
       const { payload } = await jwtVerify(
@@ -45,13 +53,15 @@ export class Tokens {
         },
         {
           algorithms: ["HS256"],
-          subject: subscription,
+          subject: id,
           requiredClaims: ["exp", "gen"],
           currentDate,
         },
       );
-      if (!Number.isSafeInteger(payload.gen)) throw new errors.JWTInvalid("no generation");
-      return payload.gen as number;
+      const { gen: generation, ns: namespace = NO_NAMESPACE } = payload;
+      if (!Number.isSafeInteger(generation)) throw new errors.JWTInvalid("no generation");
+      if (typeof namespace !== "string") throw new errors.JWTInvalid("no namespace");
+      return { generation: generation as number, name: storedName(namespace, id) };
     } catch (error) {
       if (error instanceof errors.JWTExpired) {
         throw new Refused({ kind: "token_expired" });

@@ -10,6 +10,7 @@ export function levelOf(event: TelemetryEvent): Level {
     case "wakeups":
       return event.fallback ? "warning" : "info";
     case "request":
+    case "trimmed":
     case "swept":
     case "wake_delivered":
     case "wake_written":
@@ -17,6 +18,8 @@ export function levelOf(event: TelemetryEvent): Level {
       return "debug";
     case "unknown_variable":
     case "worker_died":
+    case "upgrade_failed":
+    case "notify_failed":
     case "database_warning":
     case "database_promoted":
     case "database_connections_replaced":
@@ -86,6 +89,9 @@ const SENTENCES: Sentences = {
       ? "Schema is up to date"
       : `Schema migrated: ${event.steps.join(", ")}`,
   listening: (event) => `Listening on ${event.url}, ${event.database}`,
+  upgrade_started: (event) => `Process ${event.pid} is starting, to take over`,
+  upgrade_failed: (event) => `The upgrade failed, and this process goes on: ${event.reason}`,
+  notify_failed: (event) => `systemd-notify failed: ${event.reason}`,
   stopping: (event) => `Stopping (${event.reason}), ${event.followers} followers to end`,
   stop_forced: (event) => `Stopped by force: ${event.reason}`,
   stopped: () => "Stopped",
@@ -94,6 +100,7 @@ const SENTENCES: Sentences = {
   request: (event) =>
     `${event.method} ${event.path} ${event.status}: ${event.mode}, ${event.bytes} bytes ` +
     `in ${event.ms} ms, request ${event.requestId}`,
+  trimmed: (event) => `Trimmed ${event.streams} streams by their retention`,
   swept: (event) => `Swept: ${event.expired} streams expired, ${event.reaped} reaped`,
   sweep_failed: (event) => `The sweep failed: ${messageOf(event.error)}`,
   database_unavailable: (event) =>
@@ -124,9 +131,12 @@ const SENTENCES: Sentences = {
   request_fenced: (event) => `Stale ${event.operation} for ${event.subscription} refused`,
   subscriptions_failed: (event) => `Subscriptions met an error: ${messageOf(event.error)}`,
   keys_rotated: (event) => `Keys rotated: ${event.kids.join(", ")} sign from now on`,
-  access_token_created: ({ name, by, rules }) =>
-    `Token ${name} created by ${by}: ${rules.join(" ")}`,
+  access_token_created: ({ name, namespace, by, rules }) =>
+    `Token ${name} created by ${by}: ${rules.join(" ")}` +
+    (namespace === "" ? "" : ` in ${namespace}`),
   access_token_revoked: ({ name, by }) => `Token ${name} revoked by ${by}`,
+  url_key_created: ({ key, by }) => `Key ${key} of signed URLs created by ${by}`,
+  url_key_revoked: ({ key, by }) => `Key ${key} of signed URLs revoked by ${by}`,
   access_refused: ({ principal, address, method, path, reason, suppressed }) =>
     `Refused ${principal} at ${address} ${method} ${path}: ${reason}` + moreOf(suppressed),
   request_failed: (event) => `${event.method} ${event.path} failed: ${messageOf(event.error)}`,

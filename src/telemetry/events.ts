@@ -75,6 +75,12 @@ export type TelemetryEvent =
     /** A command line that shows it works. */
     readonly try: string;
   }
+  /** A new process of this program is starting, to take over the port. */
+  | { readonly event: "upgrade_started"; readonly pid: number | null }
+  /** There is no new process: this one goes on. */
+  | { readonly event: "upgrade_failed"; readonly reason: string }
+  /** systemd could not be told how this process is. */
+  | { readonly event: "notify_failed"; readonly reason: string }
   | { readonly event: "stopping"; readonly reason: string; readonly followers: number }
   | { readonly event: "stop_forced"; readonly reason: string }
   | { readonly event: "stopped" }
@@ -83,7 +89,12 @@ export type TelemetryEvent =
   /** A request has been answered. Reported where requests are logged. */
   | ({ readonly event: "request" } & RequestLine)
   | { readonly event: "swept"; readonly expired: number; readonly reaped: number }
+  /** Streams were trimmed by their retention. */
+  | { readonly event: "trimmed"; readonly streams: number }
   | { readonly event: "sweep_failed"; readonly error: unknown }
+  /** A key of signed URLs was made, or revoked, by this principal. */
+  | { readonly event: "url_key_created"; readonly key: string; readonly by: string }
+  | { readonly event: "url_key_revoked"; readonly key: string; readonly by: string }
   | { readonly event: "database_unavailable"; readonly error: unknown; readonly suppressed: number }
   /** The database answers that it is out of memory or locks. */
   | { readonly event: "database_exhausted"; readonly error: unknown; readonly suppressed: number }
@@ -143,6 +154,7 @@ export type TelemetryEvent =
   | {
     readonly event: "access_token_created";
     readonly name: string;
+    readonly namespace: string;
     readonly rules: readonly string[];
     /** The principal that made it. */
     readonly by: string;

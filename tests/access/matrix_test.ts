@@ -89,6 +89,11 @@ const ROUTES: readonly Route[] = [
   { path: `${S}/mine/%2fslash`, need: always("any") },
   { path: `${S}/__ds`, need: always("admin") },
   { path: `${S}/__ds/unknown`, need: always("admin") },
+  {
+    path: `${S}/__ds/streams/mine/not-here/trim`,
+    need: (method) => method === "POST" ? "delete" : always("admin")(method),
+  },
+  { path: `${S}/__ds/node`, need: always("admin") },
   { path: `${S}/__ds/tokens`, need: always("admin") },
   { path: `${S}/__ds/tokens/none`, need: always("admin") },
   { path: `${S}/__ds/jwks.json`, need: () => "public" },

@@ -1,5 +1,8 @@
 /** Settings: where they come from, what is refused and in which words, and that no secret is said. */
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
 import { logFormatOf, parseCommand, unknownVariables } from "../../src/cli/command_line.ts";
 import { type Config, ConfigError, type Environment } from "../../src/cli/config.ts";
@@ -7,6 +10,7 @@ import { isLoopback, parseDuration, parseSize } from "../../src/cli/setting_valu
 import { helpText } from "../../src/cli/help.ts";
 import { textOfRule } from "../../src/access/rules.ts";
 import { type Option, type OptionName, OPTIONS } from "../../src/cli/options.ts";
+import { parseRetentionRules } from "../../src/streams/retention/rules.ts";
 
 function configOf(args: readonly string[], environment: Environment = {}): Config {
   const command = parseCommand(args, environment);
@@ -36,6 +40,7 @@ const NO_ACCESS_CONTROL = {
   anonymous: [],
 };
 /** Their values are members of `accessControl`, and have a test of their own. */
+const OF_FILES = ["databaseUrlFile", "listenUrlFile"] as const satisfies readonly OptionName[];
 const OF_ACCESS = Object.keys(NO_ACCESS_CONTROL) as OptionName[];
 
 Deno.test("without flags and environment the defaults hold", () => {
@@ -63,6 +68,7 @@ Deno.test("without flags and environment the defaults hold", () => {
       maxBufferedBytes: 512 << 20,
       maxFollowers: 50_000,
       cacheControl: "public",
+      retention: [],
       drainDelayMs: 0,
       accessControl: NO_ACCESS_CONTROL,
       logFormat: "auto",
@@ -93,6 +99,9 @@ Deno.test("flags win over the environment, and that over the defaults", () => {
     ["maxBufferedBytes", "maxBufferedBytes", "64MiB", 64 << 20, "2GiB", 2 ** 31],
     ["maxFollowers", "maxFollowers", "1", 1, "10000000", 10_000_000],
     ["cacheControl", "cacheControl", "private", "private", "no-store", "no-store"],
+    ["retention", "retention", "a/**: age=1d", parseRetentionRules("a/**: age=1d"), "b: bytes=9", [
+      ...parseRetentionRules("b: bytes=9"),
+    ]],
     ["drainDelay", "drainDelayMs", "5s", 5000, "", 0],
     ["allowedHosts", "allowedHosts", "a", ["a"], "b, [::1]", ["b", "[::1]"]],
     ["corsOrigins", "corsOrigins", "*", ["*"], "https://a/,http://b:1", [
@@ -118,7 +127,47 @@ Deno.test("flags win over the environment, and that over the defaults", () => {
   }
   // Switches are no settings with a value: they have tests of their own.
   const valued = Object.values<Option>(OPTIONS).filter((option) => option.value !== undefined);
-  assert.equal(new Set(rows.map(([name]) => name)).size + OF_ACCESS.length, valued.length);
+  const tested = new Set(rows.map(([name]) => name)).size + OF_ACCESS.length + OF_FILES.length;
+  assert.equal(tested, valued.length);
+});
+
+Deno.test("a URL with a password is read from the file that a setting or systemd names", () => {
+  const folder = mkdtempSync(join(tmpdir(), "penstock-secrets-"));
+  const file = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+  try {
+    const url = `postgres://user:${PASSWORD}@host/db`;
+    const path = file("url", `${url}\n`);
+    for (const name of ["database-url", "listen-url"] as const) {
+      const [key, fileKey] = name === "database-url"
+        ? ["databaseUrl", "databaseUrlFile"] as const
+        : ["listenUrl", "listenUrlFile"] as const;
+      const variable = OPTIONS[fileKey].environment;
+      assert.equal(configOf([`--${name}-file=${path}`])[key], url);
+      assert.equal(configOf([], { [variable]: path })[key], url);
+      assert.equal(configOf([], { [variable]: "" })[key], null);
+      const given = { [OPTIONS[key].environment]: "postgres://other/db" };
+      assert.equal(configOf([`--${name}-file=${path}`], given)[key], url);
+      assert.match(problemOf([], { ...given, [variable]: path }), /is given too/);
+      assert.match(problemOf([`--${name}-file=${folder}/none`]), /cannot read .*ENOENT/);
+      assert.match(problemOf([`--${name}-file=${file("empty", "\n")}`]), /is empty/);
+      const wrong = problemOf([`--${name}-file=${file("wrong", `mysql://u:${PASSWORD}@h`)}`]);
+      assert.ok(!wrong.includes(PASSWORD), wrong);
+    }
+    assert.equal(configOf([], { DATABASE_URL_FILE: path }).databaseSource, "DATABASE_URL_FILE");
+    assert.equal(configOf(["--data-dir=/d"], { DATABASE_URL_FILE: path }).databaseUrl, null);
+
+    file("penstock_database-url", url);
+    const token = file("penstock_admin-token", "t");
+    const config = configOf([], { CREDENTIALS_DIRECTORY: folder });
+    assert.equal(config.databaseUrl, url);
+    assert.equal(config.accessControl.adminTokenFile, token);
+    assert.equal(config.accessControl.jwtSecretFile, null);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 Deno.test("the settings of access control are read, and refused where they do nothing", () => {
@@ -235,7 +284,7 @@ Deno.test("parseCommand knows its commands", () => {
   }
   assert.equal(
     problemOf(["run"]),
-    'unknown command "run": there are serve, migrate, keys rotate, version, help, create, append, read, tail, stat, ls, close, fork, rm, sub, token, completions',
+    'unknown command "run": there are serve, migrate, keys rotate, check, version, help, create, append, read, tail, stat, ls, close, fork, trim, rm, status, sub, token, completions',
   );
   assert.equal(problemOf(["serve", "now"]), 'unexpected argument "now"');
   assert.match(problemOf(["--prot=1"]), /--prot/);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Distribution } from "../../src/lib/telemetry/distribution.ts";
 import { REQUEST_KINDS, RequestCounts } from "../../src/lib/telemetry/request_counts.ts";
-import { kindOf } from "../../src/http/request_observer.ts";
+import { kindOfUrl } from "../../src/http/request_observer.ts";
 
 Deno.test("Distribution puts each value into the first bucket whose bound it does not exceed", () => {
   const bounds = fc.uniqueArray(fc.integer({ min: -50, max: 50 }), { minLength: 1, maxLength: 9 })
@@ -21,7 +21,7 @@ Deno.test("Distribution puts each value into the first bucket whose bound it doe
   }));
 });
 
-Deno.test("kindOf says what a request is by its method and target", () => {
+Deno.test("kindOfUrl says what a request is by its method and target", () => {
   const stream = "http://h:1/v1/stream/a";
   const rows: [string, string, string, string][] = [
     ["POST", stream, "append", ""],
@@ -43,7 +43,7 @@ Deno.test("kindOf says what a request is by its method and target", () => {
     ["OPTIONS", "*", "other", ""],
   ];
   for (const [method, url, route, mode] of rows) {
-    assert.deepEqual(REQUEST_KINDS[kindOf(method, url)], { route, mode }, `${method} ${url}`);
+    assert.deepEqual(REQUEST_KINDS[kindOfUrl(method, url)], { route, mode }, `${method} ${url}`);
   }
 });
 

@@ -144,7 +144,7 @@ Deno.test("indexes, and the rows they hold, are those of schema.ts", () =>
         "",
       )
         .replace(/::[\w.]+|[()]/g, "").toLowerCase();
-      assert.equal(plain, where, name);
+      assert.equal(plain, where.replace(/[()]/g, ""), name);
     }
   }));
 

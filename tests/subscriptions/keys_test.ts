@@ -122,7 +122,9 @@ Deno.test("a token is good for its subscription, until it expires", async () => 
         return error.refusal.kind;
       });
     const token = await tokens.issue("a", 7);
-    assert.equal(await tokens.verify(token, "a"), 7);
+    assert.deepEqual(await tokens.verify(token, "a"), { generation: 7, name: "a" });
+    const within = await tokens.issue("acme/a", 7);
+    assert.deepEqual(await tokens.verify(within, "a"), { generation: 7, name: "acme/a" });
     assert.equal(await refusal(token, "b"), "token_invalid");
     assert.equal(await refusal("", "a"), "token_invalid");
     const { kid, jwk } = await keys.current("token");

@@ -20,7 +20,28 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 
-const VERSION = "18.4.0-beta.17";
+/** The builds of each PostgreSQL that `deno task versions` runs, and one that is too old. */
+export const BUILDS = {
+  "13": "13.23.0-beta.16",
+  "14": "14.23.0-beta.17",
+  "15": "15.18.0-beta.17",
+  "16": "16.14.0-beta.17",
+  "17": "17.10.0-beta.17",
+  "18": "18.4.0-beta.17",
+} as const;
+export type Major = keyof typeof BUILDS;
+
+/** Another major version than the newest, by PENSTOCK_TEST_POSTGRES. */
+export const MAJOR = (process.env.PENSTOCK_TEST_POSTGRES || "18") as Major;
+const VERSION = BUILDS[MAJOR];
+
+/**
+ * For initdb: a linguistic collation on purpose, so that what must compare byte-wise is found out if it
+ * does not. As the default of a database it is new in PostgreSQL 15.
+ */
+export const COLLATION: readonly string[] = Number(MAJOR) < 15
+  ? ["--encoding=UTF8", "--locale=C"]
+  : ["--encoding=UTF8", "--locale=C", "--locale-provider=icu", "--icu-locale=en-US"];
 const USER = "penstock";
 
 /** PostgreSQL refuses to run as root; any other account does, and these exist nearly everywhere. */
@@ -114,15 +135,12 @@ class Cluster {
   }
 
   async initialise(): Promise<void> {
-    // A linguistic collation on purpose: what must compare byte-wise is found out if it does not.
-    const collation = ["--encoding=UTF8", "--locale=C", "--locale-provider=icu"];
     await promisify(execFile)(join(this.#bin, "initdb"), [
       `--pgdata=${this.#data}`,
       `--username=${USER}`,
       "--auth=trust",
       "--no-sync",
-      "--icu-locale=en-US",
-      ...collation,
+      ...COLLATION,
     ], { ...this.#owner, cwd: this.#data });
   }
 

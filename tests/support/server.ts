@@ -25,6 +25,8 @@ export interface ServerOptions {
   env?: Record<string, string>;
   /** How many files and sockets it may have open. */
   openFiles?: number;
+  /** The program of the runtime `binary`, in place of dist/penstock. */
+  binary?: string;
   /** A module that Deno runs first in the server's process. */
   preload?: string;
 }
@@ -47,7 +49,7 @@ export interface RunningServer {
 
 /** Resolves once it listens; throws with its standard error when it does not. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { command, args } = await commandOf(options.runtime ?? "deno", options.preload);
+  const { command, args } = await commandOf(options.runtime ?? "deno", options);
   const database = "url" in options.database
     ? ["--database-url", options.database.url]
     : ["--data-dir", options.database.dataDir];
@@ -138,7 +140,7 @@ function parseLine(line: string): Record<string, unknown> | undefined {
 
 async function commandOf(
   runtime: Runtime,
-  preload?: string,
+  { preload, binary }: Pick<ServerOptions, "preload" | "binary">,
 ): Promise<{ command: string; args: string[] }> {
   switch (runtime) {
     case "deno": {
@@ -152,7 +154,7 @@ async function commandOf(
       return { command: await bunExecutable(), args: ["run", "main.ts"] };
     case "binary": {
       const suffix = process.platform === "win32" ? ".exe" : "";
-      return { command: join(ROOT, `dist/penstock${suffix}`), args: [] };
+      return { command: binary ?? join(ROOT, `dist/penstock${suffix}`), args: [] };
     }
   }
 }

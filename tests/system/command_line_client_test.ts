@@ -136,7 +136,9 @@ Deno.test("client commands: any path is one stream's, and no other's", async () 
 });
 
 Deno.test("client commands: every example of every help works as it stands", async () => {
-  const order = ["create", "append", "read", "tail", "stat", "fork", "close", "rm", "completions"];
+  const order = [
+    ...["create", "append", "read", "tail", "stat", "fork", "trim", "close", "rm", "completions"],
+  ];
   // `token` needs a server with access control: tests/access/token_command_test.ts.
   const others = COMMANDS.filter(({ name }) => name !== "token");
   assert.deepEqual([...order].sort(), others.map(({ name }) => name).sort());

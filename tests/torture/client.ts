@@ -1,5 +1,5 @@
 /** One client: sends one request at a time and writes down what it did and what came of it. */
-import type { Append, Create, Delete, Fork, Head, HistoryRecorder } from "./history.ts";
+import type { Append, Create, Delete, Fork, Head, HistoryRecorder, Trim } from "./history.ts";
 import type { Outcome, Producer, Read } from "./history.ts";
 import { HttpClient, type HttpRequest, type HttpStream } from "./http.ts";
 import { piecesOf } from "./pieces.ts";
@@ -14,6 +14,7 @@ const OPEN = [429, 503];
 export interface CreateOptions {
   readonly record?: RecordShape;
   readonly ttlSeconds?: number;
+  readonly retentionBytes?: number;
   readonly fork?: Fork;
 }
 
@@ -55,9 +56,10 @@ export class Client {
   }
 
   async create(node: number, stream: StreamName, options: CreateOptions = {}): Promise<Create> {
-    const { record, ttlSeconds, fork } = options;
+    const { record, ttlSeconds, retentionBytes, fork } = options;
     const headers: Record<string, string> = { "content-type": stream.contentType };
     if (ttlSeconds !== undefined) headers["stream-ttl"] = String(ttlSeconds);
+    if (retentionBytes !== undefined) headers["stream-retention"] = `bytes=${retentionBytes}`;
     if (fork !== undefined) {
       headers["stream-forked-from"] = `/v1/stream/${fork.source}`;
       headers["stream-fork-offset"] = this.history.offsets.addFork(stream, fork);
@@ -72,6 +74,7 @@ export class Client {
       json: isJson(stream),
       record: record?.id ?? null,
       ttlMs: ttlSeconds === undefined ? null : ttlSeconds * 1000,
+      ...retentionBytes === undefined ? {} : { retentionBytes },
       fork: fork ?? null,
       tail: this.#offsetIn(stream, answer),
     }) as Create;
@@ -114,11 +117,32 @@ export class Client {
     }) as Delete;
   }
 
+  /** @param before a position between two records */
+  async trim(node: number, stream: StreamName, before: number): Promise<Trim> {
+    const token = this.history.offsets.tokenOf(stream, before);
+    const { answer, common } = await this.#ask(node, stream, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: new TextEncoder().encode(JSON.stringify({ before: token })),
+    }, { target: `/v1/stream/__ds/streams/${stream.path}/trim` });
+    const earliest = common.outcome === "ok"
+      ? (JSON.parse(new TextDecoder().decode(answer.body)) as { earliest_offset: string })
+        .earliest_offset
+      : null;
+    return this.history.add({
+      ...common,
+      kind: "trim",
+      before,
+      earliest: this.history.offsets.positionIn(stream, earliest),
+    }) as Trim;
+  }
+
   async head(node: number, stream: StreamName): Promise<Head> {
     const { answer, common } = await this.#ask(node, stream, { method: "HEAD" });
     return this.history.add({
       ...common,
       kind: "head",
+      ...this.#earliestIn(stream, answer),
       tail: this.#offsetIn(stream, answer),
       closed: answer.headers.get("stream-closed") === "true",
     }) as Head;
@@ -129,7 +153,9 @@ export class Client {
     const { start, mode = "catch-up", follower = null } = options;
     const live = mode === "catch-up" ? "" : `&live=${mode}`;
     const query = `?offset=${this.history.offsets.tokenOf(stream, start)}${live}`;
-    const { answer, common } = await this.#ask(node, stream, { method: "GET" }, query);
+    const { answer, common } = await this.#ask(node, stream, { method: "GET" }, {
+      target: targetOf(stream) + query,
+    });
     const given = common.outcome === "ok" ? answer.body : new Uint8Array(0);
     const range = {
       start,
@@ -138,7 +164,10 @@ export class Client {
       closed: answer.headers.get("stream-closed") === "true",
     };
     return piecesOf(stream, range, given).map((piece) =>
-      this.history.add({ ...common, kind: "read", mode, follower, ...piece }) as Read
+      this.history.add({
+        ...{ ...common, kind: "read", mode, follower, ...piece },
+        ...this.#earliestIn(stream, answer),
+      }) as Read
     );
   }
 
@@ -146,14 +175,20 @@ export class Client {
     return this.history.offsets.positionIn(stream, headers.get("stream-next-offset"));
   }
 
+  #earliestIn(stream: StreamName, { headers }: Answer): { earliest?: number } {
+    const token = headers.get("stream-earliest-offset");
+    const earliest = this.history.offsets.positionIn(stream, token);
+    return earliest === null ? {} : { earliest };
+  }
+
   async #ask(
     node: number,
     stream: StreamName,
     request: Omit<HttpRequest, "target">,
-    query = "",
+    { target } = { target: targetOf(stream) },
   ) {
     const invoked = this.history.now();
-    const answer = await this.#send(node, { ...request, target: targetOf(stream) + query });
+    const answer = await this.#send(node, { ...request, target });
     const { status, headers } = answer;
     const common = {
       client: this.name,

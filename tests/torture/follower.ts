@@ -68,6 +68,7 @@ export class Follower {
         follower: this.name,
       });
       const read = pieces.at(-1)!;
+      if (this.#restartsAt(read.earliest)) continue;
       if (read.outcome === "refused") this.ended = true;
       if (read.outcome !== "ok" || read.end === null) return false;
       this.position = read.end;
@@ -94,9 +95,12 @@ export class Follower {
         timers[1] = setTimeout(response!.close, SILENCE_MS);
       };
       silence();
-      if (response.status === 404 || response.status === 410) this.ended = true;
       if (response.status !== 200) {
         this.#record(node, opened, null, new Uint8Array(0), response);
+        const token = response.headers.get("stream-earliest-offset");
+        const earliest = this.#client.history.offsets.positionIn(this.#stream, token);
+        if (this.#restartsAt(earliest ?? undefined)) return true;
+        if (response.status === 404 || response.status === 410) this.ended = true;
         return false;
       }
       let data: Uint8Array = new Uint8Array(0);
@@ -120,6 +124,13 @@ export class Follower {
     }
   }
 
+  /** What comes next was dropped: it goes on where the stream begins, and says so by its record. */
+  #restartsAt(earliest: number | undefined): boolean {
+    if (earliest === undefined || earliest <= this.position) return false;
+    this.position = earliest;
+    return true;
+  }
+
   #record(
     node: number,
     opened: number,
@@ -130,6 +141,8 @@ export class Follower {
     const { history } = this.#client;
     const end = history.offsets.positionIn(this.#stream, control?.streamNextOffset);
     const ok = response.status === 200;
+    const token = response.headers.get("stream-earliest-offset");
+    const earliest = history.offsets.positionIn(this.#stream, token);
     const refused = response.status < 500 && response.status !== 429;
     const common = {
       client: this.name,
@@ -140,7 +153,7 @@ export class Follower {
       completed: history.now(),
       outcome: ok ? "ok" : refused ? "refused" : "unknown",
       status: response.status,
-      reason: ok ? null : String(response.status),
+      reason: ok ? null : earliest === null ? String(response.status) : "OFFSET_TRIMMED",
       retryAfter: response.headers.has("retry-after"),
     } as const;
     const range = {
@@ -150,7 +163,10 @@ export class Follower {
       closed: control?.streamClosed === true,
     };
     for (const piece of piecesOf(this.#stream, range, data)) {
-      this.onRead(history.add({ ...common, kind: "read", mode: "sse", ...piece }) as Read);
+      this.onRead(history.add({
+        ...{ ...common, kind: "read", mode: "sse", ...piece },
+        ...earliest === null ? {} : { earliest },
+      }) as Read);
     }
     if (end !== null) this.position = end;
   }

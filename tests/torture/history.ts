@@ -55,6 +55,8 @@ export interface Create extends Invocation {
   /** The first record, if the body has one. */
   readonly record: number | null;
   readonly ttlMs: number | null;
+  /** The stream keeps so many bytes of its end; absent: all. */
+  readonly retentionBytes?: number;
   readonly fork: Fork | null;
   readonly tail: number | null;
 }
@@ -78,8 +80,18 @@ export interface Delete extends Invocation {
   readonly incarnation: number;
 }
 
+/** Drops what lies before a position. */
+export interface Trim extends Invocation {
+  readonly kind: "trim";
+  readonly before: number;
+  /** Where the stream begins now. */
+  readonly earliest: number | null;
+}
+
 export interface Head extends Invocation {
   readonly kind: "head";
+  /** Where the stream begins; absent: it was never trimmed, or the answer does not say. */
+  readonly earliest?: number;
   readonly tail: number | null;
   readonly closed: boolean;
 }
@@ -102,9 +114,11 @@ export interface Read extends Invocation {
   readonly head: string;
   readonly rest: string;
   readonly flaws: readonly string[];
+  /** Of a refusal for an offset that was dropped: where the stream begins. */
+  readonly earliest?: number;
 }
 
-export type Operation = Create | Append | Delete | Head | Read;
+export type Operation = Create | Append | Delete | Trim | Head | Read;
 
 /** A stream that was read in full when nothing was wrong any more. */
 export interface Settled {

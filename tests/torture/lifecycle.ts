@@ -11,6 +11,7 @@ import { read } from "./readers.ts";
 import { type RunState, sleep } from "./run_state.ts";
 import { Sequence } from "./sequence.ts";
 import type { StreamName } from "./stream_name.ts";
+import { trim } from "./trimmer.ts";
 import { type OpenStream, WRITERS } from "./writers.ts";
 
 const CONTENT_TYPES = ["text/plain", "application/json", "application/octet-stream"];
@@ -43,8 +44,9 @@ export async function runLifecycle(
       client,
       name,
       random,
-      first === undefined ? {} : {
-        record: first,
+      {
+        ...first === undefined ? {} : { record: first },
+        ...random.chance(0.15) ? { retentionBytes: random.between(1000, 20_000) } : {},
       },
     );
     if (sure === null) return remaining;
@@ -91,7 +93,10 @@ async function runLifetime(
     const kind = random.weighted({ plain: 2, producer: 3, pipelined: 1, sequenced: 2 });
     return WRITERS[kind](run, stream, random.fork());
   });
-  const readers = [read(run, stream, random.fork())];
+  const readers = [
+    read(run, stream, random.fork()),
+    ...random.chance(0.3) ? [trim(run, stream, random.fork())] : [],
+  ];
   const followers = Array.from(
     { length: random.between(1, 2) },
     () => new Follower(run.client("follower"), name, 0, random.fork()),

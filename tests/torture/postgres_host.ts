@@ -15,7 +15,7 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { Disk } from "./disk.ts";
-import { type Account, account, unpack } from "../support/postgres_process.ts";
+import { type Account, account, COLLATION, unpack } from "../support/postgres_process.ts";
 
 const run = promisify(execFile);
 const START_TRIES = 40;
@@ -78,13 +78,12 @@ class Server {
   }
 
   async initialise(): Promise<void> {
-    const given = ["--encoding=UTF8", "--locale=C", "--locale-provider=icu", "--icu-locale=en-US"];
     await run(join(this.bin, "initdb"), [
       `--pgdata=${this.data}`,
       "--username=postgres",
       "--auth=trust",
       "--no-sync",
-      ...given,
+      ...COLLATION,
     ], { ...this.owner, cwd: this.data });
     appendFileSync(
       join(this.data, "pg_hba.conf"),

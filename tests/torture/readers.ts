@@ -30,7 +30,13 @@ export async function readOn(
   const pieces: Read[] = [];
   for (let at = start;;) {
     const page = await client.read(node, stream, { start: at });
-    const { outcome, end, upToDate } = page.at(-1)!;
+    const { outcome, end, upToDate, earliest } = page.at(-1)!;
+    if (outcome === "refused" && earliest !== undefined && earliest > at) {
+      // What was to be read has been dropped: from where the stream begins.
+      pieces.length = 0;
+      at = earliest;
+      continue;
+    }
     if (outcome !== "ok" || end === null) return null;
     pieces.push(...page);
     if (upToDate) return pieces;

@@ -95,13 +95,20 @@ function details(operation: Operation): string {
         ? `${records.slice(0, 3)}…${records.slice(-3)}`
         : String(records);
       return `${mode} ${start} to ${end} [${list}]${upToDate ? " up to date" : ""}` +
-        `${closed ? " closed" : ""}`;
+        `${closed ? " closed" : ""}${beginningOf(operation)}`;
     }
     case "head":
-      return `tail ${operation.tail}${operation.closed ? " closed" : ""}`;
+      return `tail ${operation.tail}${operation.closed ? " closed" : ""}` +
+        beginningOf(operation);
+    case "trim":
+      return `before ${operation.before} earliest ${operation.earliest}`;
     case "delete":
       return String(operation.incarnation);
   }
+}
+
+function beginningOf({ earliest }: { readonly earliest?: number }): string {
+  return earliest === undefined ? "" : ` begins at ${earliest}`;
 }
 
 function forkOf({ fork }: Create): string {

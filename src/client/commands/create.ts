@@ -20,6 +20,11 @@ export const create: Command = {
   flags: [
     { ...CONTENT_TYPE_FLAG, help: "Media type [application/octet-stream]" },
     ...LIFETIME_FLAGS,
+    {
+      name: "retention",
+      value: "limits",
+      help: "What it keeps, such as 'age=604800, bytes=10737418240' [as the server's rules say]",
+    },
     { name: "data", value: "text", help: "What the stream begins with" },
     { name: "closed", help: "Close it at once: --data is all it will ever hold" },
   ],
@@ -33,11 +38,13 @@ export const create: Command = {
     const { connection } = invocation;
     const contentType = invocation.text("content-type");
     const data = invocation.text("data");
+    const retention = invocation.text("retention");
     const answer = await connection.send({
       method: "PUT",
       url: invocation.streamUrl(invocation.operands[0]!),
       headers: {
         ...lifetimeHeaders(invocation),
+        ...(retention === undefined ? {} : { "stream-retention": retention }),
         ...(contentType === undefined ? {} : { "content-type": contentType }),
         ...(invocation.has("closed") ? { "stream-closed": "true" } : {}),
       },

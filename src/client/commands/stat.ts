@@ -28,8 +28,10 @@ export const stat: Command = {
       rows.push(["TTL", `${formatSeconds(metadata.ttlSeconds)} without use`]);
     }
     if (metadata.expiresAt !== null) rows.push(["Expires", metadata.expiresAt]);
+    if (metadata.earliestOffset !== null) rows.push(["Begins at", metadata.earliestOffset]);
+    if (metadata.retention !== null) rows.push(["Keeps", metadata.retention]);
     for (const [label, value] of rows) {
-      await console.write(`${console.paint(label.padEnd(9), "dim")}${value}\n`);
+      await console.write(`${console.paint(label.padEnd(11), "dim")}${value}\n`);
     }
     return EXIT.ok;
   },

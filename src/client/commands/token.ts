@@ -6,6 +6,7 @@ import { jsonOf } from "../json_answer.ts";
 /** A token as the server shows it; `token` only once. */
 interface ShownToken {
   readonly name: string;
+  readonly namespace: string | null;
   readonly rules: readonly string[];
   readonly expires_at: string | null;
   readonly token?: string;
@@ -22,6 +23,11 @@ export const token: Command = {
       name: "rules",
       value: "rules",
       help: "What it may do, with spaces between the rules, such as 'read,append:chat/**'",
+    },
+    {
+      name: "namespace",
+      value: "name",
+      help: "What its names are in, such as acme: its stream x is then acme/x [none]",
     },
     { name: "expires", value: "time", help: "When it ends, such as 12h or 30d from now [never]" },
   ],
@@ -61,12 +67,14 @@ async function create(invocation: Invocation, name: string | undefined): Promise
     throw usageError("penstock token create needs --name and --rules");
   }
   const expires = invocation.text("expires");
+  const namespace = invocation.text("namespace");
   const answer = await connection.send({
     method: "POST",
     url: invocation.streamUrl("__ds/tokens"),
     headers: { "content-type": "application/json" },
     body: new TextEncoder().encode(JSON.stringify({
       name,
+      ...(namespace === undefined ? {} : { namespace }),
       rules: rules.split(/\s+/).filter((rule) => rule !== ""),
       ...(expires === undefined
         ? {}
@@ -84,9 +92,10 @@ async function list({ connection, console, streamUrl, has }: Invocation): Promis
   const answer = await connection.send({ method: "GET", url: streamUrl("__ds/tokens") });
   const { tokens } = await jsonOf<{ tokens: ShownToken[] }>(answer);
   if (has("json")) return await console.write(`${JSON.stringify(tokens)}\n`);
-  for (const { name, rules, expires_at: expires } of tokens) {
+  for (const { name, namespace, rules, expires_at: expires } of tokens) {
+    const within = namespace === null ? "" : console.paint(`  in ${namespace}`, "dim");
     const until = expires === null ? "" : console.paint(`  until ${expires}`, "dim");
-    await console.write(`${name}  ${rules.join(" ")}${until}\n`);
+    await console.write(`${name}  ${rules.join(" ")}${within}${until}\n`);
   }
 }
 

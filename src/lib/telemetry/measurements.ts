@@ -27,6 +27,7 @@ class Measurements {
   readonly commits = new Distribution(LATENCY_MS);
   readonly commitAppends = new Distribution(COUNTS);
   readonly commitBytes = new Distribution(BYTES);
+  readonly commitStreams = new Distribution(COUNTS);
   /** Queries that load streams' states, milliseconds, and the requests that share one. */
   readonly stateLoads = new Distribution(LATENCY_MS);
   readonly stateLoadRequests = new Distribution(COUNTS);

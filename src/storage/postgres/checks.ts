@@ -3,7 +3,7 @@
  * a message that says what to change, and warns of settings that weaken its guarantees.
  */
 import { fingerprint, SCHEMA } from "../migrate.ts";
-import type { ServerFacts } from "./facts.ts";
+import type { Product, ServerFacts } from "./facts.ts";
 
 /** PostgreSQL 14. */
 const OLDEST = 140_000;
@@ -30,10 +30,50 @@ export interface Needs {
  * @throws DatabaseRefused
  */
 export function refuseUnusable(facts: ServerFacts): void {
-  const { version, versionNumber, database, encoding } = facts;
+  refuseVersion(facts);
+  refuseEncoding(facts);
+}
+
+/**
+ * Refuses what only looks like PostgreSQL, or is too old to be asked further. CockroachDB accepts
+ * advisory locks and does nothing for them, and appends of two nodes would not be in order.
+ * @throws DatabaseRefused
+ */
+export function refuseProduct({ banner, versionNumber }: Product): void {
+  const other = /\b(CockroachDB|YugabyteDB|-YB-|Redshift|Materialize|RisingWave|CrateDB)/i.exec(
+    banner,
+  );
+  if (other !== null) {
+    const name = other[1] === "-YB-" ? "YugabyteDB" : other[1];
+    throw new DatabaseRefused(
+      `the server is ${name}, whose advisory locks or NOTIFY do not do what Penstock relies on: ` +
+        "use PostgreSQL 14 or newer",
+    );
+  }
+  if (versionNumber === null || !/^(PostgreSQL|EnterpriseDB)/.test(banner)) {
+    throw new DatabaseRefused(
+      `the server says that it is "${banner.slice(0, 60)}": use PostgreSQL 14 or newer`,
+    );
+  }
+  if (versionNumber < OLDEST) {
+    const version = /^\S+ (\S+)/.exec(banner)?.[1] ?? String(versionNumber);
+    refuseVersion({ version, versionNumber });
+  }
+}
+
+/** @throws DatabaseRefused */
+export function refuseVersion(
+  { version, versionNumber }: Pick<ServerFacts, "version" | "versionNumber">,
+): void {
   if (versionNumber < OLDEST) {
     throw new DatabaseRefused(`PostgreSQL ${version} is too old: Penstock needs 14 or newer`);
   }
+}
+
+/** @throws DatabaseRefused */
+export function refuseEncoding(
+  { database, encoding }: Pick<ServerFacts, "database" | "encoding">,
+): void {
   if (encoding !== "UTF8") {
     throw new DatabaseRefused(
       `the database ${database} has encoding ${encoding}, and Penstock needs UTF8: ` +

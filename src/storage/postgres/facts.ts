@@ -139,6 +139,22 @@ interface SchemaRow {
   missing: string;
 }
 
+/** What answers by PostgreSQL's protocol, before anything is asked that others may not know. */
+export interface Product {
+  /** `PostgreSQL 18.4 on x86_64-pc-linux-gnu, …`, `CockroachDB CCL v24.1.0 (…)`. */
+  readonly banner: string;
+  /** As the server claims it; null where it claims none. */
+  readonly versionNumber: number | null;
+}
+
+export async function askProduct(client: postgres.Sql): Promise<Product> {
+  const [row] = await client.unsafe<{ banner: string; number: string | null }[]>(
+    "select version() as banner, current_setting('server_version_num', true) as number",
+  );
+  const number = Number(row?.number ?? NaN);
+  return { banner: row?.banner ?? "", versionNumber: Number.isInteger(number) ? number : null };
+}
+
 /** @param client has one connection, with a `DEFAULT_SESSION` */
 export async function askFacts(client: postgres.Sql): Promise<ServerFacts> {
   const rows = await client.unsafe<ServerRow[]>(SERVER);

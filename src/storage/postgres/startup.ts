@@ -6,11 +6,12 @@ import {
   DatabaseRefused,
   isLax,
   refuseMissingGrants,
+  refuseProduct,
   refuseUnusable,
   warningsOf,
 } from "./checks.ts";
 import type { DriverClient } from "./driver/client.ts";
-import { askFacts, readOnlyReason, type ServerFacts } from "./facts.ts";
+import { askFacts, askProduct, readOnlyReason, type ServerFacts } from "./facts.ts";
 import { NoPrimary } from "./primary.ts";
 import type { Session } from "./session.ts";
 
@@ -77,9 +78,13 @@ async function writableServer(parts: StartupParts): Promise<ServerFacts> {
 /** The facts, or the reason why the server cannot give them yet. */
 async function factsOf({ open, timeoutMs }: StartupParts): Promise<ServerFacts | string> {
   const client = open();
+  const ask = async () => {
+    refuseProduct(await askProduct(client.sql));
+    return await askFacts(client.sql);
+  };
   try {
     return await withTimeout(
-      askFacts(client.sql),
+      ask(),
       timeoutMs + 500,
       () => new DatabaseUnavailable(`no answer within ${timeoutMs} ms`),
     );

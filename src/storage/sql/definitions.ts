@@ -9,10 +9,14 @@
  */
 import baseline from "./steps/0001_baseline.sql" with { type: "text" };
 import accessTokens from "./steps/0002_access_tokens.sql" with { type: "text" };
-import list from "./steps/0003_list.sql" with { type: "text" };
+import retention from "./steps/0003_retention.sql" with { type: "text" };
+import limits from "./steps/0006_limits.sql" with { type: "text" };
+import tenants from "./steps/0005_tenants.sql" with { type: "text" };
+import list from "./steps/0004_list.sql" with { type: "text" };
 import ackWake from "./functions/ack_wake.sql" with { type: "text" };
 import addKey from "./functions/add_key.sql" with { type: "text" };
 import addStreams from "./functions/add_streams.sql" with { type: "text" };
+import addUrlKey from "./functions/add_url_key.sql" with { type: "text" };
 import backfillLinks from "./functions/backfill_links.sql" with { type: "text" };
 import beginDelivery from "./functions/begin_delivery.sql" with { type: "text" };
 import changedStreams from "./functions/changed_streams.sql" with { type: "text" };
@@ -20,14 +24,18 @@ import claimWake from "./functions/claim_wake.sql" with { type: "text" };
 import commitAppend from "./functions/commit_append.sql" with { type: "text" };
 import commitAppends from "./functions/commit_appends.sql" with { type: "text" };
 import confirmDelivery from "./functions/confirm_delivery.sql" with { type: "text" };
+import countProducers from "./functions/count_producers.sql" with { type: "text" };
 import createAccessToken from "./functions/create_access_token.sql" with { type: "text" };
 import createFork from "./functions/create_fork.sql" with { type: "text" };
 import createStreams from "./functions/create_streams.sql" with { type: "text" };
 import createSubscription from "./functions/create_subscription.sql" with { type: "text" };
+import deleteTrimmed from "./functions/delete_trimmed.sql" with { type: "text" };
 import deleteSubscription from "./functions/delete_subscription.sql" with { type: "text" };
 import deliveryLimit from "./functions/delivery_limit.sql" with { type: "text" };
 import endWake from "./functions/end_wake.sql" with { type: "text" };
+import expireProducers from "./functions/expire_producers.sql" with { type: "text" };
 import failDelivery from "./functions/fail_delivery.sql" with { type: "text" };
+import findRetentionCuts from "./functions/find_retention_cuts.sql" with { type: "text" };
 import findSmallSegments from "./functions/find_small_segments.sql" with { type: "text" };
 import forkChain from "./functions/fork_chain.sql" with { type: "text" };
 import generationAt from "./functions/generation_at.sql" with { type: "text" };
@@ -47,6 +55,7 @@ import markPending from "./functions/mark_pending.sql" with { type: "text" };
 import mergeSegments from "./functions/merge_segments.sql" with { type: "text" };
 import needsRenewal from "./functions/needs_renewal.sql" with { type: "text" };
 import noteNewStreams from "./functions/note_new_streams.sql" with { type: "text" };
+import noteTrims from "./functions/note_trims.sql" with { type: "text" };
 import pathEnds from "./functions/path_ends.sql" with { type: "text" };
 import readSegments from "./functions/read_segments.sql" with { type: "text" };
 import reconcileLinks from "./functions/reconcile_links.sql" with { type: "text" };
@@ -54,14 +63,18 @@ import refreshSubscription from "./functions/refresh_subscription.sql" with { ty
 import releaseWake from "./functions/release_wake.sql" with { type: "text" };
 import removeStream from "./functions/remove_stream.sql" with { type: "text" };
 import renewTtls from "./functions/renew_ttls.sql" with { type: "text" };
+import retentionCut from "./functions/retention_cut.sql" with { type: "text" };
 import revokeAccessToken from "./functions/revoke_access_token.sql" with { type: "text" };
+import revokeUrlKey from "./functions/revoke_url_key.sql" with { type: "text" };
 import rotateKey from "./functions/rotate_key.sql" with { type: "text" };
+import segmentOwner from "./functions/segment_owner.sql" with { type: "text" };
 import streamProducers from "./functions/stream_producers.sql" with { type: "text" };
 import streamSubscriptions from "./functions/stream_subscriptions.sql" with { type: "text" };
 import subscriptionMatches from "./functions/subscription_matches.sql" with { type: "text" };
 import sweepProducers from "./functions/sweep_producers.sql" with { type: "text" };
 import takeDue from "./functions/take_due.sql" with { type: "text" };
 import terminateStream from "./functions/terminate_stream.sql" with { type: "text" };
+import trimStreams from "./functions/trim_streams.sql" with { type: "text" };
 import usage from "./functions/usage.sql" with { type: "text" };
 import wakeStreams from "./functions/wake_streams.sql" with { type: "text" };
 import streamEntries from "./views/stream_entries.sql" with { type: "text" };
@@ -78,7 +91,10 @@ export interface Step {
 export const STEPS: readonly Step[] = [
   { name: "0001_baseline", sql: baseline },
   { name: "0002_access_tokens", sql: accessTokens },
-  { name: "0003_list", sql: list },
+  { name: "0003_retention", sql: retention },
+  { name: "0004_list", sql: list },
+  { name: "0005_tenants", sql: tenants },
+  { name: "0006_limits", sql: limits },
 ];
 
 /**
@@ -98,6 +114,8 @@ export const DEFINITIONS: readonly string[] = [
   subscriptionMatches,
   forkChain,
   generationAt,
+  segmentOwner,
+  noteTrims,
   hasPending,
   markPending,
   issueWake,
@@ -109,6 +127,7 @@ export const DEFINITIONS: readonly string[] = [
   ackWake,
   addKey,
   addStreams,
+  addUrlKey,
   backfillLinks,
   beginDelivery,
   changedStreams,
@@ -116,12 +135,16 @@ export const DEFINITIONS: readonly string[] = [
   commitAppend,
   commitAppends,
   confirmDelivery,
+  countProducers,
   createAccessToken,
   createFork,
   createStreams,
   createSubscription,
   deleteSubscription,
+  deleteTrimmed,
+  expireProducers,
   failDelivery,
+  findRetentionCuts,
   findSmallSegments,
   issueWakes,
   labelledStreams,
@@ -137,13 +160,16 @@ export const DEFINITIONS: readonly string[] = [
   releaseWake,
   removeStream,
   renewTtls,
+  retentionCut,
   revokeAccessToken,
+  revokeUrlKey,
   rotateKey,
   streamProducers,
   streamSubscriptions,
   sweepProducers,
   takeDue,
   terminateStream,
+  trimStreams,
   usage,
   wakeStreams,
 ];

@@ -12,7 +12,7 @@ import { Admission } from "./admission.ts";
 import { type CommitGroup, CommitScheduler } from "./commit_scheduler.ts";
 import { commitAppends } from "./committer.ts";
 import type { AppendRequest } from "./decide.ts";
-import { QueueLoader } from "./queue_loader.ts";
+import { type ProducerLimit, QueueLoader } from "./queue_loader.ts";
 import { Reordering } from "./reordering.ts";
 import { measureCommit } from "./commit_measurements.ts";
 import { failWrites, settle, type SettlementParts } from "./settlement.ts";
@@ -23,6 +23,8 @@ import type { AppendOutcome } from "./waiting_append.ts";
 export interface AppenderParts extends SettlementParts {
   readonly database: Database;
   readonly stateLoader: StateLoader;
+  /** Null: a stream may have any number of producers. */
+  readonly producerLimit: ProducerLimit | null;
   /** Body bytes that may wait before new appends are turned away. */
   readonly waitingBytes: number;
   /** Called with the ids of the streams that a commit has written. */
@@ -44,6 +46,7 @@ export class Appender {
     this.#loader = new QueueLoader({
       database: parts.database,
       stateLoader: parts.stateLoader,
+      producerLimit: parts.producerLimit,
       onLoaded: (queues) => {
         for (const queue of queues) queue.release();
         for (const queue of queues) this.#enqueue(queue);

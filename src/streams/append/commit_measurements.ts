@@ -17,8 +17,10 @@ export function measureCommit(
   const now = performance.now();
   let appends = 0;
   let bytes = 0;
+  let streams = 0;
   for (const { answers, after, stream } of writes) {
     if (decidedAgain.has(stream.id)) continue;
+    streams++;
     appends += answers.length;
     bytes += after.tail - stream.tail;
     for (const [append] of answers) measurements.appends.observe(now - append.admittedAt);
@@ -26,4 +28,5 @@ export function measureCommit(
   measurements.commits.observe(now - began);
   measurements.commitAppends.observe(appends);
   measurements.commitBytes.observe(bytes);
+  measurements.commitStreams.observe(streams);
 }

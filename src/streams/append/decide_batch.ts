@@ -2,6 +2,7 @@
  * What one stream brings into a group commit: its waiting appends decided one after another, each
  * against the state that those before it will leave. Pure but for the bodies it parses and keeps.
  */
+import { invalid } from "../../errors.ts";
 import { assertInvariant } from "../../lib/invariant.ts";
 import { storedBody } from "../stored_body.ts";
 import type { StreamState } from "../stream_state.ts";
@@ -13,6 +14,8 @@ export interface KnownState {
   readonly stream: StreamState | null;
   /** By producer id; null for a producer of which nothing is stored. */
   readonly producers: ReadonlyMap<string, ProducerState | null>;
+  /** How many more producers the stream may have. */
+  readonly producerRoom: number;
 }
 
 export interface DecidedBatch<Known extends KnownState> {
@@ -33,10 +36,17 @@ export interface DecidedBatch<Known extends KnownState> {
   readonly chunks: readonly Uint8Array[];
   /** What will be stored of the producers of accepted appends. */
   readonly producers: ReadonlyMap<string, ProducerState>;
+  /** How many of them are new to the stream. */
+  readonly newProducers: number;
   readonly answers: readonly (readonly [WaitingAppend, AppendOutcome])[];
   /** Appends ahead of their producer's sequence that are to be held for reordering. */
   readonly held: readonly WaitingAppend[];
 }
+
+const TOO_MANY_PRODUCERS = invalid(
+  "PRODUCER_LIMIT_REACHED",
+  "the stream has as many producers as it may have (--max-producers-per-stream): use one that it knows",
+);
 
 /** @param queue knows its stream and every producer that the appends claim */
 export function decideBatch<Known extends KnownState>(
@@ -48,6 +58,7 @@ export function decideBatch<Known extends KnownState>(
   let writes = false;
   let unconditional = true;
   let written = 0;
+  let newProducers = 0;
   const chunks: Uint8Array[] = [];
   const producers = new Map<string, ProducerState>();
   const answers: [WaitingAppend, AppendOutcome][] = [];
@@ -57,15 +68,11 @@ export function decideBatch<Known extends KnownState>(
     const { request } = append;
     const claim = request.producer;
     const producer = claim && (producers.get(claim.id) ?? queue.producers.get(claim.id) ?? null);
-    const decision = decide(
-      stream,
-      after,
-      producer,
-      request,
-      () => append.stored ??= storedBody(stream.contentType, request.body, false),
-    );
+    const room = queue.producerRoom - newProducers;
+    const decision = decideOne(stream, { after, append, producer, room });
     unconditional &&= isUnconditional(append, decision);
     if (decision.kind === "accept") {
+      if (claim !== null && producer === null) newProducers++;
       writes = true;
       written += decision.bytes.length;
       if (decision.bytes.length > 0) chunks.push(decision.bytes);
@@ -95,9 +102,32 @@ export function decideBatch<Known extends KnownState>(
     after: { tail, closed, lastSeq },
     chunks,
     producers,
+    newProducers,
     answers,
     held,
   };
+}
+
+function decideOne(
+  stream: StreamState,
+  { after, append, producer, room }: {
+    readonly after: AppendState;
+    readonly append: WaitingAppend;
+    readonly producer: ProducerState | null;
+    /** How many more producers the stream may have. */
+    readonly room: number;
+  },
+): Decision {
+  const { request } = append;
+  const decision = decide(
+    stream,
+    after,
+    producer,
+    request,
+    () => append.stored ??= storedBody(stream.contentType, request.body, false),
+  );
+  const isNew = request.producer !== null && producer === null && decision.kind === "accept";
+  return isNew && room <= 0 ? { kind: "refuse", refusal: TOO_MANY_PRODUCERS } : decision;
 }
 
 function isUnconditional({ request }: WaitingAppend, decision: Decision): boolean {

@@ -2,6 +2,8 @@
 import { type Database, numberArray, textArray } from "../../storage/database.ts";
 import type { ProducerState } from "./decide.ts";
 
+const COUNT = "select * from penstock.count_producers($1::bigint[], $2::integer)";
+
 const PRODUCERS = "select * from penstock.load_producers($1::bigint[], $2::text[])";
 
 interface ProducerRow {
@@ -33,4 +35,21 @@ export async function loadProducers(
       ? null
       : { epoch: row.epoch, lastSeq: row.last_seq, closedStream: row.closed_stream };
   });
+}
+
+/**
+ * How many producers each of these streams has, in their order. Costs an index probe per producer.
+ * @param most where to stop counting
+ */
+export async function countProducers(
+  database: Database,
+  streamIds: readonly number[],
+  most: number,
+): Promise<number[]> {
+  const rows = await database.query<{ stream_id: number; producers: number }>(COUNT, [
+    numberArray(streamIds),
+    most,
+  ]);
+  const counts = new Map(rows.map((row) => [row.stream_id, row.producers]));
+  return streamIds.map((id) => counts.get(id) ?? 0);
 }

@@ -3,15 +3,24 @@ import { Batcher } from "../../lib/batcher.ts";
 import type { Database } from "../../storage/database.ts";
 import type { StateLoader } from "../state_loader.ts";
 import { unusable } from "../stream_state.ts";
-import { loadProducers } from "./producers.ts";
+import { countProducers, loadProducers } from "./producers.ts";
 import type { StreamQueue } from "./stream_queue.ts";
 
 /** Queues in one load. */
 const MAX_BATCH = 1000;
 
+/** How many producers a stream may have. */
+export interface ProducerLimit {
+  readonly perStream: number;
+  /** For how long a count of a stream's producers is good. Milliseconds. */
+  readonly countedMs: number;
+}
+
 export interface QueueLoaderParts {
   readonly database: Database;
   readonly stateLoader: StateLoader;
+  /** Null: a stream may have any number. */
+  readonly producerLimit: ProducerLimit | null;
   /** Called with the queues of a load when it has ended, whatever became of it. */
   readonly onLoaded: (queues: readonly StreamQueue[]) => void;
 }
@@ -77,5 +86,19 @@ export class QueueLoader {
       claims.map(({ queue, id }) => ({ streamId: queue.stream!.id, producerId: id })),
     );
     claims.forEach(({ queue, id }, at) => queue.setProducer(id, stored[at]!));
+    const grown = new Set(claims.filter((_, at) => stored[at] === null).map(({ queue }) => queue));
+    if (grown.size > 0) await this.#countProducers([...grown]);
+  }
+
+  /** Appends of producers that are known are never counted for. */
+  async #countProducers(queues: readonly StreamQueue[]): Promise<void> {
+    const { database, producerLimit: limit } = this.#parts;
+    if (limit === null) return;
+    const now = performance.now();
+    const uncounted = queues.filter((queue) => queue.needsProducerCount(now, limit.countedMs));
+    if (uncounted.length === 0) return;
+    const ids = uncounted.map((queue) => queue.stream!.id);
+    const counts = await countProducers(database, ids, limit.perStream);
+    uncounted.forEach((queue, at) => queue.setProducerRoom(limit.perStream - counts[at]!, now));
   }
 }

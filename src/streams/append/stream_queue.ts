@@ -36,6 +36,12 @@ export type QueueState = "idle" | "awaiting_load" | "loading" | "ready" | "commi
 /** What one queue brings into a group commit. */
 export type StreamWrite = DecidedBatch<StreamQueue>;
 
+/** How many more producers a stream may have, and when they were counted, as `performance.now()`. */
+interface ProducerRoom {
+  left: number;
+  readonly countedAt: number;
+}
+
 const NO_PRODUCERS: ReadonlyMap<string, null> = new Map();
 
 export class StreamQueue implements LruLinks<StreamQueue> {
@@ -48,6 +54,7 @@ export class StreamQueue implements LruLinks<StreamQueue> {
   #state: QueueState = "idle";
   #stream: StreamState | null = null;
   #producers: Map<string, ProducerState | null> | null = null;
+  #producerRoom: ProducerRoom | null = null;
 
   /** See `LruList`. */
   older: StreamQueue | null = null;
@@ -119,6 +126,7 @@ export class StreamQueue implements LruLinks<StreamQueue> {
 
   /** Sets the stream's state to one that was not decided here: its producers are not known. */
   setStream(stream: StreamState): void {
+    if (stream.id !== this.#stream?.id) this.#producerRoom = null;
     this.#stream = stream;
     this.#producers = null;
   }
@@ -130,14 +138,32 @@ export class StreamQueue implements LruLinks<StreamQueue> {
     this.#producers.set(id, producer);
   }
 
+  /** How many more producers the stream may have; Infinity where they are not counted. */
+  get producerRoom(): number {
+    return this.#producerRoom?.left ?? Infinity;
+  }
+
+  /** Whether the producers are to be counted, since they were not or it is long ago. */
+  needsProducerCount(now: number, validMs: number): boolean {
+    return this.#producerRoom === null || now - this.#producerRoom.countedAt >= validMs;
+  }
+
+  /** Other nodes may take some of the room, and what expires adds to it: it is counted again. */
+  setProducerRoom(left: number, countedAt: number): void {
+    this.#producerRoom = { left, countedAt };
+  }
+
   /** Nothing is known any longer: the next append loads it. */
   invalidate(): void {
     this.#stream = null;
     this.#producers = null;
+    this.#producerRoom = null;
   }
 
   /** Sets what is known to what a commit has written, at the position it was decided for. */
   applyCommitted(write: StreamWrite): void {
+    if (this.#producerRoom !== null) this.#producerRoom.left -= write.newProducers;
+    if (this.producerRoom <= 0) this.#dropRefused(write);
     if (!write.writes) return;
     const { stream, after } = write;
     assertInvariant(after.tail >= stream.tail, "a tail never falls");
@@ -145,6 +171,14 @@ export class StreamQueue implements LruLinks<StreamQueue> {
     this.#stream = { ...stream, ...after };
     if (this.producers.size > REMEMBERED.producersPerStream) this.#producers = null;
     for (const [id, producer] of write.producers) this.setProducer(id, producer);
+  }
+
+  /** Nothing is kept of producers that were turned away: their next append finds whether there is room. */
+  #dropRefused({ answers, producers }: StreamWrite): void {
+    for (const [{ request: { producer } }] of answers) {
+      if (producer === null || producers.has(producer.id)) continue;
+      if (this.#producers?.get(producer.id) === null) this.#producers.delete(producer.id);
+    }
   }
 
   /**

@@ -5,6 +5,7 @@ import { encodeOffset } from "../../protocol/offset.ts";
 import { type Database, textArray } from "../../storage/database.ts";
 import { ForkChains } from "../read/fork_chain.ts";
 import { type Entry, entryOf, type EntryRow, timeOf } from "./entry.ts";
+import { retentionOf, type RetentionRule } from "../retention/rules.ts";
 import { type PathFilter, rangeOf } from "./path_ranges.ts";
 
 /** Paths that one page looks at: 40 ms of work where none of them has the labels. */
@@ -84,9 +85,12 @@ interface SubscriptionRow {
 export class Catalog {
   readonly #database: Database;
   readonly #forkChains: ForkChains;
+  readonly #rules: readonly RetentionRule[];
 
-  constructor(database: Database) {
+  /** @param rules the server's, for streams whose PUT said nothing of retention */
+  constructor(database: Database, rules: readonly RetentionRule[] = []) {
     this.#database = database;
+    this.#rules = rules;
     this.#forkChains = new ForkChains(database);
   }
 
@@ -152,6 +156,11 @@ export class Catalog {
   async #entries(rows: readonly EntryRow[]): Promise<Entry[]> {
     const forks = rows.filter((row) => row.fork_position !== null).map((row) => row.id);
     const chains = forks.length === 0 ? null : await this.#forkChains.load(forks);
-    return rows.map((row) => entryOf(row, chains?.get(row.id) ?? []));
+    return rows.map((row) => {
+      const { path, retention_age_seconds: ageSeconds, retention_bytes: bytes } = row;
+      const own = ageSeconds === null && bytes === null ? null : { ageSeconds, bytes };
+      const retention = retentionOf(this.#rules, { path, retention: own });
+      return entryOf(row, chains?.get(row.id) ?? [], retention);
+    });
   }
 }

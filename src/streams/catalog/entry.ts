@@ -1,5 +1,6 @@
 /** A stream as the listing shows it: docs/extensions.md says what each member means. */
 import type { Labels } from "../../protocol/labels.ts";
+import type { Retention } from "../../protocol/retention.ts";
 import { encodeOffset } from "../../protocol/offset.ts";
 import { type Ancestor, offsetAt } from "../read/fork_chain.ts";
 
@@ -32,6 +33,9 @@ export interface EntryRow {
   readonly content_type: string;
   readonly closed: boolean;
   readonly tail: number;
+  readonly earliest: number;
+  readonly retention_age_seconds: number | null;
+  readonly retention_bytes: number | null;
   readonly ttl_seconds: number | null;
   readonly expires_at_ms: number | null;
   readonly source_path: string | null;
@@ -42,15 +46,23 @@ export interface EntryRow {
   readonly labels: string | null;
 }
 
-/** @param sources of a fork, nearest first */
-export function entryOf(row: EntryRow, sources: readonly Ancestor[]): Entry {
-  const { id, tail, fork_position: forkPosition } = row;
-  const bytes = tail - (forkPosition ?? 0);
+/**
+ * @param sources of a fork, nearest first
+ * @param retention what holds for the stream, by its PUT or by the server's rules
+ */
+export function entryOf(
+  row: EntryRow,
+  sources: readonly Ancestor[],
+  retention: Retention | null,
+): Entry {
+  const { id, tail, earliest, fork_position: forkPosition } = row;
+  const forked = { id, forkPosition, sources };
+  const bytes = tail - Math.max(forkPosition ?? 0, earliest);
   return {
     path: row.path,
     content_type: row.content_type,
-    earliest_offset: encodeOffset({ position: 0, generation: 0 }),
-    next_offset: encodeOffset(offsetAt({ id, forkPosition, sources }, tail)),
+    earliest_offset: encodeOffset(offsetAt(forked, earliest)),
+    next_offset: encodeOffset(offsetAt(forked, tail)),
     bytes,
     // Segments do not count their messages.
     messages: bytes === 0 ? 0 : null,
@@ -61,7 +73,9 @@ export function entryOf(row: EntryRow, sources: readonly Ancestor[]): Entry {
     forks: row.fork_count,
     created_at: timeOf(row.created_at_ms),
     last_append_at: timeOf(row.last_append_at_ms),
-    retention: null,
+    retention: retention === null
+      ? null
+      : { age_seconds: retention.ageSeconds, bytes: retention.bytes },
     labels: row.labels === null ? {} : JSON.parse(row.labels),
   };
 }

@@ -2,7 +2,7 @@
  * The ranges of paths, in byte order, that a listing looks through: those of the prefix that is asked
  * for, as far as the patterns of a principal reach. Pure.
  */
-import { parseGlob } from "../../protocol/glob.ts";
+import type { Glob } from "../../protocol/glob.ts";
 
 /** Paths `first <= path < stop`, compared by their bytes. */
 export interface PathRange {
@@ -10,7 +10,7 @@ export interface PathRange {
   readonly stop: string;
 }
 
-/** Where to look, and what each path has to match beyond that. */
+/** Where to search, and what each path has to match beyond that. */
 export interface PathFilter {
   /** Ascending; they do not overlap. */
   readonly ranges: readonly PathRange[];
@@ -33,20 +33,20 @@ export function rangeOf(prefix: string): PathRange {
 }
 
 /**
- * @param patterns of the rules that allow the listing; null: there is no access control
+ * @param globs of the rules that allow the listing; null: there is no access control
  */
-export function pathFilter(prefix: string, patterns: readonly string[] | null): PathFilter {
-  if (patterns === null) return { ranges: [rangeOf(prefix)], regex: null };
+export function pathFilter(prefix: string, globs: readonly Glob[] | null): PathFilter {
+  if (globs === null) return { ranges: [rangeOf(prefix)], regex: null };
+  const patterns = globs.map(({ pattern }) => pattern);
   const scopes = patterns.flatMap(scopesOf);
   const kept = scopes.flatMap((scope) => within(scope, prefix));
-  const regexes = patterns.map(regexOf);
   const exact = patterns.every(fillsItsScopes);
   return {
     ranges: merge(kept).map(({ kind, text }) =>
       // No path holds a control character, so none lies between a path and this.
       kind === "prefix" ? rangeOf(text) : { first: text, stop: `${text}\u0001` }
     ),
-    regex: exact ? null : regexes.join("|"),
+    regex: exact ? null : globs.map(({ regex }) => regex).join("|"),
   };
 }
 
@@ -72,12 +72,6 @@ function fillsItsScopes(pattern: string): boolean {
 
 function literalOf(segment: string): string {
   return segment.replace(/%2a/gi, "*");
-}
-
-function regexOf(pattern: string): string {
-  const glob = parseGlob(pattern);
-  if (typeof glob === "string") throw new RangeError(`not a pattern: ${glob}`);
-  return glob.regex;
 }
 
 /** The part of a scope that begins with `prefix`: none, or one. */

@@ -4,12 +4,14 @@
 import type { Hub, Listener, Watch } from "./hub.ts";
 import type { StreamMonitor } from "./stream_monitor.ts";
 import type { Extent, Page, PageReader } from "../read/page_reader.ts";
-import type { StreamState } from "../stream_state.ts";
+import { type StreamState, trimmed } from "../stream_state.ts";
 
 export interface FollowerParts {
   readonly hub: Hub;
   readonly monitor: StreamMonitor;
   readonly reader: PageReader;
+  /** As `PageReader.page`, and refuses what was dropped meanwhile. */
+  readonly readPage: PageReader["page"];
 }
 
 export class Follower {
@@ -32,6 +34,7 @@ export class Follower {
       tail: stream.tail,
       closed: stream.closed,
       ended: false,
+      earliest: stream.earliest,
     });
   }
 
@@ -45,13 +48,18 @@ export class Follower {
     return this.#watch;
   }
 
-  /** The page from `position` on, without waiting: an empty one at the tail. */
-  page(position: number, limit = this.#pageBytes): Promise<Page> {
-    return this.#parts.reader.page(this.#stream, position, this.extent, limit);
+  /**
+   * The page from `position` on, without waiting: an empty one at the tail.
+   * @throws Refused `trimmed` when what comes next has been dropped
+   */
+  async page(position: number, limit = this.#pageBytes): Promise<Page> {
+    this.#refuseTrimmed(position);
+    return await this.#parts.readPage(this.#stream, position, this.extent, limit);
   }
 
   /** The same page if it is cached, else null. */
   cachedPage(position: number): Page | null {
+    this.#refuseTrimmed(position);
     return this.#parts.reader.cachedPage(
       this.#stream,
       position,
@@ -107,6 +115,12 @@ export class Follower {
     this.#cancelWait?.();
     if (this.#listener !== undefined) this.#watch.unlisten(this.#listener);
     this.#parts.hub.unsubscribe(this.#watch);
+  }
+
+  /** A reader that is behind what was dropped must not go on with a gap. */
+  #refuseTrimmed(position: number): void {
+    const { earliest } = this.#watch;
+    if (position < earliest) throw trimmed({ ...this.#stream, earliest });
   }
 
   #change(deadline: number): Promise<void> {

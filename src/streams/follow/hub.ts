@@ -17,6 +17,8 @@ export interface Snapshot {
   readonly closed: boolean;
   /** Whether the stream was deleted or has expired: there is nothing more to follow. */
   readonly ended: boolean;
+  /** What lies before was dropped; absent where that is not known. */
+  readonly earliest?: number;
 }
 
 /** A long-lived follower. An object takes less memory than a closure, which would be two more. */
@@ -32,6 +34,7 @@ export class Watch implements Snapshot {
   tail: number;
   closed: boolean;
   ended: boolean;
+  earliest: number;
   /** Whether changes are no longer published here: the followers have to subscribe again. */
   stale = false;
   /** How many followers share this watch. */
@@ -51,6 +54,7 @@ export class Watch implements Snapshot {
     this.tail = snapshot.tail;
     this.closed = snapshot.closed;
     this.ended = snapshot.ended;
+    this.earliest = snapshot.earliest ?? 0;
   }
 
   /** Calls back once, at the next change. Returns a function that stops waiting. */
@@ -72,16 +76,18 @@ export class Watch implements Snapshot {
   }
 
   /**
-   * Takes snapshots in any order, because tails never fall and a closed stream never opens again.
+   * Takes snapshots in any order, because tails and earliest positions never fall and a closed stream
+   * never opens again.
    */
   observe(snapshot: Snapshot): void {
     const changed = snapshot.tail > this.tail || (snapshot.closed && !this.closed) ||
-      (snapshot.ended && !this.ended);
+      (snapshot.ended && !this.ended) || (snapshot.earliest ?? 0) > this.earliest;
     if (!changed) return;
     // A snapshot of a closed stream has its final tail, because both are read from one row.
     this.closed ||= snapshot.closed;
     this.ended ||= snapshot.ended;
     if (snapshot.tail > this.tail) this.tail = snapshot.tail;
+    this.earliest = Math.max(this.earliest, snapshot.earliest ?? 0);
     this.wake();
   }
 

@@ -83,6 +83,7 @@ export class StreamMonitor extends BaseService {
             tail: stream?.tail ?? 0,
             closed: stream?.closed ?? false,
             ended: unusable(stream) !== null,
+            earliest: stream?.earliest ?? 0,
           });
         }
       }

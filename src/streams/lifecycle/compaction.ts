@@ -16,6 +16,9 @@ const PAUSE_FACTOR = 20;
 const SMALL_SEGMENTS = 64;
 /** A stream whose tail has not moved for so long is quiet. Milliseconds. */
 const QUIET_MS = 30_000;
+/** Between two walks for idle producers: a tenth of the time after which they expire, within these. */
+const SHORTEST_EXPIRY_PAUSE_MS = 1000;
+const LONGEST_EXPIRY_PAUSE_MS = 3_600_000;
 /** Streams visited and segments merged in one step. */
 const MAX_VISITS = 50;
 const MAX_SEGMENTS = 4000;
@@ -23,6 +26,8 @@ const MAX_SEGMENTS = 4000;
 export interface CompactionOptions {
   readonly pauseMs?: number;
   readonly quietMs?: number;
+  /** Null: producers never expire. */
+  readonly producerIdleExpiryMs?: number | null;
 }
 
 /** A stream with small segments. */
@@ -96,7 +101,9 @@ export class Compaction {
   readonly #database: Database;
   readonly #pauseMs: number;
   readonly #quietMs: number;
+  readonly #producerIdleExpiryMs: number | null;
   readonly #producers = new Walk();
+  readonly #idleProducers = new Walk();
   readonly #segments = new Walk();
   readonly #found = new Map<number, Found>();
 
@@ -104,6 +111,7 @@ export class Compaction {
     this.#database = database;
     this.#pauseMs = options.pauseMs ?? PAUSE_MS;
     this.#quietMs = options.quietMs ?? QUIET_MS;
+    this.#producerIdleExpiryMs = options.producerIdleExpiryMs ?? null;
   }
 
   /** Appends were committed since the last walks. */
@@ -114,9 +122,10 @@ export class Compaction {
   /** One bounded step. Returns whether there is more to do at once. */
   async step(): Promise<boolean> {
     const producers = await this.#sweepProducers();
+    const idle = await this.#expireProducers();
     const segments = await this.#findSmallSegments();
     const merges = await this.#merge();
-    return producers || segments || merges;
+    return producers || idle || segments || merges;
   }
 
   /** Whether streams wait to be merged, until they are closed or quiet or have grown. */
@@ -136,6 +145,25 @@ export class Compaction {
       [page, PAGES],
     );
     return this.#producers.goOn(row?.next ?? null, this.#pauseMs);
+  }
+
+  /** Time alone makes producers idle, so the walk is due without appends too. */
+  async #expireProducers(): Promise<boolean> {
+    const idleMs = this.#producerIdleExpiryMs;
+    if (idleMs === null) return false;
+    const walk = this.#idleProducers;
+    walk.written = true;
+    const page = walk.nextPage();
+    if (page === null) return false;
+    const [row] = await this.#database.query<{ next: number | null }>(
+      "select penstock.expire_producers($1, $2, $3) as next",
+      [page, PAGES, idleMs],
+    );
+    const pauseMs = Math.max(
+      SHORTEST_EXPIRY_PAUSE_MS,
+      Math.min(idleMs / 10, LONGEST_EXPIRY_PAUSE_MS),
+    );
+    return walk.goOn(row?.next ?? null, pauseMs);
   }
 
   async #findSmallSegments(): Promise<boolean> {

@@ -8,6 +8,7 @@ import type { Refusal } from "../../errors.ts";
 import { type Database, numberArray, StatementTimeout, textArray } from "../../storage/database.ts";
 import { type Labels, sameLabels } from "../../protocol/labels.ts";
 import type { Offset } from "../../protocol/offset.ts";
+import type { Retention } from "../../protocol/retention.ts";
 import { isOffsetOf } from "../read/fork_chain.ts";
 import {
   needsTurns,
@@ -38,6 +39,8 @@ export interface CreateRequest {
   readonly ttlSeconds: number | null;
   /** Milliseconds since 1970. */
   readonly expiresAtMs: number | null;
+  /** Null or absent: what the server's rules say. */
+  readonly retention?: Retention | null;
   readonly closed: boolean;
   /** Null: none; of a stream that exists, whatever it has. */
   readonly labels?: Labels | null;
@@ -52,7 +55,8 @@ export type CreateOutcome =
 
 const CREATE = `select created, (stream).* from penstock.create_streams(
   $1::text[], $2::text[], $3::bigint[], $4::bigint[],
-  $5::text[], $6::bigint[], $7::integer[], $8::integer[], $9::boolean[], $10::bytea, $11::text[])`;
+  $5::text[], $6::bigint[], $7::integer[], $8::integer[], $9::boolean[], $10::bytea,
+  $11::bigint[], $12::bigint[], $13::text[])`;
 
 /** The most creations in one statement. */
 const MAX_BATCH = 1000;
@@ -157,6 +161,8 @@ async function createAll(
     numberArray(segments.map((segment) => segment.length)),
     numberArray(segments.map((segment) => segment.closes)),
     concatenate(ordered.map(({ bytes }) => bytes)),
+    numberArray(ordered.map(({ request }) => request.retention?.ageSeconds ?? null)),
+    numberArray(ordered.map(({ request }) => request.retention?.bytes ?? null)),
     textArray(ordered.map(({ request }) => labelsText(request))),
   ]);
   const byPath = new Map(rows.map((row) => [row.path, row]));
@@ -213,6 +219,7 @@ export function differs(stream: StreamState, request: CreateRequest): string | n
   if (!sameContentType(stream.contentType, contentType)) return "content type";
   if (!inherits && stream.ttlSeconds !== request.ttlSeconds) return "TTL";
   if (!inherits && stream.expiresAtMs !== request.expiresAtMs) return "expiry";
+  if (!sameRetention(stream.retention, request.retention ?? null)) return "retention";
   if (stream.closed !== request.closed) return "closure status";
   // A client that knows nothing of labels finds the stream that it asks for.
   const { labels = null } = request;
@@ -224,4 +231,8 @@ export function differs(stream: StreamState, request: CreateRequest): string | n
     (anchor.position === stream.forkAnchor && isOffsetOf(stream, anchor));
   if (!same) return "fork offset";
   return subOffset === (stream.forkSubOffset ?? 0) ? null : "fork sub-offset";
+}
+
+function sameRetention(one: Retention | null, other: Retention | null): boolean {
+  return one?.ageSeconds === other?.ageSeconds && one?.bytes === other?.bytes;
 }

@@ -16,12 +16,12 @@ import type { StateLoader } from "../state_loader.ts";
 import { isOffsetOf } from "../read/fork_chain.ts";
 import type { PageReader } from "../read/page_reader.ts";
 import { sameContentType, segmentsOf } from "../stored_body.ts";
-import { stateOf, type StreamRow, type StreamState, unusable } from "../stream_state.ts";
+import { stateOf, type StreamRow, type StreamState, trimmed, unusable } from "../stream_state.ts";
 
 const FORK = `select outcome, (stream).* from penstock.create_fork(
   $1, $2, $3::bigint, $4::bigint, $5::boolean, $6::bigint, $7, $8::bigint,
   $9::bigint, $10::bigint, $11::bigint[], $12::integer[], $13::integer[], $14::boolean[], $15::bytea,
-  $16)`;
+  $16::bigint, $17::bigint, $18)`;
 
 /**
  * How often a request is repeated because its source or target has changed, before it is refused.
@@ -31,7 +31,7 @@ const MAX_ATTEMPTS = 5;
 export interface ForkParts {
   readonly database: Database;
   readonly stateLoader: StateLoader;
-  readonly reader: PageReader;
+  readonly reader: Pick<PageReader, "page">;
   readonly admission: CreationAdmission;
 }
 
@@ -109,6 +109,8 @@ async function fork(
     numberArray(segments.map((segment) => segment.length)),
     numberArray(segments.map((segment) => segment.closes)),
     bytes,
+    request.retention?.ageSeconds ?? null,
+    request.retention?.bytes ?? null,
     labelsText(request),
   ]);
   if (row?.outcome === "too_deep") {
@@ -122,7 +124,7 @@ async function fork(
 
 /** The fork position, or the reason why the stream cannot be forked there. */
 async function forkPosition(
-  reader: PageReader,
+  reader: Pick<PageReader, "page">,
   source: StreamState,
   anchor: number,
   subOffset: number,
@@ -130,6 +132,7 @@ async function forkPosition(
   if (anchor > source.tail) {
     return invalid("FORK_OFFSET_BEYOND_TAIL", "Stream-Fork-Offset is beyond the source's tail");
   }
+  if (anchor < source.earliest) return trimmed(source).refusal;
   const overshoot = invalid(
     "FORK_SUB_OFFSET_BEYOND_TAIL",
     "Stream-Fork-Sub-Offset names a position beyond the source's tail",

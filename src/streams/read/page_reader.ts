@@ -109,7 +109,7 @@ export class PageReader {
     const { tail, closed } = extent;
     if (start === tail) return { start, end: start, bytes: NO_BYTES, upToDate: true, closed };
     const json = isJsonMode(stream.contentType);
-    const lead = json && start > 0 ? 1 : 0;
+    const lead = json && !isBeginning(stream, start) ? 1 : 0;
     if (start > tail || start - lead < (stream.forkPosition ?? 0)) return null;
     const stop = Math.min(tail, start + limit);
     let bytes = this.#segmentCache.get(stream.id, start - lead, stop);
@@ -142,7 +142,7 @@ export class PageReader {
     tail: number,
     limit: number,
   ): Promise<Uint8Array> {
-    const lead = start > 0 && !this.#isCachedBoundary(stream, start) ? 1 : 0;
+    const lead = isBeginning(stream, start) || this.#isCachedBoundary(stream, start) ? 0 : 1;
     let stop = Math.min(tail, start + limit);
     while (true) {
       const bytes = await this.#range(stream, start - lead, stop, tail);
@@ -213,4 +213,9 @@ export class PageReader {
   #retainCached(id: number, start: number, stop: number): Uint8Array | null {
     return this.#segmentCache.get(id, start, stop) ?? this.#catchUpCache.retain(id, start, stop);
   }
+}
+
+/** Whether nothing is left before `start`, so that it need not be checked to be between messages. */
+function isBeginning({ earliest }: StreamState, start: number): boolean {
+  return start === earliest || start === 0;
 }

@@ -26,6 +26,7 @@ function loading() {
   const loader = new QueueLoader({
     database,
     stateLoader: new StateLoader(database),
+    producerLimit: null,
     onLoaded: (queues) => {
       loads.push(queues);
       onLoad();

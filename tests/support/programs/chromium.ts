@@ -6,6 +6,7 @@
  * is written down below.
  */
 import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { userInfo } from "node:os";
 import { join } from "node:path";
@@ -30,6 +31,10 @@ export interface PlaywrightPage {
   screenshot(options: { path?: string; fullPage?: boolean }): Promise<Uint8Array>;
   setDefaultTimeout(ms: number): void;
   close(): Promise<void>;
+  readonly keyboard: { press(key: string): Promise<void> };
+  emulateMedia(media: { colorScheme: "light" | "dark" }): Promise<void>;
+  selectOption(selector: string, value: string): Promise<unknown>;
+  on(event: "request", listener: (request: { url(): string }) => void): void;
   on(event: "console", listener: (message: ConsoleMessage) => void): void;
   on(event: "pageerror", listener: (error: Error) => void): void;
   on(event: "requestfailed", listener: (request: FailedRequest) => void): void;
@@ -67,18 +72,28 @@ export interface ChromiumOptions {
 }
 
 let loaded: Promise<Playwright> | undefined;
+let axe: Promise<string> | undefined;
 
 /** Once for a process: the package's path comes from a process of its own. */
 function loadPlaywright(): Promise<Playwright> {
-  return loaded ??= (async () => {
-    const folder = import.meta.dirname ?? ".";
-    const lock = join(folder, "../../tools.lock");
-    const script = join(folder, "playwright_package.ts");
-    const { stdout } = await promisify(execFile)(process.execPath, [
-      ...["run", "-A", "--quiet", "--node-modules-dir=none", `--lock=${lock}`, script],
-    ], { timeout: INSTALL_LIMIT_MS });
-    return createRequire(import.meta.url)(stdout.trim()) as Playwright;
-  })();
+  return loaded ??= packagePath("playwright_package.ts").then((path) =>
+    createRequire(import.meta.url)(path) as Playwright
+  );
+}
+
+/** The text of axe-core, which a page runs to check itself for what keeps people out. */
+function loadAxe(): Promise<string> {
+  return axe ??= packagePath("axe_package.ts").then((path) => readFile(path, "utf8"));
+}
+
+/** Where the script beside this file says that a package's entry is. */
+async function packagePath(script: string): Promise<string> {
+  const folder = import.meta.dirname ?? ".";
+  const lock = join(folder, "../../tools.lock");
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    ...["run", "-A", "--quiet", "--node-modules-dir=none", `--lock=${lock}`, join(folder, script)],
+  ], { timeout: INSTALL_LIMIT_MS });
+  return stdout.trim();
 }
 
 /** Starts the Chromium that is installed here; `testWith(["chromium"], …)` asks for one. */
@@ -136,6 +151,8 @@ export class BrowserPage {
   readonly console: string[] = [];
   /** Requests that got no response, as `GET URL reason`: aborted ones are among them. */
   readonly failedRequests: string[] = [];
+  /** The URL of every request that the page has made. */
+  readonly requests: string[] = [];
   readonly #close: () => Promise<void>;
 
   /** @param playwright the page itself, for what is not here */
@@ -146,6 +163,7 @@ export class BrowserPage {
       this.console.push(`${message.type()}: ${message.text()}`);
       if (message.type() === "error") this.errors.push(message.text());
     });
+    playwright.on("request", (request) => this.requests.push(request.url()));
     playwright.on("pageerror", (error) => this.errors.push(String(error)));
     playwright.on("requestfailed", (request) => {
       const reason = request.failure()?.errorText ?? "";
@@ -184,6 +202,14 @@ export class BrowserPage {
   async waitForText(text: string, selector = "body"): Promise<void> {
     const element = `document.querySelector(${JSON.stringify(selector)})`;
     await this.waitFor(`${element}?.innerText.includes(${JSON.stringify(text)})`);
+  }
+
+  /** What axe-core finds that keeps people out, as `rule: element`. */
+  async accessibilityViolations(): Promise<string[]> {
+    await this.evaluate(await loadAxe());
+    return await this.evaluate<string[]>(`axe.run(document, { resultTypes: ["violations"] }).then(
+      ({ violations }) => violations.flatMap(({ id, nodes }) =>
+        nodes.map(({ html, any }) => id + ": " + html.slice(0, 160) + " " + (any[0]?.message ?? ""))))`);
   }
 
   /** A PNG of the whole page, written to `path` too where one is given. */

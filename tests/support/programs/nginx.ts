@@ -19,6 +19,8 @@ export interface NginxOptions {
   readonly server?: Configuration<ProxyPlace>;
   /** What stands in `http { … }` before the server: upstreams, maps, caches. */
   readonly http?: Configuration<ProxyPlace>;
+  /** What stands in `http { … }`, servers and all, in place of both. */
+  readonly config?: Configuration<ProxyPlace>;
   /** In place of a free port. */
   readonly port?: number;
 }
@@ -36,7 +38,13 @@ const PASS_ON = `
  * its folder again.
  */
 export function startNginx(options: NginxOptions): Promise<RunningProgram> {
-  const { upstreamPort, server = PASS_ON, http = "" } = options;
+  const { upstreamPort, server = PASS_ON, http = "", config } = options;
+  const parted = (place: ProxyPlace) => `
+  ${configure(http, place)}
+  server {
+    listen 127.0.0.1:${place.port};
+    ${configure(server, place)}
+  }`;
   const text = ({ port, folder }: Place) => `
 daemon off;
 worker_processes 1;
@@ -46,11 +54,7 @@ events { worker_connections 4096; }
 http {
   access_log off;
   ${temporaryPaths(folder)}
-  ${configure(http, { port, folder, upstreamPort })}
-  server {
-    listen 127.0.0.1:${port};
-    ${configure(server, { port, folder, upstreamPort })}
-  }
+  ${configure(config ?? parted, { port, folder, upstreamPort })}
 }
 `;
   return startProgram("nginx", {

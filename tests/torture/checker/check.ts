@@ -13,6 +13,7 @@ import { checkForks } from "./forks.ts";
 import { checkProducers } from "./producers.ts";
 import { checkSequences } from "./sequences.ts";
 import { checkStored } from "./stored.ts";
+import { checkTrims } from "./trims.ts";
 import type { Violation } from "./violation.ts";
 
 export function check(history: History): Violation[] {
@@ -28,5 +29,6 @@ export function check(history: History): Violation[] {
     ...checkProducers(history, logs),
     ...checkSequences(history, incarnations, logs),
     ...checkFollowers(history),
+    ...checkTrims(history, incarnations, logs),
   ];
 }

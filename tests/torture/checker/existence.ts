@@ -59,8 +59,9 @@ function falseConflicts(history: History, incarnations: Incarnations): Violation
   }));
 }
 
-function saysMissing({ status }: Operation): boolean {
-  return status === 404 || status === 410;
+/** A stream whose beginning was dropped is there. */
+function saysMissing({ status, reason }: Operation): boolean {
+  return status === 404 || (status === 410 && reason !== "OFFSET_TRIMMED");
 }
 
 /** A fork that is not created for want of its source speaks of the source. */
@@ -73,8 +74,8 @@ function missingPath(operation: Operation): string {
 function usesByPath(operations: readonly Operation[]): Map<string, Operation[]> {
   const uses = new Map<string, Operation[]>();
   for (const operation of operations) {
-    // A HEAD does not slide the TTL.
-    if (operation.kind === "head" || operation.kind === "delete") continue;
+    // A HEAD and a trim do not slide the TTL.
+    if (["head", "delete", "trim"].includes(operation.kind)) continue;
     const same = uses.get(operation.path);
     if (same === undefined) uses.set(operation.path, [operation]);
     else same.push(operation);

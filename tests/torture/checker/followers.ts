@@ -5,14 +5,22 @@ import type { Rule, Violation } from "./violation.ts";
 export function checkFollowers(history: History): Violation[] {
   const violations: Violation[] = [];
   const last = new Map<string, Read>();
+  /** Where a follower was told to begin again, because what came next had been dropped. */
+  const restarts = new Map<string, number>();
   const report = (rule: Rule, path: string, seen: string, operations: number[]) =>
     violations.push({ rule, path, seen, operations });
   for (const operation of history.operations) {
     if (operation.kind !== "read" || operation.follower === null) continue;
+    if (operation.outcome === "refused" && operation.earliest !== undefined) {
+      restarts.set(operation.follower, operation.earliest);
+    }
     if (operation.outcome !== "ok" || operation.end === null) continue;
     const before = last.get(operation.follower);
     last.set(operation.follower, operation);
+    const restart = restarts.get(operation.follower);
+    restarts.delete(operation.follower);
     if (before === undefined || before.end === operation.start) continue;
+    if (restart === operation.start && restart > before.end!) continue;
     const rule = operation.start > before.end! ? "follower's gap" : "follower's duplicate";
     const seen = `${operation.follower} was at ${before.end} and went on at ${operation.start}`;
     report(rule, operation.path, seen, [before.id, operation.id]);

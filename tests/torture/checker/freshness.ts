@@ -174,6 +174,7 @@ function sightOf(operation: Operation): Sight | null {
       return { from, to, tail, exact, closed: closed ? true : exact ? false : null, by: operation };
     }
     case "delete":
+    case "trim":
       return null;
   }
 }

@@ -12,6 +12,7 @@ import {
   type Operation,
   type Producer,
   type Read,
+  type Trim,
   type Unnumbered,
 } from "../history.ts";
 import { cutUp } from "../pieces.ts";
@@ -132,6 +133,17 @@ export class Scenario {
       kind: "head",
       tail: this.tailOf(path),
       closed: this.streams.get(path)?.closed ?? false,
+      ...twist,
+    });
+  }
+
+  /** Drops what lies before a position. */
+  trim(path: string, before: number, twist: Twist<Trim> = {}): Trim {
+    return this.#add<Trim>({
+      ...this.#common(path, 200),
+      kind: "trim",
+      before,
+      earliest: before,
       ...twist,
     });
   }

@@ -63,6 +63,7 @@ function checkSettled(
     if (held.size < records.length) report("doubled append", "a record is held twice", [...reads]);
     for (const [record, { acked }] of byPath.get(path) ?? []) {
       if (acked === null || held.has(record) || !belongs(acked, incarnation)) continue;
+      if (mayBeDropped(acked, (history.operations[reads[0]!] as Read).start)) continue;
       report("lost append", `record ${record} was acked and is not there`, [acked.id, ...reads]);
     }
   }
@@ -85,6 +86,13 @@ function recordsIn(pieces: readonly Read[], cuts: readonly number[]): number[] {
     across = piece.rest;
   }
   return [...records, ...decode(bytesOf(across)).records];
+}
+
+/** What was read begins there: `checkTrims` judges whether it may. */
+function mayBeDropped(acked: Append | Create, start: number): boolean {
+  // A duplicate is answered with the tail there is by then.
+  const duplicate = acked.kind === "append" && acked.duplicate;
+  return start > 0 && (duplicate || acked.kind === "create" || acked.tail! <= start);
 }
 
 /** Whether what was acked can only have gone to this incarnation of the path. */

@@ -2,8 +2,8 @@
 -- (protocol sections 7.1 and 7.2). `trusted`: the acknowledgements are the snapshot of a wake that
 -- was answered with done, and are applied as far as they still hold, never refused.
 -- outcome: 'ok', 'not_found', 'fenced', 'expired' (fenced, and only now found to be),
--- 'invalid_offset' (`detail` says why; nothing is applied). `streams` are the ids of the streams
--- whose cursors were set, with commas between.
+-- 'invalid_offset' (`detail` begins with the path and says why; nothing is applied). `streams` are
+-- the ids of the streams whose cursors were set, with commas between.
 create or replace function penstock.ack_wake(
   subscription bigint, wake_generation bigint, wake text, paths text[], positions bigint[],
   generations bigint[], finishes boolean, trusted boolean
@@ -37,9 +37,9 @@ begin
         when l.path is null then r.path || ' is not a stream of this subscription'
         when l.stream_id is not null
           and r.generation <> penstock.generation_at(l.stream_id, r.position)
-          then 'the offset for ' || r.path || ' is of another stream'
-        when r.position < l.acked then 'the offset for ' || r.path || ' is before its acked_offset'
-        else 'the offset for ' || r.path || ' is beyond the tail'
+          then r.path || ': the offset is of another stream'
+        when r.position < l.acked then r.path || ': the offset is before its acked_offset'
+        else r.path || ': the offset is beyond the tail'
       end into problem
     from unnest(paths, positions, generations) as r(path, position, generation)
     left join penstock.subscription_links l on l.subscription_id = u.id and l.path = r.path
@@ -64,7 +64,7 @@ begin
   ), acknowledged as (
     update penstock.subscription_links l
     set acked = greatest(l.acked, least(g.position, s.tail)),
-        pending = s.tail > greatest(l.acked, least(g.position, s.tail))
+        pending = s.tail > greatest(l.acked, least(g.position, s.tail), s.earliest)
     from given g, penstock.stream_states s
     where l.subscription_id = u.id and l.path = g.path
       and s.id = l.stream_id and s.state = 'active' and l.reattached < u.generation

@@ -6,5 +6,5 @@ return exists (
   select from penstock.subscription_links l
   join penstock.stream_states s on s.id = l.stream_id
   where l.subscription_id = subscription and l.pending
-    and s.tail > l.acked and s.state = 'active' and not s.expired
+    and s.tail > greatest(l.acked, s.earliest) and s.state = 'active' and not s.expired
 );

@@ -61,8 +61,8 @@ begin
     from penstock.subscription_links l
     join penstock.stream_states s on s.id = l.stream_id
     join penstock.subscriptions v on v.id = l.subscription_id
-    where l.stream_id = any (ids) and s.tail > l.acked and s.state = 'active'
-      and v.deleted_at is null and (not l.pending or v.phase = 'idle')
+    where l.stream_id = any (ids) and s.tail > greatest(l.acked, s.earliest)
+      and s.state = 'active' and v.deleted_at is null and (not l.pending or v.phase = 'idle')
     union
     select m from unnest(match_subscriptions) m
   );
@@ -95,7 +95,7 @@ begin
   update penstock.subscription_links l set pending = true
   from penstock.stream_states s
   where l.stream_id = any (ids) and s.id = l.stream_id and l.subscription_id = any (affected)
-    and not l.pending and s.tail > l.acked and s.state = 'active';
+    and not l.pending and s.tail > greatest(l.acked, s.earliest) and s.state = 'active';
 
   for u in
     select v.id, v.name from penstock.subscriptions v

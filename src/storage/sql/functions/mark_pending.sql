@@ -6,5 +6,5 @@ begin atomic
   update penstock.subscription_links l set pending = true
   from penstock.stream_states s
   where l.subscription_id = subscription and s.id = l.stream_id
-    and not l.pending and s.tail > l.acked and s.state = 'active';
+    and not l.pending and s.tail > greatest(l.acked, s.earliest) and s.state = 'active';
 end;

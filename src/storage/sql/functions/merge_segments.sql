@@ -1,6 +1,7 @@
 -- Merges small neighbouring segments of a stream, from a position on. Positions are divided into
 -- runs of 64 KiB; the segments that begin in one run become one. So every byte is rewritten once,
--- or twice where a stream was quiet in the middle of a run.
+-- or twice where a stream was quiet in the middle of a run. What was appended more than an hour
+-- after the first of a run becomes another, so that retention by age is kept to the hour.
 --
 -- Bytes and positions stay, in one transaction: a read sees the ones or the other. The newest
 -- segment is left as it is, for it is the stream's state, and it has to be found at once while what
@@ -54,22 +55,28 @@ begin
     else newest.position - newest.position % run_bytes
   end;
 
-  with runs as (
+  with small as (
+    select g.position, g.position / run_bytes as run, floor(extract(epoch from
+      max(g.appended_at) over w - first_value(g.appended_at) over w) / 3600) as hour
+    from penstock.segments g
+    where g.stream_id = stream and g.position >= from_position and g.position < stop
+      and length(g.data) <= run_bytes
+    window w as (partition by g.position / run_bytes order by g.position)
+  ), runs as (
     select min(g.position) as first, max(g.position) as last,
       string_agg(g.data, ''::bytea order by g.position) as data,
       (array_agg(g.last_seq order by g.position desc))[1] as last_seq,
       max(g.appended_at) as appended_at
-    from penstock.segments g
-    where g.stream_id = stream and g.position >= from_position and g.position < stop
-      and length(g.data) <= run_bytes
-    group by g.position / run_bytes
+    from small m
+    join penstock.segments g on g.stream_id = stream and g.position = m.position
+    group by m.run, m.hour
     having count(*) >= case
       when newest.closed or max(g.position) < newest.position - newest.position % run_bytes then 2
       else 32
     end
   ), merged as (
     update penstock.segments g
-    set data = r.data, last_seq = r.last_seq, appended_at = r.appended_at
+      set data = r.data, last_seq = r.last_seq, appended_at = r.appended_at
     from runs r
     where g.stream_id = stream and g.position = r.first
   )

@@ -32,8 +32,8 @@ begin
   ), judged as (
     select l.stream_id, l.subscription_id,
       s.id is null or s.state = 'deleted' as deleted,
-      s.state = 'active' and s.tail > l.acked and (not l.pending or u.phase = 'idle')
-        and u.deleted_at is null as missed
+      s.state = 'active' and s.tail > greatest(l.acked, s.earliest)
+        and (not l.pending or u.phase = 'idle') and u.deleted_at is null as missed
     from links l
     join penstock.subscriptions u on u.id = l.subscription_id
     left join penstock.stream_states s on s.id = l.stream_id

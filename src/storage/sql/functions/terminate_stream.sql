@@ -1,10 +1,10 @@
 -- Terminates a stream: for a DELETE, or (`expired_only`) because it has expired. A stream with
--- forks is soft-deleted. One without is deleted, and with it every soft-deleted source whose last
--- fork it was; `terminated` are the ids of all of them.
--- outcome: 'deleted', 'soft_deleted', 'already_soft_deleted', 'not_found' (deleted before, or
--- expired before the DELETE came), 'active' (`expired_only`, and it has not expired). A source is
--- always older than its forks, so a chain that is locked in ascending order cannot meet a group
--- commit's locks in another order.
+-- forks is soft-deleted, and keeps what they need. One without is deleted, and with it every
+-- soft-deleted source whose last fork it was; `terminated` are the ids of all of them. outcome:
+-- 'deleted', 'soft_deleted', 'already_soft_deleted', 'not_found' (deleted before, or expired before
+-- the DELETE came), 'active' (`expired_only`, and it has not expired). A source is always older
+-- than its forks, so a chain that is locked in ascending order cannot meet a group commit's locks
+-- in another order.
 create or replace function penstock.terminate_stream(target bigint, expired_only boolean)
 returns table (outcome text, terminated bigint[])
 language plpgsql
@@ -34,6 +34,7 @@ begin
   terminated_ids := array[target];
   if s.fork_count > 0 then
     update penstock.streams set state = 'soft_deleted' where id = target;
+    perform penstock.note_trims(array[target]);
     result := case when s.expired then 'already_soft_deleted' else 'soft_deleted' end;
     return query select result, terminated_ids;
     return;
@@ -50,6 +51,13 @@ begin
     terminated_ids := terminated_ids || source.id;
     select * into s from penstock.stream_states v where v.id = source.id;
   end loop;
+  -- What only the fork still read of its sources may be deleted now.
+  if source.id is not null then
+    perform penstock.note_trims(array(
+      select u.id from penstock.fork_chain(source.id) c
+      join penstock.streams u on u.id = c.id and u.state <> 'deleted'
+      where u.earliest > 0 or u.state = 'soft_deleted'));
+  end if;
   return query select result, terminated_ids;
 end
 $$;

@@ -35,7 +35,7 @@ begin
   -- A range that no bound of the histogram lies in is sampled from its start.
   bounds := coalesce(bounds, array[range_from]);
 
-  select count(*), count(e.id), coalesce(sum(e.tail - coalesce(e.fork_position, 0)), 0)
+  select count(*), count(e.id), coalesce(sum(e.tail - greatest(e.fork_position, e.earliest)), 0)
   into looked_at, streams, bytes
   from unnest(bounds) as b(bound)
   cross join lateral (

@@ -1,23 +1,30 @@
 -- What a wake is about: up to 1,000 links that have work, then up to 100 that have none. Work
--- beyond that is left to the next wake.
+-- beyond that is left to the next wake. A cursor before the earliest byte that is left counts as
+-- there; `dropped` is where it was, null for every other one.
 create or replace function penstock.wake_streams(subscription bigint)
 returns table (
   path text, explicit boolean, acked bigint, acked_generation bigint, tail bigint,
-  tail_generation bigint
+  tail_generation bigint, dropped bigint, dropped_generation bigint
 )
 language sql stable
 begin atomic
   (
-    select l.path, l.explicit, l.acked, penstock.generation_at(l.stream_id, l.acked),
-      s.tail, penstock.generation_at(l.stream_id, s.tail)
+    select l.path, l.explicit, greatest(l.acked, s.earliest),
+      penstock.generation_at(l.stream_id, greatest(l.acked, s.earliest)),
+      s.tail, penstock.generation_at(l.stream_id, s.tail),
+      case when l.acked < s.earliest then l.acked end,
+      case when l.acked < s.earliest then penstock.generation_at(l.stream_id, l.acked) end
     from penstock.subscription_links l
     join penstock.stream_states s on s.id = l.stream_id
     where l.subscription_id = subscription and l.pending
-      and s.tail > l.acked and s.state = 'active' and not s.expired
+      and s.tail > greatest(l.acked, s.earliest) and s.state = 'active' and not s.expired
     order by l.path limit 1000
   ) union all (
-    select l.path, l.explicit, l.acked, penstock.generation_at(l.stream_id, l.acked),
-      coalesce(s.tail, l.acked), penstock.generation_at(l.stream_id, coalesce(s.tail, l.acked))
+    select l.path, l.explicit, greatest(l.acked, s.earliest),
+      penstock.generation_at(l.stream_id, greatest(l.acked, s.earliest)),
+      coalesce(s.tail, l.acked), penstock.generation_at(l.stream_id, coalesce(s.tail, l.acked)),
+      case when l.acked < s.earliest then l.acked end,
+      case when l.acked < s.earliest then penstock.generation_at(l.stream_id, l.acked) end
     from penstock.subscription_links l
     left join penstock.stream_states s
       on s.id = l.stream_id and s.state = 'active' and not s.expired

@@ -7,6 +7,7 @@ select
   coalesce(newest.stop, s.fork_position, 0) as tail,
   s.ttl_seconds,
   (extract(epoch from s.expires_at) * 1000)::bigint as expires_at_ms,
+  s.earliest, s.retention_age_seconds, s.retention_bytes,
   s.source_path, s.fork_position, s.fork_count,
   (extract(epoch from s.created_at) * 1000)::bigint as created_at_ms,
   (extract(epoch from newest.appended_at) * 1000)::bigint as last_append_at_ms,

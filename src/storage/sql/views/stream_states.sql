@@ -17,6 +17,7 @@ select
   s.expiry_inherited, s.fork_count,
   penstock.is_expired(s.expires_at, s.last_access, s.ttl_seconds) as expired,
   penstock.needs_renewal(s.last_access, s.ttl_seconds) as renews_ttl,
+  s.earliest, s.retention_age_seconds, s.retention_bytes,
   s.labels::text as labels
 from penstock.streams s
 left join lateral (

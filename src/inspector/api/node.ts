@@ -1,0 +1,52 @@
+/** What one node does. The server's word for it is `__ds/node`. */
+import { getJson } from "./request.ts";
+import { controlUrl } from "./streams.ts";
+
+export interface Quantiles {
+  readonly p50: number;
+  readonly p99: number;
+}
+
+export interface NodeReport {
+  readonly version: string;
+  readonly node: string;
+  readonly started_at: string;
+  readonly database: {
+    readonly kind: string;
+    readonly version: string;
+    readonly bytes: number;
+  };
+  readonly totals: Readonly<
+    Record<
+      | "appends"
+      | "append_messages"
+      | "append_bytes"
+      | "commits"
+      | "reads"
+      | "read_bytes"
+      | "requests"
+      | "refused",
+      number
+    >
+  >;
+  readonly followers: { readonly long_poll: number; readonly sse: number };
+  readonly latency_seconds: Readonly<
+    Record<"append" | "commit" | "wake_up", Quantiles | null>
+  >;
+  readonly commit_streams: Quantiles | null;
+  readonly event_loop_delay_seconds: { readonly p99: number } | null;
+  readonly memory_bytes: {
+    readonly rss: number;
+    readonly heap: number;
+    readonly buffered: number;
+  };
+  readonly subscriptions: {
+    readonly due: number;
+    readonly leased: number;
+    readonly failing: number;
+  };
+}
+
+export function readNode(signal?: AbortSignal): Promise<NodeReport> {
+  return getJson<NodeReport>(controlUrl("node"), signal);
+}
