@@ -174,12 +174,14 @@ function route(
     return page === null ? health(parts, request, path) : Promise.resolve(page);
   }
   const { method } = request;
-  if (method === "OPTIONS") return Promise.resolve(respondPreflight());
+  if (method === "OPTIONS") {
+    return Promise.resolve(respondPreflight(request.headers.get("access-control-request-headers")));
+  }
   if (path === NODE_PATH) return node(parts, request, query);
   if (path === DUMP_PATH) {
     return Promise.try(() => parts.dumps.respond(request, query, principal));
   }
-  if (isControlPath(path)) return control(parts, request, path, principal);
+  if (isControlPath(path)) return control(parts, request, { path, query }, principal);
   const stream = parseStreamPath(path);
   if ("refusal" in stream) return Promise.resolve(respondRefusal(stream.refusal));
   const { streams, bodies } = parts;

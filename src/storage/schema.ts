@@ -10,6 +10,7 @@ import {
   boolean,
   customType,
   index,
+  jsonb,
   pgSchema,
   primaryKey,
   smallint,
@@ -68,6 +69,11 @@ export const streams = penstock.table("streams", {
   /** Stream-Retention, as PUT had it. */
   retentionAgeSeconds: bigint("retention_age_seconds", { mode: "number" }),
   retentionBytes: bigint("retention_bytes", { mode: "number" }),
+  /** Null: before this was recorded. */
+  createdAt: timestamp("created_at", { withTimezone: true, mode: "string" })
+    .default(sql`clock_timestamp()`),
+  /** Null: none. */
+  labels: jsonb("labels").$type<Readonly<Record<string, string>>>(),
 }, (table) => [
   uniqueIndex("streams_path").on(table.path).where(sql`state <> 'deleted'`),
   index("streams_deleted").on(table.id).where(sql`state = 'deleted'`),
@@ -80,6 +86,8 @@ export const streams = penstock.table("streams", {
   ),
   index("streams_source").on(table.sourceId)
     .where(sql`source_id is not null and state <> 'deleted'`),
+  index("streams_labels").using("gin", table.labels.op("jsonb_path_ops"))
+    .where(sql`labels is not null`),
 ]);
 
 /**
@@ -117,7 +125,7 @@ export const producers = penstock.table("producers", {
   lastSeq: bigint("last_seq", { mode: "number" }).notNull(),
   /** True when the append of `(epoch, last_seq)` is the one that closed the stream. */
   closedStream: boolean("closed_stream").notNull().default(false),
-  /** Null: before there was this column. */
+  /** When this state was inserted; null: before this was recorded. */
   appendedAt: timestamp("appended_at", { withTimezone: true, mode: "string" })
     .default(sql`clock_timestamp()`),
 }, (table) => [

@@ -310,7 +310,7 @@ Deno.test("parseCommand knows its commands", () => {
   }
   assert.equal(
     problemOf(["run"]),
-    'unknown command "run": there are serve, migrate, keys rotate, healthcheck, check, version, help, create, append, read, tail, stat, close, fork, trim, rm, status, token, completions',
+    'unknown command "run": there are serve, migrate, keys rotate, healthcheck, check, version, help, create, append, read, tail, stat, ls, close, fork, trim, rm, status, import, sub, token, completions',
   );
   assert.equal(problemOf(["serve", "now"]), 'unexpected argument "now"');
   assert.match(problemOf(["--prot=1"]), /--prot/);
