@@ -61,6 +61,16 @@ export type AccessRefusal =
   | { readonly kind: "credentials_expired" }
   /** `operation` is one that rules name; no rule allows it here. */
   | { readonly kind: "forbidden"; readonly operation: string }
+  /** More in a time than `--rate` allows. */
+  | {
+    readonly kind: "rate_limited";
+    readonly policy: string;
+    readonly quota: number;
+    readonly windowSeconds: number;
+    readonly retrySeconds: number;
+  }
+  /** `limit` live reads go on. */
+  | { readonly kind: "too_many_live"; readonly limit: number }
   /** The keys that would verify a JWT cannot be fetched. */
   | { readonly kind: "keys_unavailable" }
   | { readonly kind: "access_token_exists" }
@@ -140,7 +150,9 @@ export type ServerRefusal =
   /** The database answers, and is out of memory or locks. */
   | { readonly kind: "database_exhausted" }
   /** The node has been told to stop. */
-  | { readonly kind: "draining" };
+  | { readonly kind: "draining" }
+  /** The embedded database has one session: a dump of it would keep everybody else waiting. */
+  | { readonly kind: "no_snapshot" };
 
 /** A value, or why there is none. */
 export type Result<T> = { readonly value: T } | { readonly refusal: Refusal };

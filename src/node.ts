@@ -3,8 +3,11 @@ import { Access } from "./access/access.ts";
 import { hostname } from "node:os";
 import process from "node:process";
 import type { Config } from "./cli/config.ts";
+import { Dumps } from "./http/dump_route.ts";
 import { observeRequests } from "./http/request_observer.ts";
 import { HttpServer } from "./http/server.ts";
+import { serveOnly } from "./http/admin_listener.ts";
+import { type CertificateFiles, readCertificate } from "./lib/certificate.ts";
 import { createRouter } from "./http/router.ts";
 import { divideBufferedBytes } from "./limits.ts";
 import { startAll } from "./lib/service.ts";
@@ -34,6 +37,9 @@ export class Node {
   readonly database: Database;
   readonly #access: Access;
   readonly #server: HttpServer;
+  /** What operators ask for, where that has a port of its own. */
+  readonly #adminServer: HttpServer | null;
+  readonly #certificateFiles: CertificateFiles | null;
   readonly #streams: Streams;
   readonly #subscriptions: Subscriptions;
   readonly #telemetry: Telemetry;
@@ -70,6 +76,7 @@ export class Node {
       access: this.#access,
       streams: this.#streams,
       subscriptions: this.#subscriptions,
+      dumps: new Dumps(database),
       telemetry,
       draining: () => this.#draining,
       ping: () => ping(database),
@@ -84,23 +91,34 @@ export class Node {
       node: `${hostname()}:${process.pid}`,
       worker,
     });
+    const router = createRouter(parts, {
+      ...config,
+      buffered,
+      origins: {
+        listenHost: config.host,
+        allowedHosts: config.allowedHosts,
+        publicUrl: config.publicUrl,
+        corsOrigins: config.corsOrigins,
+      },
+      limits: config,
+    });
+    const log = requestLog(config, telemetry, worker);
+    this.#certificateFiles = config.certificateFiles;
+    const apart = config.adminPort !== null;
     this.#server = new HttpServer({
       hostname: config.host,
       port: config.port,
-      handler: observeRequests(
-        createRouter(parts, {
-          ...config,
-          buffered,
-          origins: {
-            listenHost: config.host,
-            allowedHosts: config.allowedHosts,
-            publicUrl: config.publicUrl,
-            corsOrigins: config.corsOrigins,
-          },
-        }),
-        requestLog(config, telemetry, worker),
-      ),
+      handler: observeRequests(apart ? serveOnly(router, { admin: false }) : router, log),
       sharedPort,
+      certificate: this.#certificateFiles && readCertificate(this.#certificateFiles),
+    });
+    this.#adminServer = config.adminPort === null ? null : new HttpServer({
+      hostname: config.adminHost,
+      // Workers share a port for streams. What an operator asks for is one worker's.
+      port: config.adminPort === 0 ? 0 : config.adminPort + (worker ?? 1) - 1,
+      handler: observeRequests(serveOnly(router, { admin: true }), log),
+      sharedPort,
+      certificate: null,
     });
   }
 
@@ -129,7 +147,13 @@ export class Node {
       const node = new Node(database, config, { telemetry, metrics, worker, sharedPort });
       await node.#subscriptions.prepare();
       // Deliveries come last: a webhook's receiver may call back at once.
-      await startAll([metrics, node.#access, node.#streams, node.#server, node.#subscriptions]);
+      const servers = node.#adminServer === null
+        ? [node.#server]
+        : [node.#adminServer, node.#server];
+      await startAll([metrics, node.#access, node.#streams, ...servers, node.#subscriptions]);
+      if (node.#adminServer !== null) {
+        telemetry.report({ event: "admin_listening", url: node.#adminServer.url });
+      }
       telemetry.report({
         event: "listening",
         version: VERSION,
@@ -149,6 +173,18 @@ export class Node {
     return this.#server.url;
   }
 
+  /** Reads the certificate's files again; what cannot be used leaves the old one in its place. */
+  reloadCertificate(): void {
+    if (this.#certificateFiles === null) return;
+    const { certFile } = this.#certificateFiles;
+    try {
+      this.#server.renew(readCertificate(this.#certificateFiles));
+      this.#telemetry.report({ event: "certificate_reloaded", file: certFile });
+    } catch (error) {
+      this.#telemetry.report({ event: "certificate_refused", error });
+    }
+  }
+
   /**
    * Serves on for the drain delay, then stops accepting, ends the followers, finishes the appends
    * and closes the database.
@@ -166,6 +202,7 @@ export class Node {
       this.#telemetry.report({ event: "stop_forced", reason: "requests were still open" });
     }
     await settlesWithin(this.#subscriptions.stop(), STOP_MS);
+    if (this.#adminServer !== null) await settlesWithin(this.#adminServer.stop(), STOP_MS);
     await settlesWithin(this.#access.stop(), STOP_MS);
     await this.#metrics.stop();
     await settlesWithin(this.#streams.stop().then(() => this.database.close()), STOP_MS);

@@ -52,7 +52,12 @@ function startedFrom(): string {
 
 /** Whether several processes can listen on one port, and the system shares connections out. */
 export function sharesPorts(): boolean {
-  if (process.platform !== "linux") return false;
+  return process.platform === "linux";
+}
+
+/** Whether this process can listen on a port that others listen on. Those that it starts always can. */
+export function canSharePort(): boolean {
+  if (!sharesPorts()) return false;
   // Deno has unstable APIs where it is told to, and always in a binary of ours.
   return typeof Deno === "undefined" || typeof Deno.listenDatagram === "function";
 }

@@ -9,7 +9,7 @@ import { type AccessToken, AccessTokens } from "./access_tokens.ts";
 import { Credentials, keyOfSigned } from "./credentials.ts";
 import { JwtVerifier } from "./jwt_verifier.ts";
 import { nestedNamespace, NO_NAMESPACE, parseNamespace, storedName } from "./namespaces.ts";
-import { Principal } from "./principal.ts";
+import { ANONYMOUS, Principal } from "./principal.ts";
 import { RefusalReports } from "./refusal_reports.ts";
 import { type Requirement, requirementOf } from "./requirement.ts";
 import { OPERATIONS, parseRules, type Rule, textOfRule } from "./rules.ts";
@@ -83,7 +83,7 @@ export class Access extends BaseService {
     this.#reports = new RefusalReports(parts.telemetry);
     this.#clock = new DatabaseClock(parts.database);
     const { anonymous } = parts.settings;
-    this.#anonymous = new Principal({ ...FOREVER, name: "anonymous", rules: anonymous });
+    this.#anonymous = new Principal({ ...FOREVER, name: ANONYMOUS, rules: anonymous });
   }
 
   /** Whether requests are checked: settings ask for it, or this database has ever had a token. */
@@ -344,6 +344,8 @@ function missingOperation(principal: Principal, requirement: Requirement): strin
     case "fork":
       if (!principal.allows("create", requirement.path)) return "create";
       return principal.allows("read", requirement.source) ? null : "read";
+    case "server":
+      return principal.namespace === NO_NAMESPACE && principal.allowsSome("admin") ? null : "admin";
     case "some":
       return principal.allowsSome(requirement.operation) ? null : requirement.operation;
     default:

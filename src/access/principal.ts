@@ -32,6 +32,9 @@ export interface PrincipalOptions {
   readonly endsAt: number;
 }
 
+/** The name of those that bring no token. */
+export const ANONYMOUS = "anonymous";
+
 /** Shared by all principals: followers end up to two seconds after their token, never before. */
 const expiries = new DeadlineQueue();
 

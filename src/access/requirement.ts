@@ -15,18 +15,23 @@ export type Requirement =
   | { readonly kind: "path"; readonly operation: Operation; readonly path: string }
   /** `create` here, and `read` of the source. */
   | { readonly kind: "fork"; readonly path: string; readonly source: string }
+  /** `admin` outside of every namespace: what is asked for is about all that the server does. */
+  | { readonly kind: "server" }
   /** The operation on some path; the route checks on which. */
   | { readonly kind: "some"; readonly operation: Operation };
 
 const PUBLIC: Requirement = { kind: "public" };
 const ANY: Requirement = { kind: "any" };
 const ADMIN: Requirement = { kind: "some", operation: "admin" };
+const SERVER: Requirement = { kind: "server" };
 /** The route shows what the rules cover. */
 const LIST: Requirement = { kind: "some", operation: "list" };
 
 const CONTROL = `${STREAM_PREFIX}__ds`;
 /** Of signed URLs: what may be signed depends on the body, so the route decides. */
 const SIGN = `${CONTROL}/sign`;
+/** What one node does. */
+const NODE = `${CONTROL}/node`;
 /** What receivers verify webhooks with (section 6.5): without a secret, and for everybody. */
 const JWKS = `${CONTROL}/jwks.json`;
 /** These bring the token of their wake (sections 7.1 and 7.2), which the subscription verifies. */
@@ -82,7 +87,7 @@ export function requirementOf(head: RequestHead): Requirement {
 function pageRequirement(path: string): Requirement {
   if (path === SESSION) return ANY;
   const isInspector = path === "/" || path === INSPECTOR || path.startsWith(`${INSPECTOR}/`);
-  return isInspector || HEALTH.includes(path) ? PUBLIC : ADMIN;
+  return isInspector || HEALTH.includes(path) ? PUBLIC : SERVER;
 }
 
 /** `__ds/streams/{path}`. */
@@ -95,6 +100,7 @@ function listRequirement(path: string): Requirement {
 function controlRequirement(method: string, path: string): Requirement {
   if (path === JWKS) return PUBLIC;
   if (path === SIGN) return ANY;
+  if (path === NODE) return SERVER;
   const [collection, rawId, action] = path.slice(CONTROL.length + 1).split("/");
   if (collection === "streams" && method === "POST") {
     const stream = trimmedPath(path.slice(CONTROL.length + 1));

@@ -7,9 +7,10 @@ import { nearest } from "../client/nearest.ts";
 import { type Config, ConfigError, type Environment, parseConfig } from "./config.ts";
 import { type Option, OPTIONS } from "./options.ts";
 import { FLAGS } from "./server_commands.ts";
+import { TRANSFER_COMMANDS } from "./transfer/commands.ts";
 
 export type Command =
-  | { readonly name: "serve" | "migrate" | "keys rotate"; readonly config: Config }
+  | { readonly name: "serve" | "migrate" | "keys rotate" | "healthcheck"; readonly config: Config }
   | { readonly name: "help" }
   | { readonly name: "version" };
 
@@ -18,7 +19,7 @@ export class UnknownCommand extends ConfigError {
   override name = "UnknownCommand";
 }
 
-const NAMES = ["serve", "migrate", "keys rotate"] as const;
+const NAMES = ["serve", "migrate", "keys rotate", "healthcheck"] as const;
 
 /** Beginning like settings, but read elsewhere: by the client, and between processes. */
 const OTHER_VARIABLES = ["PENSTOCK_URL", "PENSTOCK_TOKEN", "PENSTOCK_WORKER", "PENSTOCK_SUCCESSOR"];
@@ -58,7 +59,10 @@ function flagsOf(args: readonly string[]) {
 }
 
 function unknownCommand(name: string): string {
-  const known = [...NAMES, "check", "version", "help", ...COMMANDS.map((command) => command.name)];
+  const known = [
+    ...[...NAMES, "check", "version", "help"],
+    ...[...COMMANDS, ...TRANSFER_COMMANDS].map((command) => command.name),
+  ];
   const guess = nearest(name, known);
   const hint = guess === undefined ? `there are ${known.join(", ")}` : `did you mean ${guess}?`;
   return `unknown command "${name}": ${hint}`;

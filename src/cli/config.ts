@@ -1,5 +1,9 @@
 /** Settings: flags over environment over defaults, each validated, all errors at once. */
 import { type AccessSettings, asksForAccess } from "../access/settings.ts";
+import type { Rates } from "../access/rate_limits.ts";
+import type { CertificateFiles } from "../lib/certificate.ts";
+import type { Network } from "../lib/client_address.ts";
+import { parseRates, parseTrustedProxies } from "./limit_settings.ts";
 import { accessProblems, parseAccess } from "./access_settings.ts";
 import { type Option, type OptionName, OPTIONS } from "./options.ts";
 import { type GivenSettings, readSecretFiles } from "./secret_files.ts";
@@ -67,6 +71,16 @@ export interface Config {
   /** What webhooks may reach beyond https to the internet. */
   readonly webhookAllow: readonly NetworkTarget[];
   readonly accessControl: AccessSettings;
+  /** Empty: nothing is counted. */
+  readonly rates: Rates;
+  /** Null: any number. */
+  readonly maxLivePerPrincipal: number | null;
+  readonly trustedProxies: readonly Network[];
+  /** Null: plain HTTP. */
+  readonly certificateFiles: CertificateFiles | null;
+  /** Null: what operators ask for is on `port`. */
+  readonly adminPort: number | null;
+  readonly adminHost: string;
   readonly logFormat: "auto" | "text" | "json";
   readonly logLevel: Level | "silent";
   readonly accessLog: AccessLogFormat | "off";
@@ -131,6 +145,15 @@ export function parseConfig(
     corsOrigins: read("corsOrigins", (text) => listOf(text).map(parseOrigin)),
     webhookAllow: read("webhookAllow", (text) => listOf(text).flatMap(parseNetworkTarget)),
     accessControl: parseAccess(read),
+    rates: read("rate", parseRates),
+    maxLivePerPrincipal: read(
+      "maxLivePerPrincipal",
+      (text) => text === "" ? null : parseInteger(text, 1, 1_000_000),
+    ),
+    trustedProxies: read("trustedProxies", parseTrustedProxies),
+    certificateFiles: certificateFilesOf(read, problems),
+    adminPort: read("adminPort", (text) => text === "" ? null : parseInteger(text, 0, 65535)),
+    adminHost: read("adminHost", parseHost),
     logFormat: read("logFormat", (text) => oneOf(text, ["auto", "text", "json"])),
     logLevel: read(
       "logLevel",
@@ -170,6 +193,14 @@ function readerOf(
   };
 }
 
+function certificateFilesOf(read: Reader, problems: string[]): CertificateFiles | null {
+  const certFile = read("tlsCert", (text) => text);
+  const keyFile = read("tlsKey", (text) => text);
+  if (certFile !== "" && keyFile !== "") return { certFile, keyFile };
+  if (certFile !== keyFile) problems.push("--tls-cert, --tls-key: each needs the other");
+  return null;
+}
+
 function checkCombinations(config: Config, anonymous: boolean, problems: string[]): void {
   if (config.workers > 1 && config.databaseUrl === null) {
     problems.push(
@@ -180,6 +211,11 @@ function checkCombinations(config: Config, anonymous: boolean, problems: string[
   if (problems.length > 0) return;
   problems.push(...accessProblems(config.accessControl));
   const guarded = anonymous || asksForAccess(config.accessControl);
+  if (config.adminPort !== null && !isLoopback(config.adminHost) && !guarded) {
+    problems.push(
+      `--admin-host ${config.adminHost} is reachable from other machines, and there is no access control`,
+    );
+  }
   if (!isLoopback(config.host) && !guarded) {
     problems.push(
       `--host ${config.host} is reachable from other machines, and there is no access control: ` +

@@ -2,6 +2,7 @@
 import { COMMANDS } from "../client/commands.ts";
 import { commandList } from "../client/help.ts";
 import { type Option, OPTIONS } from "./options.ts";
+import { TRANSFER_COMMANDS } from "./transfer/commands.ts";
 import { VERSION } from "../version.ts";
 
 export function helpText(): string {
@@ -20,8 +21,13 @@ Usage:
   penstock check [options]      say whether a server with these settings would run well
   penstock keys rotate [options]
                                 sign webhooks and tokens with new keys from now on
+  penstock healthcheck [options]
+                                ask the server of these settings whether it is ready
   penstock version              print the version (also -v, --version)
   penstock help [command]       print this, or what a command takes (also -h, --help)
+
+Move streams between databases (penstock COMMAND --help says more):
+${commandList(TRANSFER_COMMANDS)}
 
 Use streams of this or any other Durable Streams server (penstock COMMAND --help says more):
 ${commandList(COMMANDS)}

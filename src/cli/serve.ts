@@ -49,6 +49,7 @@ export async function serve(config: Config, args: readonly string[]): Promise<vo
   onSignals(stop);
   // To a worker the signal comes from its supervisor, once others serve.
   onUpgradeSignal(() => worker === null ? upgrade.start() : handOver("others have taken over"));
+  if (config.certificateFiles !== null) process.on("SIGHUP", () => node.reloadCertificate());
   if (worker !== null) whenSupervisorLeaves(stop);
   else await notifyReady(node.url, telemetry);
   announceServing();
@@ -65,6 +66,7 @@ async function supervise(
   const supervisor = new Supervisor(args, config, telemetry);
   onSignals((signal) => supervisor.stop(signal));
   onUpgradeSignal(() => supervisor.upgrade());
+  if (config.certificateFiles !== null) process.on("SIGHUP", () => supervisor.passOn("SIGHUP"));
   process.exit(await supervisor.run());
 }
 

@@ -24,7 +24,7 @@ export function checkHelp(): string {
 Usage:
   penstock check [options of serve] [--json]
 
-A line for each check: ok, warning or failure, and what mends it. Nothing is changed, and nothing is
+A line for each check: ok, warning or failure, and how to repair it. Nothing is changed, and nothing is
 sent to webhooks but a connection. Run it as the account that runs the server, with its settings.
 
 Exit codes: 0 no failure (there may be warnings), 1 something failed, 2 the settings cannot be read
@@ -50,6 +50,12 @@ export const SERVER_COMMANDS: readonly CommandDescription[] = [
     summary: "Sign webhooks and tokens with new keys from now on",
     operands: ["action"],
     operandSuggestions: ["rotate"],
+    flags: FLAGS,
+  },
+  {
+    name: "healthcheck",
+    summary: "Ask the server of these settings whether it is ready",
+    operands: [],
     flags: FLAGS,
   },
   { name: "version", summary: "Print the version", operands: [], flags: [] },

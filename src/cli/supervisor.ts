@@ -55,7 +55,7 @@ export class Supervisor {
   #port = 0;
   /** A worker has served: a worker that dies from now on is replaced. */
   #up = false;
-  /** All workers have served at the same time, and whoever waits for it knows. */
+  /** All workers have served at the same time, and those that wait for it know. */
   #announced = false;
   #upgrade: Upgrade | undefined;
   #stopping = false;
@@ -133,6 +133,11 @@ export class Supervisor {
     this.#endIfAlone();
   }
 
+  /** Sends the signal to all workers. */
+  passOn(signal: "SIGHUP"): void {
+    this.#signal(signal);
+  }
+
   #start(worker: Worker): void {
     const began = performance.now();
     // Of a flag given twice the last one counts.
@@ -183,7 +188,7 @@ export class Supervisor {
     worker.timer = setTimeout(() => this.#start(worker), restartMs);
   }
 
-  #signal(signal: "SIGTERM" | "SIGKILL" | "SIGUSR2"): void {
+  #signal(signal: "SIGTERM" | "SIGKILL" | "SIGUSR2" | "SIGHUP"): void {
     for (const { child } of this.#workers) {
       if (child?.pid === undefined) continue;
       try {

@@ -5,14 +5,15 @@
  */
 import type { ChildProcess } from "node:child_process";
 import process from "node:process";
-import { sharesPorts } from "../platform.ts";
+import { canSharePort, sharesPorts } from "../platform.ts";
 import type { Telemetry } from "../telemetry/events.ts";
 import type { Config } from "./config.ts";
 import { spawnSelf, SUCCESSOR_VARIABLE } from "./self_process.ts";
 
 /** Why this process cannot have a successor on its port while it serves; null: it can. */
 export function upgradeObstacle(config: Config): string | null {
-  if (!sharesPorts()) {
+  // A supervisor listens to nothing itself.
+  if (config.workers > 1 ? !sharesPorts() : !canSharePort()) {
     return "processes share a port on Linux only, and on Deno only with --unstable-net";
   }
   if (config.databaseUrl === null) return "the embedded database serves one process only";

@@ -5,6 +5,7 @@ import { close } from "./commands/close.ts";
 import { completions } from "./commands/completions.ts";
 import { create } from "./commands/create.ts";
 import { fork } from "./commands/fork.ts";
+import { importStreams } from "./commands/import.ts";
 import { ls } from "./commands/ls.ts";
 import { read } from "./commands/read.ts";
 import { rm } from "./commands/rm.ts";
@@ -27,6 +28,7 @@ export const COMMANDS: readonly Command[] = [
   trim,
   rm,
   status,
+  importStreams,
   sub,
   token,
   completions,

@@ -163,6 +163,28 @@ const ANSWERS: Table = {
     message: `no rule allows "${operation}" here`,
     headers: challenge("insufficient_scope", `, scope="${operation}"`),
   }),
+  rate_limited: ({ policy, quota, windowSeconds, retrySeconds }) => ({
+    status: 429,
+    code: "RATE_LIMITED",
+    message: `more than ${quota} (${policy}) in ${windowSeconds} s: try again in ${retrySeconds} s`,
+    headers: [
+      ["Retry-After", String(retrySeconds)],
+      // draft-ietf-httpapi-ratelimit-headers: structured fields.
+      [
+        "RateLimit-Policy",
+        `"${policy}";q=${quota};w=${windowSeconds}${
+          policy === "bytes" ? ';qu="content-bytes"' : ""
+        }`,
+      ],
+      ["RateLimit", `"${policy}";r=0;t=${retrySeconds}`],
+    ],
+  }),
+  too_many_live: ({ limit }) => ({
+    status: 429,
+    code: "TOO_MANY_LIVE_READS",
+    message: `${limit} long-polls and SSE connections are open already: end some`,
+    headers: RETRY_AFTER,
+  }),
   keys_unavailable: () => ({
     status: 503,
     code: "KEYS_UNAVAILABLE",
@@ -237,6 +259,11 @@ const ANSWERS: Table = {
     code: "OVERLOADED",
     message: `${message}; try again`,
     headers: RETRY_AFTER,
+  }),
+  no_snapshot: () => ({
+    status: 501,
+    code: "SNAPSHOT_UNSUPPORTED",
+    message: "the embedded database is dumped by penstock dump --data-dir, with the server stopped",
   }),
   database_unavailable: () => ({
     status: 503,

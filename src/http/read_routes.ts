@@ -102,7 +102,13 @@ export async function get(
     // An EventSource reconnects for ever, unless it is told that there is nothing more.
     if (resumed !== null && stream.closed && start === stream.tail) return respondEnd(stream);
     const cacheControl = fromNow || resumed !== null ? NO_STORE : caches.follow;
-    return await followBySse(streams, stream, { start, cursor, cacheControl, principal });
+    return await followBySse(streams, stream, {
+      start,
+      cursor,
+      cacheControl,
+      principal,
+      keepLive: parts.keepLive,
+    });
   }
   if (fromNow) return respondNow(stream);
   // Where a stream begins that is trimmed changes, so no cache may say so without asking.

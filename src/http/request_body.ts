@@ -8,6 +8,9 @@ export interface RequestBodiesOptions extends ReceptionsOptions {
   readonly limit: number;
 }
 
+/** What routes read a body by. */
+export type BodyReader = Pick<RequestBodies, "read">;
+
 const NOTHING = new Uint8Array(0);
 
 /** Bodies up to this length are asked of the runtime whole, and may use the last of the budget. */

@@ -8,6 +8,7 @@ import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
 import { carriesSignature } from "../access/signed_urls.ts";
 import { health, isHealthPath, UNKNOWN } from "./health.ts";
 import { type CacheControl, CachePolicy } from "./cache_policy.ts";
+import { DUMP_PATH } from "./dump_route.ts";
 import { ResponseCache } from "./response_cache.ts";
 import { node, NODE_PATH } from "./node_route.ts";
 import type { ReadParts, RouterParts } from "./parts.ts";
@@ -15,12 +16,14 @@ import { PageStreams } from "./page_stream.ts";
 import { get, head } from "./read_routes.ts";
 import { refusalOf, respondInternal, respondRefusal } from "./error_responses.ts";
 import { FailureReports, isReported } from "./failure_reports.ts";
-import { RequestBodies } from "./request_body.ts";
+import { type BodyReader, RequestBodies } from "./request_body.ts";
+import { notePrincipal } from "./request_lines.ts";
 import { counted, kindOf, UNROUTED } from "./request_observer.ts";
 import { inspector, type InspectorMode, isInspectorPath } from "./inspector_routes.ts";
+import { type LimitedRequest, RequestLimits, type RequestLimitsOptions } from "./request_limits.ts";
 import { OriginPolicy, type OriginPolicyOptions } from "./origin_policy.ts";
 import { parseTarget, type RequestTarget } from "./request_target.ts";
-import { addressOf, type Connection, type Handler, type TargetState } from "./server.ts";
+import { addressOf, type Handler, type TargetState } from "./server.ts";
 import { hideReferrer, respondPreflight, restrictCaching, STREAM_METHODS } from "./respond.ts";
 import { control, isControlPath } from "./subscription_routes.ts";
 import { post, put, remove } from "./write_routes.ts";
@@ -34,6 +37,7 @@ export interface RouterOptions {
   readonly cacheControl: CacheControl;
   readonly origins: OriginPolicyOptions;
   readonly inspector: InspectorMode;
+  readonly limits: RequestLimitsOptions;
 }
 
 export function createRouter(parts: RouterParts, options: RouterOptions): Handler {
@@ -50,7 +54,8 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
   const responses = new ResponseCache();
   const caches = new CachePolicy(options.cacheControl);
   const policy = new OriginPolicy(options.origins);
-  const whole = { ...options, ...parts, bodies, pages, responses, caches, policy };
+  const limits = new RequestLimits(options.limits, parts.telemetry);
+  const whole = { ...options, ...parts, bodies, pages, responses, caches, policy, limits };
   return (request, state, connection) => {
     const parsed = parseTarget(request.url, request.headers.get("host"));
     if ("refusal" in parsed) {
@@ -66,8 +71,9 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
       if (carriesSignature(target.query)) hideReferrer(response);
       return counted(kind, policy.expose(response, origin, target.host));
     };
+    const client = limits.clientOf(request, () => addressOf(request, connection));
     // One continuation for all that is left to do: each costs a promise.
-    return authorized(whole, request, target, connection).then(
+    return authorized(whole, request, target, client).then(
       finish,
       (error) =>
         finish(answerError(error, { method: request.method, path: target.path }, failures)),
@@ -113,8 +119,9 @@ function printable(origin: string): string {
 
 type RouteParts = RouterParts & ReadParts & {
   readonly inspector: InspectorMode;
-  readonly bodies: RequestBodies;
+  readonly bodies: BodyReader;
   readonly policy: OriginPolicy;
+  readonly limits: RequestLimits;
 };
 
 /** Routes what its sender may ask for: of nothing else is anything looked up. */
@@ -122,21 +129,36 @@ function authorized(
   parts: RouteParts,
   request: Request,
   target: RequestTarget,
-  connection: Connection,
+  client: () => string | null,
 ): Promise<Response> {
   const { access } = parts;
-  if (!access.enabled) return route(parts, request, target, null);
-  const serve = (authorization: Authorization) =>
-    "refusal" in authorization
-      ? Promise.resolve(respondRefusal(authorization.refusal))
-      : route(parts, request, target, authorization);
-  const authorization = access.authorize(request, target, () => addressOf(request, connection));
+  if (!access.enabled) return limited(parts, { request, target, principal: null, client });
+  const serve = (authorization: Authorization) => {
+    if ("refusal" in authorization) return Promise.resolve(respondRefusal(authorization.refusal));
+    notePrincipal(request, authorization.name);
+    return limited(parts, { request, target, principal: authorization, client });
+  };
+  const authorization = access.authorize(request, target, client);
   const served = authorization instanceof Promise
     ? authorization.then(serve)
     : serve(authorization);
   // What one principal may read, a shared cache must not hand to another.
   const { method } = request;
   return method === "GET" || method === "HEAD" ? served.then(restrictCaching) : served;
+}
+
+/** Routes what is not one too many: of streams, for the control APIs are not counted. */
+function limited(parts: RouteParts, asked: LimitedRequest): Promise<Response> {
+  const { request, target, principal } = asked;
+  const { limits, bodies } = parts;
+  if (!limits.counts || !target.path.startsWith(STREAM_PREFIX) || isControlPath(target.path)) {
+    return route(parts, request, target, principal);
+  }
+  return limits.serve(
+    asked,
+    bodies,
+    (own) => route({ ...parts, ...own }, request, target, principal),
+  );
 }
 
 /** Hands the route's own promise on: one promise less a request than by `async`. */
@@ -156,6 +178,9 @@ function route(
     return Promise.resolve(respondPreflight(request.headers.get("access-control-request-headers")));
   }
   if (path === NODE_PATH) return node(parts, request, query);
+  if (path === DUMP_PATH) {
+    return Promise.try(() => parts.dumps.respond(request, query, principal));
+  }
   if (isControlPath(path)) return control(parts, request, { path, query }, principal);
   const stream = parseStreamPath(path);
   if ("refusal" in stream) return Promise.resolve(respondRefusal(stream.refusal));

@@ -1,5 +1,6 @@
 /** The seam to Deno's and Bun's HTTP servers. */
 import { BaseService } from "../lib/service.ts";
+import type { Certificate } from "../lib/certificate.ts";
 import { MOST_SEGMENTS } from "../protocol/stream_path.ts";
 
 /** Listens on one address. */
@@ -15,7 +16,8 @@ export class HttpServer extends BaseService {
   /** `http://host:port`, with the port that was picked where port 0 was asked for. */
   get url(): string {
     const { hostname, port } = this.#listener ?? this.#options;
-    return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+    const scheme = this.#options.certificate === null ? "http" : "https";
+    return `${scheme}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
   }
 
   protected override onStart(): void {
@@ -25,6 +27,14 @@ export class HttpServer extends BaseService {
   /** From now on each response says that it is the last one of its connection. */
   endConnections(): void {
     this.#listener?.endConnections();
+  }
+
+  /**
+   * New connections get this certificate. Those that are open stay, with the old one, until their
+   * requests in progress are answered and their live reads end.
+   */
+  renew(certificate: Certificate): void {
+    this.#listener?.renew(certificate);
   }
 
   /** Takes no new connection; resolves when the requests in progress are answered. */
@@ -37,6 +47,7 @@ interface Listener {
   readonly hostname: string;
   readonly port: number;
   endConnections(): void;
+  renew(certificate: Certificate): void;
   shutdown(): Promise<void>;
 }
 
@@ -69,6 +80,8 @@ export interface ListenOptions {
   readonly handler: Handler;
   /** Other processes listen on this address too, and the system distributes the connections. */
   readonly sharedPort: boolean;
+  /** Null: plain HTTP. */
+  readonly certificate: Certificate | null;
 }
 
 /** Milliseconds before listening again after accepting has failed. */
@@ -114,13 +127,20 @@ function endingConnections(handler: Handler): Handler {
   };
 }
 
-function listenOnDeno(options: ListenOptions): Listener {
-  const { hostname, port, sharedPort } = options;
-  let { handler } = options;
+/** Deno ends the process that asks for a shared port where this is not switched on. */
+function denoSharesPorts(): boolean {
+  return Deno.build.standalone || "listenDatagram" in Deno;
+}
+
+function listenOnDeno({ hostname, port, ...options }: ListenOptions): Listener {
+  const draining = new Set<Promise<void>>();
+  let { certificate, handler } = options;
+  // Neither runtime has another certificate for a listener: the next one takes its place beside it.
+  const reusePort = options.sharedPort || (certificate !== null && denoSharesPorts());
   let stopping = false;
   const serve = (port: number) => {
     const server = Deno.serve(
-      { hostname, port, reusePort: sharedPort, onListen: () => {} },
+      { hostname, port, reusePort, onListen: () => {}, ...certificate ?? {} },
       // Deno hands the target on as it was sent.
       (request, info) => handler(request, "as_sent", info),
     );
@@ -139,15 +159,24 @@ function listenOnDeno(options: ListenOptions): Listener {
   };
   let server = serve(port);
   const address = server.addr;
+  const renew = (next: Certificate) => {
+    certificate = next;
+    const old = server;
+    if (reusePort) server = serve(address.port);
+    const drained = old.shutdown().finally(() => draining.delete(drained));
+    draining.add(drained);
+    if (!reusePort) again();
+  };
   return {
     hostname: address.hostname,
     port: address.port,
     endConnections: () => {
       handler = endingConnections(options.handler);
     },
-    shutdown: () => {
+    renew,
+    async shutdown() {
       stopping = true;
-      return server.shutdown();
+      await Promise.all([...draining, server.shutdown()]);
     },
   };
 }
@@ -158,9 +187,9 @@ function listenOnDeno(options: ListenOptions): Listener {
  * each number of segments, and a target that no route matches has been rewritten, or is no
  * stream's.
  */
-function listenOnBun(options: ListenOptions): Listener {
-  const { hostname, port, sharedPort } = options;
-  let { handler } = options;
+function listenOnBun({ hostname, port, ...options }: ListenOptions): Listener {
+  const draining = new Set<Promise<void>>();
+  let { certificate, handler } = options;
   const serve = (request: Bun.BunRequest, server: Bun.Server<undefined>) => {
     // A follower's connection is idle while its stream is, and Bun would close it.
     if (request.url.includes("live=")) server.timeout(request, 0);
@@ -175,24 +204,36 @@ function listenOnBun(options: ListenOptions): Listener {
     pattern += `/:s${depth}`;
     routes[pattern] = serve;
   }
-  const server = Bun.serve({
-    hostname,
-    port,
-    reusePort: sharedPort,
-    routes,
-    fetch: (request, server) => handler(request, "unmatched", server),
-    // Closes connections whose request is incomplete or never starts.
-    idleTimeout: IDLE_S,
-    // The router answers 413 itself, with a body; Bun discards what is not read as it arrives.
-    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-  });
+  const listenAt = (port: number) =>
+    Bun.serve({
+      hostname,
+      port,
+      reusePort: options.sharedPort || certificate !== null,
+      ...certificate === null ? {} : { tls: certificate },
+      routes,
+      fetch: (request, server) => handler(request, "unmatched", server),
+      // Closes connections whose request is incomplete or never starts.
+      idleTimeout: IDLE_S,
+      // The router answers 413 itself, with a body; Bun discards what is not read as it arrives.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+    });
+  let server = listenAt(port);
   return {
     hostname: server.hostname ?? hostname,
     port: server.port ?? port,
     endConnections: () => {
       handler = endingConnections(options.handler);
     },
-    shutdown: () => server.stop(false),
+    renew(next) {
+      certificate = next;
+      const old = server;
+      server = listenAt(old.port ?? port);
+      const drained = old.stop(false).finally(() => draining.delete(drained));
+      draining.add(drained);
+    },
+    async shutdown() {
+      await Promise.all([...draining, server.stop(false)]);
+    },
   };
 }
 

@@ -6,7 +6,7 @@ import { type Grant, SIGNED_OPERATIONS } from "../access/signed_urls.ts";
 import type { ListedUrlKey } from "../access/url_keys.ts";
 import { invalidRequest } from "../errors.ts";
 import { respondRefusal } from "./error_responses.ts";
-import type { RequestBodies } from "./request_body.ts";
+import type { BodyReader } from "./request_body.ts";
 import { respond, respondJson } from "./respond.ts";
 import { parseObject, parsePath } from "./subscription_bodies.ts";
 import { parseExpiry } from "./token_routes.ts";
@@ -18,7 +18,7 @@ const LONGEST_S = 366 * 86_400;
 
 export interface SignedUrlParts {
   readonly access: Access;
-  readonly bodies: RequestBodies;
+  readonly bodies: BodyReader;
 }
 
 /** @param rest what follows `__ds/sign/` */

@@ -38,6 +38,8 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
   #position: number;
   #sentUpTo: number;
   #cursor: string;
+  /** The reader had everything and was ready for more when it last came for it. */
+  #waiting = false;
   /** Nothing comes after the event that was last encoded. */
   #last = false;
   #rotating = false;
@@ -47,6 +49,7 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
   #ended = false;
   #first: Uint8Array | undefined;
   #forgoEnd: (() => void) | undefined;
+  #onEnded: (() => void) | undefined;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
 
   constructor(
@@ -84,6 +87,12 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
     });
   }
 
+  /** Sets what is called once when the connection has ended. */
+  onEnded(listener: () => void): void {
+    if (this.#ended) listener();
+    else this.#onEnded = listener;
+  }
+
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
     this.#controller = controller;
     measureEvent(this.#first!);
@@ -111,7 +120,10 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
     if (!this.#wanted || this.#loading || this.#ended) return;
     if (this.#last || this.#rotating) return this.#close();
     const status = this.#follower.status(this.#sentUpTo);
-    if (status === "nothing") return;
+    if (status === "nothing") {
+      this.#waiting = true;
+      return;
+    }
     if (status !== "more") return this.#close();
     try {
       const frame = this.#cachedFrame();
@@ -133,6 +145,10 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
   #send(frame: Uint8Array): void {
     this.#wanted = false;
     measureEvent(frame);
+    if (this.#waiting) {
+      measurements.deliveries.observe(performance.now() - this.#follower.changedAt);
+    }
+    this.#waiting = false;
     this.#controller!.enqueue(frame);
   }
 
@@ -198,6 +214,7 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
     this.#ended = true;
     rotations.remove(this.#rotation);
     this.#forgoEnd?.();
+    this.#onEnded?.();
     this.#follower.unsubscribe();
   }
 }

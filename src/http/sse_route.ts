@@ -13,13 +13,15 @@ const EVENT_BYTES = 64 << 10;
 export async function followBySse(
   streams: Streams,
   stream: StreamState,
-  { start, cursor, cacheControl, principal }: {
+  { start, cursor, cacheControl, principal, keepLive }: {
     readonly start: number;
     /** The client's. */
     readonly cursor: string | null;
     readonly cacheControl: string;
     /** The connection ends when its token does; null: there is no access control. */
     readonly principal: Principal | null;
+    /** See `ReadParts`. */
+    readonly keepLive: (() => () => void) | undefined;
   },
 ): Promise<Response> {
   const follower = streams.follow(stream, EVENT_BYTES);
@@ -39,6 +41,7 @@ export async function followBySse(
   ];
   if (!isTextual(stream.contentType)) headers.push([SSE_DATA_ENCODING, "base64"]);
   const body = connection.body(first);
+  if (keepLive !== undefined) connection.onEnded(keepLive());
   if (principal !== null) connection.endWith(principal);
   return respond(200, headers, body);
 }

@@ -9,7 +9,7 @@ import type { Streams } from "../streams/streams.ts";
 import type { Subscriptions } from "../subscriptions/subscriptions.ts";
 import { listedStreams, listedSubscriptions, usage } from "./catalog_routes.ts";
 import { respondRefusal } from "./error_responses.ts";
-import type { RequestBodies } from "./request_body.ts";
+import type { BodyReader } from "./request_body.ts";
 import { respond, respondJson } from "./respond.ts";
 import type { Configuration } from "../subscriptions/configuration.ts";
 import { signedUrls } from "./signed_url_routes.ts";
@@ -32,7 +32,7 @@ const LONGEST_ID = 256;
 export interface ControlParts {
   readonly access: Access;
   readonly subscriptions: Subscriptions;
-  readonly bodies: RequestBodies;
+  readonly bodies: BodyReader;
   readonly streams: Streams;
 }
 
@@ -64,8 +64,8 @@ export async function control(
   const { method } = request;
   const { query } = target;
   if (collection === "streams") {
-    const trimmed = method === "POST" ? trimmedPath(path) : null;
-    if (trimmed !== null) {
+    const trimmed = trimmedPath(path);
+    if (method === "POST" && trimmed !== null) {
       if ("refusal" in trimmed) return respondRefusal(trimmed.refusal);
       return await trim(parts, request, storedName(namespaceOf(principal), trimmed.value));
     }
@@ -212,7 +212,7 @@ async function wake(
   return respondJson(200, await subscriptions.ack(id, type, parseAck(body, token)));
 }
 
-async function readObject(bodies: RequestBodies, request: Request) {
+async function readObject(bodies: BodyReader, request: Request) {
   return parseObject(await bodies.read(request, LARGEST_BODY));
 }
 

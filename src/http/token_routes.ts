@@ -13,7 +13,7 @@ import type { Principal } from "../access/principal.ts";
 import { parseRules, type Rule, textOfRule } from "../access/rules.ts";
 import { invalidRequest } from "../errors.ts";
 import { respondRefusal } from "./error_responses.ts";
-import type { RequestBodies } from "./request_body.ts";
+import type { BodyReader } from "./request_body.ts";
 import { respond, respondJson } from "./respond.ts";
 import { parseObject } from "./subscription_bodies.ts";
 
@@ -22,7 +22,7 @@ const LATEST_MS = 253_402_300_799_000; // the end of the year 9999
 
 export interface TokenParts {
   readonly access: Access;
-  readonly bodies: RequestBodies;
+  readonly bodies: BodyReader;
 }
 
 /** @param name what follows `__ds/tokens/`, or null */

@@ -3,7 +3,7 @@ import { invalidRequest } from "../errors.ts";
 import { encodeOffset, type OffsetRequest, parseOffset } from "../protocol/offset.ts";
 import { offsetAt } from "../streams/read/fork_chain.ts";
 import type { Streams } from "../streams/streams.ts";
-import type { RequestBodies } from "./request_body.ts";
+import type { BodyReader } from "./request_body.ts";
 import { respondJson } from "./respond.ts";
 import { parseObject } from "./subscription_bodies.ts";
 
@@ -11,10 +11,10 @@ const LARGEST_BODY = 4096;
 
 export interface TrimRouteParts {
   readonly streams: Streams;
-  readonly bodies: RequestBodies;
+  readonly bodies: BodyReader;
 }
 
-/** @param path of the stream, as a stream's canonical path is */
+/** @param path of the stream, as it is stored */
 export async function trim(
   { streams, bodies }: TrimRouteParts,
   request: Request,

@@ -10,12 +10,12 @@ import type { ForkRequest } from "../streams/lifecycle/create.ts";
 import { offsetAt } from "../streams/read/fork_chain.ts";
 import type { Streams } from "../streams/streams.ts";
 import { respondRefusal } from "./error_responses.ts";
-import type { RequestBodies } from "./request_body.ts";
+import type { BodyReader } from "./request_body.ts";
 import { type HeaderList, NO_STORE, respond } from "./respond.ts";
 
 export interface PutParts {
   readonly streams: Streams;
-  readonly bodies: RequestBodies;
+  readonly bodies: BodyReader;
   /** The client's: in it are the stream and the source of a fork. */
   readonly namespace: Namespace;
   /** Whether a URL with this host is one of this server's. */
@@ -74,7 +74,7 @@ export async function post(
   streams: Streams,
   path: string,
   request: Request,
-  bodies: RequestBodies,
+  bodies: BodyReader,
 ): Promise<Response> {
   const { headers } = request;
   const closes = header.parseClosed(headers.get(header.CLOSED));

@@ -25,10 +25,10 @@ export function parseNetworkTarget(text: string): NetworkTarget[] {
   const port = match?.[3] === undefined ? null : Number(match[3]);
   if (port !== null && (port < 1 || port > 65535)) throw new Error(`"${text}" has no valid port`);
   if (name === "localhost") {
-    const networks = ["127.0.0.0/8", "::1"].map((network) => networkOf(network)!);
+    const networks = ["127.0.0.0/8", "::1"].map((network) => parseNetwork(network)!);
     return [{ host: name, port }, ...networks.map((network) => ({ network, port }))];
   }
-  const network = networkOf(name);
+  const network = parseNetwork(name);
   if (network !== null) return [{ network, port }];
   if (HOST.test(name) && !/^[\d.]+$/.test(name)) return [{ host: name, port }];
   throw new Error(
@@ -36,7 +36,8 @@ export function parseNetworkTarget(text: string): NetworkTarget[] {
   );
 }
 
-function networkOf(text: string): Network | null {
+/** An address or a network, `10.0.0.0/8`; null for anything else. */
+export function parseNetwork(text: string): Network | null {
   const slash = text.indexOf("/");
   const address = parseAddress(slash === -1 ? text : text.slice(0, slash));
   if (address === null) return null;

@@ -69,6 +69,8 @@ export const RESPONSE_HEADERS = [
   "Content-Type",
   "Location",
   "Retry-After",
+  "RateLimit",
+  "RateLimit-Policy",
   "X-Request-Id",
 ];
 

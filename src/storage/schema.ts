@@ -281,6 +281,18 @@ export const accessRevision = penstock.table("access_revision", {
   revision: bigint("revision", { mode: "number" }).notNull().default(0),
 });
 
+/** One row while a load of a dump has not ended: where it goes on. */
+export const loads = penstock.table("loads", {
+  id: smallint("id").primaryKey(),
+  /** The last entry of the dump that was loaded, and its checksum. */
+  entry: bigint("entry", { mode: "number" }).notNull(),
+  checksum: text("checksum").notNull(),
+  /** The last stream that was loaded: what lies behind it, up to the dump's last id, is half loaded. */
+  streamId: bigint("stream_id", { mode: "number" }).notNull(),
+  startedAt: timestamp("started_at", { withTimezone: true, mode: "string" }).notNull()
+    .default(sql`clock_timestamp()`),
+});
+
 /** The view `stream_states`: a stream as decisions see it. */
 export const streamStates = penstock.view("stream_states", {
   id: bigint("id", { mode: "number" }).notNull(),

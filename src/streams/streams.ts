@@ -83,7 +83,7 @@ export class Streams extends BaseService {
     this.#stateLoader = new StateLoader(database);
     this.catalog = new Catalog(database, options.retention);
     this.#nodeNotifier = new NodeNotifier(database, {
-      onNotification: (ids) => this.#streamMonitor.onNotification(ids),
+      onNotification: (ids, changedAt) => this.#streamMonitor.onNotification(ids, changedAt),
       onGap: () => this.#streamMonitor.reconcileAll(),
     });
     this.#segmentCache = new SegmentCache(options.cachedBytes);

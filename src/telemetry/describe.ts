@@ -33,6 +33,7 @@ export function levelOf(event: TelemetryEvent): Level {
     case "overloaded":
     case "stop_forced":
     case "access_refused":
+    case "certificate_refused":
       return "warning";
     case "embedded_stopped":
     case "request_failed":
@@ -59,6 +60,10 @@ const SENTENCES: Sentences = {
   database_chosen: (event) => choiceOf(event),
   settings_refused: (event) => `${event.problems.join("; ")} (penstock --help lists all settings)`,
   failed: (event) => messageOf(event.error),
+  admin_listening: (event) => `Serving health, metrics and administration at ${event.url}`,
+  certificate_reloaded: (event) => `New connections get the certificate in ${event.file}`,
+  certificate_refused: (event) =>
+    `The certificate was not renewed, and the old one stays: ${messageOf(event.error)}`,
   supervising: (event) => `Starting ${event.workers} workers on port ${event.port}`,
   worker_started: (event) => `Worker ${event.worker} started, process ${event.pid}`,
   worker_died: (event) =>

@@ -81,6 +81,12 @@ export type TelemetryEvent =
   | { readonly event: "upgrade_failed"; readonly reason: string }
   /** systemd could not be told how this process is. */
   | { readonly event: "notify_failed"; readonly reason: string }
+  /** Where operators' routes are, with `--admin-port`. */
+  | { readonly event: "admin_listening"; readonly url: string }
+  /** New connections get what the file holds now. */
+  | { readonly event: "certificate_reloaded"; readonly file: string }
+  /** The files hold no certificate with its key; the old one stays. */
+  | { readonly event: "certificate_refused"; readonly error: unknown }
   | { readonly event: "stopping"; readonly reason: string; readonly followers: number }
   | { readonly event: "stop_forced"; readonly reason: string }
   | { readonly event: "stopped" }

@@ -51,8 +51,11 @@ const withoutKeys = serverForThisFile("embedded", {
 const METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"] as const;
 type Method = typeof METHODS[number];
 
-/** What a request needs: an operation, `list` on `mine/here`; nothing; or credentials, whatever their rules. */
-type Need = Operation | "public" | "any" | "list of mine";
+/**
+ * What a request needs: an operation; nothing; credentials, whatever their rules; `admin` outside of
+ * every namespace; or `list` on `mine/here`.
+ */
+type Need = Operation | "public" | "any" | "server" | "list of mine";
 
 interface Route {
   readonly path: string;
@@ -93,9 +96,12 @@ const ROUTES: readonly Route[] = [
     path: `${S}/__ds/streams/mine/not-here/trim`,
     need: (method) => method === "POST" ? "delete" : always("admin")(method),
   },
-  { path: `${S}/__ds/node`, need: always("admin") },
+  { path: `${S}/__ds/node`, need: always("server") },
   { path: `${S}/__ds/tokens`, need: always("admin") },
   { path: `${S}/__ds/tokens/none`, need: always("admin") },
+  { path: `${S}/__ds/sign`, need: always("any") },
+  { path: `${S}/__ds/sign/keys`, need: always("admin") },
+  { path: `${S}/__ds/sign/keys/none`, need: always("admin") },
   { path: `${S}/__ds/jwks.json`, need: () => "public" },
   { path: `${S}/__ds/streams`, need: always("list") },
   { path: `${S}/__ds/streams?prefix=mine/`, need: always("list") },
@@ -115,9 +121,9 @@ const ROUTES: readonly Route[] = [
   { path: "/health", need: () => "public" },
   { path: "/live", need: () => "public" },
   { path: "/ready", need: () => "public" },
-  { path: "/", need: () => "admin" },
-  { path: "/metrics", need: () => "admin" },
-  { path: "/v1/streams", need: () => "admin", onBun: 404 },
+  { path: "/", need: () => "public" },
+  { path: "/metrics", need: () => "server" },
+  { path: "/v1/streams", need: () => "server", onBun: 404 },
 ];
 
 interface Kind {
@@ -126,6 +132,12 @@ interface Kind {
   /** The code that every request gets which needs anything; null: its rules decide. */
   readonly refused: string | null;
   readonly allows?: (need: Need) => boolean;
+  /** The query of a signed URL. */
+  readonly query?: string;
+  /** Where that counts: elsewhere every request gets `refused`. */
+  readonly signedFor?: (route: Route, method: Method) => boolean;
+  /** For it there is no stream, whatever its rules. */
+  readonly seesNothing?: true;
 }
 
 const minutes = (count: number) => Math.floor(Date.now() / 1000) + count * 60;
@@ -148,6 +160,36 @@ async function kindsFor(base: string, secretTaken: boolean): Promise<Kind[]> {
     refused: null,
     allows,
   });
+  const sign = async (path: string, operation: string, expires = 3600, by = ADMIN) => {
+    const answered = await ask(`${base}${S}/__ds/sign`, {
+      method: "POST",
+      token: by,
+      body: { path, operation, expires_in_seconds: expires },
+    });
+    assert.equal(answered.status, 201);
+    return new URL(answered.body.url as string).search.slice(1);
+  };
+  const signed = (name: string, query: string, signedFor: Kind["signedFor"]): Kind => ({
+    ...bad(name, undefined),
+    query,
+    signedFor: signedFor!,
+  });
+  const never = () => false;
+  const here = ({ path }: Route) => path.split("?")[0] === `${S}/mine/here`;
+  const withRevokedKey = await sign("mine/here", "read");
+  const revokedKey = new URLSearchParams(withRevokedKey).get("key");
+  const keyGone = await ask(`${base}${S}/__ds/sign/keys/${revokedKey}`, {
+    method: "DELETE",
+    token: ADMIN,
+  });
+  assert.equal(keyGone.status, 204);
+  const tenant = await ask(`${base}${S}/__ds/tokens`, {
+    method: "POST",
+    token: ADMIN,
+    body: { name: "tenant", namespace: "tenant", rules: ALL },
+  });
+  const tenantToken = tenant.body.token as string;
+  const reads = await sign("mine/here", "read");
   const only = (...needs: Need[]) => (need: Need) => needs.includes(need);
   return [
     bad("none", undefined, "UNAUTHENTICATED"),
@@ -184,6 +226,41 @@ async function kindsFor(base: string, secretTaken: boolean): Promise<Kind[]> {
         await signHmac({ penstock: ALL }, SECRET),
       ),
     may("JWT with everything", good, () => true),
+    {
+      ...may("token of another namespace", tenantToken, (need) => need !== "server"),
+      seesNothing: true,
+    },
+    {
+      ...may(
+        "JWT of another namespace",
+        await issuer.sign({ penstock: ALL, penstock_namespace: "tenant2" }),
+        (need) => need !== "server",
+      ),
+      seesNothing: true,
+    },
+    signed(
+      "signed URL that reads",
+      reads,
+      (route, method) => here(route) && (method === "GET" || method === "HEAD"),
+    ),
+    signed(
+      "signed URL that appends",
+      await sign("mine/here", "append"),
+      (route, method) => here(route) && method === "POST",
+    ),
+    signed("signed URL of another path", await sign("mine/elsewhere", "read"), never),
+    {
+      ...signed(
+        "signed URL of another namespace",
+        await sign("mine/here", "read", 3600, tenantToken),
+        (route, method) => here(route) && (method === "GET" || method === "HEAD"),
+      ),
+      seesNothing: true,
+    },
+    signed("signed URL with a revoked key", withRevokedKey, never),
+    signed("signed URL with another expiry", reads.replace("expires=", "expires=1"), never),
+    signed("signed URL with a parameter twice", `${reads}&expires=9999999999`, never),
+    signed("signed URL without its key", reads.replace(/&key=[^&]+/, ""), never),
     may("JWT without rules", await issuer.sign({}), only("any")),
     may(
       "JWT that reads, as one text",
@@ -218,7 +295,7 @@ async function kindsFor(base: string, secretTaken: boolean): Promise<Kind[]> {
     may(
       "token of an admin of nothing else",
       await makeToken(base, "admin", ["admin:x"]),
-      only("any", "admin"),
+      only("any", "admin", "server"),
     ),
   ];
 }
@@ -239,7 +316,9 @@ async function check(
 ): Promise<void> {
   const need = route.need(method);
   const what = `${kind.name}: ${method} ${route.path}`;
-  const answered = await ask(base + route.path, {
+  const separator = route.path.includes("?") ? "&" : "?";
+  const query = kind.query === undefined ? "" : separator + kind.query;
+  const answered = await ask(base + route.path + query, {
     method,
     token: kind.token,
     ...method === "POST" || method === "PUT" ? { body: "{}" } : {},
@@ -249,6 +328,8 @@ async function check(
     return;
   }
   const expected = need === "public"
+    ? null
+    : kind.signedFor?.(route, method)
     ? null
     : kind.refused ?? (kind.allows!(need) ? null : "FORBIDDEN");
   const status = expected === "FORBIDDEN" ? 403 : 401;
@@ -260,6 +341,9 @@ async function check(
     assert.equal(/error="(\w+)"/.exec(challenge)?.[1], ERRORS[expected], what);
     assert.equal(answered.headers.get("cache-control"), "no-store", what);
     return;
+  }
+  if (kind.seesNothing === true && need === "read") {
+    assert.ok([404, 400].includes(answered.status), `${what}: ${answered.status}`);
   }
   // Past access control; what is asked of a subscription's wake has a token of its own.
   assert.ok(

@@ -43,6 +43,9 @@ const NO_ACCESS_CONTROL = {
 const OF_FILES = ["databaseUrlFile", "listenUrlFile"] as const satisfies readonly OptionName[];
 const OF_ACCESS = Object.keys(NO_ACCESS_CONTROL) as OptionName[];
 
+/** One without the other is refused. */
+const OF_TLS: OptionName[] = ["tlsCert", "tlsKey"];
+
 Deno.test("without flags and environment the defaults hold", () => {
   assert.deepEqual(parseCommand([], {}), {
     name: "serve",
@@ -67,6 +70,14 @@ Deno.test("without flags and environment the defaults hold", () => {
       bodyTimeoutMs: 30_000,
       maxBufferedBytes: 512 << 20,
       maxFollowers: 50_000,
+      maxProducersPerStream: 10_000,
+      producerIdleExpiryMs: null,
+      rates: new Map(),
+      maxLivePerPrincipal: null,
+      trustedProxies: [],
+      certificateFiles: null,
+      adminPort: null,
+      adminHost: "127.0.0.1",
       cacheControl: "public",
       retention: [],
       drainDelayMs: 0,
@@ -98,6 +109,20 @@ Deno.test("flags win over the environment, and that over the defaults", () => {
     ["bodyTimeout", "bodyTimeoutMs", "1s", 1000, "2m", 120_000],
     ["maxBufferedBytes", "maxBufferedBytes", "64MiB", 64 << 20, "2GiB", 2 ** 31],
     ["maxFollowers", "maxFollowers", "1", 1, "10000000", 10_000_000],
+    ["maxProducersPerStream", "maxProducersPerStream", "5", 5, "0", null],
+    ["producerIdleExpiry", "producerIdleExpiryMs", "30d", 2_592_000_000, "90", 90_000],
+    ["maxLivePerPrincipal", "maxLivePerPrincipal", "5", 5, "", null],
+    ["adminPort", "adminPort", "9000", 9000, "0", 0],
+    ["adminHost", "adminHost", "::1", "::1", "localhost", "localhost"],
+    [
+      "rate",
+      "rates",
+      "append=5/s",
+      new Map([["append", { quota: 5, windowSeconds: 1 }]]),
+      "",
+      new Map(),
+    ],
+    ["trustedProxies", "trustedProxies", "", [], "", []],
     ["cacheControl", "cacheControl", "private", "private", "no-store", "no-store"],
     ["retention", "retention", "a/**: age=1d", parseRetentionRules("a/**: age=1d"), "b: bytes=9", [
       ...parseRetentionRules("b: bytes=9"),
@@ -127,7 +152,8 @@ Deno.test("flags win over the environment, and that over the defaults", () => {
   }
   // Switches are no settings with a value: they have tests of their own.
   const valued = Object.values<Option>(OPTIONS).filter((option) => option.value !== undefined);
-  const tested = new Set(rows.map(([name]) => name)).size + OF_ACCESS.length + OF_FILES.length;
+  const tested = new Set(rows.map(([name]) => name)).size + OF_ACCESS.length +
+    OF_FILES.length + OF_TLS.length;
   assert.equal(tested, valued.length);
 });
 
@@ -284,7 +310,7 @@ Deno.test("parseCommand knows its commands", () => {
   }
   assert.equal(
     problemOf(["run"]),
-    'unknown command "run": there are serve, migrate, keys rotate, check, version, help, create, append, read, tail, stat, ls, close, fork, trim, rm, status, sub, token, completions',
+    'unknown command "run": there are serve, migrate, keys rotate, healthcheck, check, version, help, create, append, read, tail, stat, ls, close, fork, trim, rm, status, import, sub, token, completions',
   );
   assert.equal(problemOf(["serve", "now"]), 'unexpected argument "now"');
   assert.match(problemOf(["--prot=1"]), /--prot/);
@@ -493,4 +519,25 @@ Deno.test("the help names every flag, variable and default", () => {
     if (value !== undefined && fallback !== "") assert.ok(help.includes(`[${fallback}]`), fallback);
   }
   for (const word of ["serve", "migrate", "--version", "--help"]) assert.ok(help.includes(word));
+});
+
+Deno.test("rates, proxies, certificates and the admin listener are read, or refused with a reason", () => {
+  const { rates, trustedProxies, certificateFiles } = configOf([
+    ...["--rate", "append=1000/s, bytes=10MiB/s,create=50/m"],
+    ...["--trusted-proxies", "127.0.0.1,fd00::/8", "--tls-cert", "c", "--tls-key", "k"],
+  ]);
+  assert.deepEqual(rates.get("bytes"), { quota: 10 << 20, windowSeconds: 1 });
+  assert.deepEqual(rates.get("create"), { quota: 50, windowSeconds: 60 });
+  assert.deepEqual(trustedProxies.map(([address, length]) => `${address}/${length}`), [
+    "127.0.0.1/32",
+    "fd00::/8",
+  ]);
+  assert.deepEqual(certificateFiles, { certFile: "c", keyFile: "k" });
+  assert.match(problemOf(["--rate=append=0/s"]), /whole number from 1/);
+  assert.match(problemOf(["--rate=write=1/s"]), /none of append, create, read, bytes/);
+  assert.match(problemOf(["--rate=append=1/s,append=2/s"]), /twice/);
+  assert.match(problemOf(["--rate=append=1/h"]), /not a rate/);
+  assert.match(problemOf(["--trusted-proxies=example.com"]), /not an address or a network/);
+  assert.match(problemOf(["--tls-cert=c"]), /each needs the other/);
+  assert.match(problemOf(["--admin-port=1", "--admin-host=0.0.0.0"]), /no access control/);
 });

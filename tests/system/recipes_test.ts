@@ -5,9 +5,11 @@ import { freshDatabase } from "../support/postgres.ts";
 import { type RunningProgram, testWith } from "../support/programs/program.ts";
 import { type RunningServer, startServer } from "../support/server.ts";
 import { exampleOf, haproxy, PROXIES } from "./recipes.ts";
-import { eventually, freePort, nextOffset } from "./support.ts";
+import { elapse, eventually, freePort, nextOffset } from "./support.ts";
 
 const LIMIT_MS = 20_000;
+/** What docs/recipes/rolling_restart.md says to wait after a node is ready. */
+const CHECKED_MS = 1000;
 const PAGE_ORIGIN = "https://app.example.com";
 
 async function withNodes(
@@ -32,6 +34,7 @@ async function withNodes(
       assert.equal(await nodes[at]!.stop(), 0);
       nodes[at] = await start(port);
       await isReady(nodes[at]!.url);
+      await elapse(CHECKED_MS, "the proxy's next check of the node");
     }
   };
   try {
@@ -152,7 +155,7 @@ for (const [name, start] of Object.entries(PROXIES)) {
       await again();
       const { acked, failures, reads } = await load.end();
       console.log(`${name}: ${acked.length} appends, ${reads} reads, ${failures.length} failures`);
-      assert.deepEqual(failures, []);
+      assert.deepEqual([...new Set(failures)].slice(0, 5), []);
       assert(acked.length > 100);
       const stored = (await readAll(url)).text.split(";").slice(0, -1).map((text) => `${text};`);
       assert.deepEqual(stored.toSorted(), acked.toSorted());

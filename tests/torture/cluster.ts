@@ -1,4 +1,5 @@
 /** The nodes of a run, each behind a proxy that keeps its address when the node comes back. */
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,6 +20,9 @@ const CLOCK = join(import.meta.dirname ?? ".", "../system/wrong_clock.ts");
 const SHIFTS_MS = [0, 3_600_000, -86_400_000];
 const STEP_MS = -120_000;
 const START_PAUSE_MS = 300;
+/** Fewer than a node has open, and what nodes are started with. */
+const FEW_FILES = 3;
+const MANY_FILES = 1024;
 
 export interface ClusterOptions {
   readonly topology: Topology;
@@ -83,6 +87,14 @@ export class TortureNode {
   signal(signal: "SIGSTOP" | "SIGCONT" | "SIGUSR2"): void {
     const pid = this.#server?.process.pid;
     if (pid !== undefined) process.kill(pid, signal);
+  }
+
+  /** None beyond those it has open, or as many as before. The hard limit stays, so it can be taken back. */
+  limitOpenFiles(limited: boolean): void {
+    const pid = this.#server?.process.pid;
+    if (pid === undefined) return;
+    const limit = limited ? FEW_FILES : MANY_FILES;
+    spawnSync("prlimit", ["--pid", String(pid), `--nofile=${limit}:`]);
   }
 
   readonly #logs: (readonly string[])[] = [];

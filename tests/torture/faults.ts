@@ -1,4 +1,6 @@
 /** What can go wrong. Every fault ends by itself, and leaves things as they were. */
+import { spawnSync } from "node:child_process";
+import process from "node:process";
 import type { Cluster, TortureNode } from "./cluster.ts";
 import { DATABASE_FAULTS } from "./database_faults.ts";
 import type { Fault } from "./history.ts";
@@ -133,6 +135,31 @@ const NODE_FAULTS: readonly FaultKind[] = [
     },
   },
   {
+    name: "use up the inodes",
+    part: "database",
+    weight: 2,
+    applies: (cluster) => cluster.disk !== null,
+    async inject({ cluster, random }) {
+      cluster.disk!.useUpInodes();
+      await sleep(random.between(1000, 4000));
+      cluster.disk!.freeInodes();
+      return "embedded";
+    },
+  },
+  {
+    name: "take a node's file descriptors",
+    part: "node",
+    weight: 2,
+    applies: () => limitsOpenFiles(),
+    async inject({ cluster, random }) {
+      const node = pickNode(cluster, random);
+      node.limitOpenFiles(true);
+      await sleep(random.between(1000, 4000));
+      node.limitOpenFiles(false);
+      return nameOf(node);
+    },
+  },
+  {
     name: "flood with requests",
     part: "clients",
     weight: 1,
@@ -153,6 +180,11 @@ const NODE_FAULTS: readonly FaultKind[] = [
     },
   },
 ];
+
+/** prlimit, of util-linux, changes a limit of a process that runs. */
+function limitsOpenFiles(): boolean {
+  return process.platform === "linux" && spawnSync("prlimit", ["--version"]).status === 0;
+}
 
 function pickNode(cluster: Cluster, random: Random): TortureNode {
   return random.pick(cluster.nodes);

@@ -35,7 +35,11 @@ export function ForkTree({ entry, children }: {
           <StreamLink path={path} />
         </Branch>
       ))}
-      {unknown > 0 && <Branch depth={ancestors.length + 1}>{unknown} more</Branch>}
+      {unknown > 0 && (
+        <Branch depth={ancestors.length + 1}>
+          {unknown === entry.forks ? `${unknown} forks` : `${unknown} more`}
+        </Branch>
+      )}
     </ul>
   );
 }

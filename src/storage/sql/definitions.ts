@@ -12,6 +12,7 @@ import accessTokens from "./steps/0002_access_tokens.sql" with { type: "text" };
 import retention from "./steps/0003_retention.sql" with { type: "text" };
 import limits from "./steps/0006_limits.sql" with { type: "text" };
 import tenants from "./steps/0005_tenants.sql" with { type: "text" };
+import move from "./steps/0007_move.sql" with { type: "text" };
 import list from "./steps/0004_list.sql" with { type: "text" };
 import ackWake from "./functions/ack_wake.sql" with { type: "text" };
 import addKey from "./functions/add_key.sql" with { type: "text" };
@@ -95,6 +96,7 @@ export const STEPS: readonly Step[] = [
   { name: "0004_list", sql: list },
   { name: "0005_tenants", sql: tenants },
   { name: "0006_limits", sql: limits },
+  { name: "0007_move", sql: move },
 ];
 
 /**
