@@ -29,7 +29,7 @@ Deno.test("ls prints paths, entries and those with a label", () =>
     assert.equal((await place.penstock("ls", "ls/")).stdout, "ls/a\nls/b\nls/c d\n");
     assert.equal((await place.penstock("ls", "ls/", "--label", "first:true")).stdout, "ls/a\n");
     const long = await place.penstock("ls", "ls/c", "-l");
-    assert.match(long.stdout, /^ +3  \d{4}-\S+Z {2}open {4}text\/plain {2}ls\/c d\n$/);
+    assert.match(long.stdout, /^ +3 {2}\d{4}-\S+Z {2}open {4}text\/plain {2}ls\/c d\n$/);
     const json = await place.penstock("ls", "ls/", "--json");
     assert.equal(JSON.parse(json.stdout.split("\n")[0]!).labels.first, "true");
   }));
