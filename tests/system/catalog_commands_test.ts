@@ -41,7 +41,10 @@ Deno.test("sub creates, lists, shows and deletes", () =>
       ...["sub", "create", "s", "--pattern", "sub/x/**", "--wake-stream", "sub/wakes"],
     );
     assert.equal(created.code, 0, created.stderr);
-    assert.match((await place.penstock("sub", "list")).stdout, /^s {2}pull-wake {2}sub\/x\/\*\* {2}0 st/);
+    assert.match(
+      (await place.penstock("sub", "list")).stdout,
+      /^s {2}pull-wake {2}sub\/x\/\*\* {2}0 st/,
+    );
     const shown = JSON.parse((await place.penstock("sub", "show", "s")).stdout);
     assert.equal(shown.pattern, "sub/x/**");
     assert.equal((await place.penstock("sub", "delete", "s")).stdout, "s deleted\n");
