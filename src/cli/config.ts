@@ -145,15 +145,7 @@ export function parseConfig(
     corsOrigins: read("corsOrigins", (text) => listOf(text).map(parseOrigin)),
     webhookAllow: read("webhookAllow", (text) => listOf(text).flatMap(parseNetworkTarget)),
     accessControl: parseAccess(read),
-    rates: read("rate", parseRates),
-    maxLivePerPrincipal: read(
-      "maxLivePerPrincipal",
-      (text) => text === "" ? null : parseInteger(text, 1, 1_000_000),
-    ),
-    trustedProxies: read("trustedProxies", parseTrustedProxies),
-    certificateFiles: certificateFilesOf(read, problems),
-    adminPort: read("adminPort", (text) => text === "" ? null : parseInteger(text, 0, 65535)),
-    adminHost: read("adminHost", parseHost),
+    ...parseEdge(read, problems),
     logFormat: read("logFormat", (text) => oneOf(text, ["auto", "text", "json"])),
     logLevel: read(
       "logLevel",
@@ -190,6 +182,29 @@ function readerOf(
       problems.push(`${from}: ${(error as Error).message}`);
       return undefined as T;
     }
+  };
+}
+
+type EdgeSetting =
+  | "rates"
+  | "maxLivePerPrincipal"
+  | "trustedProxies"
+  | "certificateFiles"
+  | "adminPort"
+  | "adminHost";
+
+/** What the listeners let in, and by which certificate. */
+function parseEdge(read: Reader, problems: string[]): Pick<Config, EdgeSetting> {
+  return {
+    rates: read("rate", parseRates),
+    maxLivePerPrincipal: read(
+      "maxLivePerPrincipal",
+      (text) => text === "" ? null : parseInteger(text, 1, 1_000_000),
+    ),
+    trustedProxies: read("trustedProxies", parseTrustedProxies),
+    certificateFiles: certificateFilesOf(read, problems),
+    adminPort: read("adminPort", (text) => text === "" ? null : parseInteger(text, 0, 65535)),
+    adminHost: read("adminHost", parseHost),
   };
 }
 
