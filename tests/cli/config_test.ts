@@ -29,6 +29,7 @@ function problemOf(args: readonly string[], environment: Environment = {}): stri
 }
 
 const NO_ACCESS_CONTROL = {
+  accessOn: false,
   adminTokenFile: null,
   jwtSecretFile: null,
   jwtPublicKeyFile: null,
@@ -37,6 +38,8 @@ const NO_ACCESS_CONTROL = {
   jwtAudience: null,
   jwtClaim: "penstock",
   jwtRules: [],
+  jwtNamespaceClaim: "penstock_namespace",
+  jwtNamespace: null,
   anonymous: [],
 };
 /** Their values are members of `accessControl`, and have a test of their own. */
