@@ -10,6 +10,7 @@ import { faultOf, type Labels } from "../protocol/labels.ts";
 import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
 import type { Entry } from "../streams/catalog/entry.ts";
 import { pathFilter } from "../streams/catalog/path_ranges.ts";
+import { CURSOR_LENGTH, isPlaceCursor } from "../streams/catalog/place_cursors.ts";
 import type { Streams } from "../streams/streams.ts";
 import type { Subscriptions } from "../subscriptions/subscriptions.ts";
 import { respondRefusal } from "./error_responses.ts";
@@ -55,19 +56,20 @@ export async function listedStreams(
     return respondJson(200, { ...outerEntry(namespace, entry), subscriptions });
   }
   const query = parseQuery(request.query, ["prefix", "after", "limit", "label"]);
-  const after = textOf(query, "after");
+  const sealed = isPlaceCursor(query.get("after") ?? "");
+  const after = textOf(query, "after", sealed ? CURSOR_LENGTH : LONGEST_TEXT);
   const { streams: entries, next_after: next } = await streams.catalog.list({
     filter: pathFilter(
       storedName(namespace, textOf(query, "prefix")),
       principal?.globs("list") ?? null,
     ),
-    after: after === "" ? "" : storedName(namespace, after),
+    after: after === "" || sealed ? after : storedName(namespace, after),
     limit: limitOf(query),
     labels: labelsOf(query),
   });
   return respondJson(200, {
     streams: entries.map((entry) => outerEntry(namespace, entry)),
-    next_after: next === null ? null : outerName(namespace, next),
+    next_after: next === null || isPlaceCursor(next) ? next : outerName(namespace, next),
   });
 }
 
@@ -155,12 +157,12 @@ function parseQuery(text: string, known: readonly string[]): URLSearchParams {
   return query;
 }
 
-function textOf(query: URLSearchParams, name: string): string {
+function textOf(query: URLSearchParams, name: string, longest = LONGEST_TEXT): string {
   const text = query.get(name) ?? "";
   // deno-lint-ignore no-control-regex
   const wrong = /[\x00-\x1f\x7f\ufffd]/.test(text) || !text.isWellFormed();
-  if (wrong || new TextEncoder().encode(text).length > LONGEST_TEXT) {
-    throw invalidRequest(`${name} is at most ${LONGEST_TEXT} bytes without control characters`);
+  if (wrong || new TextEncoder().encode(text).length > longest) {
+    throw invalidRequest(`${name} is at most ${longest} bytes without control characters`);
   }
   return text;
 }

@@ -1,5 +1,6 @@
 /** The listing (docs/extensions.md): what it shows, page by page, and nothing of what it must not. */
 import assert from "node:assert/strict";
+import postgres from "postgres";
 import { ADMIN, ask, makeToken, secretFiles } from "../access/support.ts";
 import { append, createStream } from "../support/http.ts";
 import { eventually, expectError, expectStatus, nextOffset, serverForThisFile } from "./support.ts";
@@ -364,4 +365,35 @@ Deno.test("a principal sees what its rules let it list, and no sign of anything 
   }
   const reader = await makeToken(base, "reader", ["read:**"]);
   assert.equal((await list(reader, "streams")).status, 403);
+});
+
+Deno.test("where a page stops among streams of others is not told", async () => {
+  const base = guarded.url;
+  const sql = postgres(guarded.databaseUrl, { max: 1, onnotice: () => {} });
+  try {
+    await sql`insert into penstock.streams (path, content_type)
+      select 'many/' || n || '/secret', 'text/plain' from generate_series(1, 15000) n`;
+    await sql`insert into penstock.streams (path, content_type) values ('zz/found', 'text/plain')`;
+  } finally {
+    await sql.end();
+  }
+  const wild = await makeToken(base, "wild", ["list:*/found"]);
+  const within = await makeToken(base, "within", ["list:*/*/found"], { namespace: "many" });
+  for (const [token, expected] of [[wild, ["zz/found"]], [within, []]] as const) {
+    const found: string[] = [];
+    let cursors = 0;
+    for (let after: string | null = ""; after !== null;) {
+      const query = `limit=1000&after=${encodeURIComponent(after)}`;
+      const answer = await ask(`${base}/v1/stream/__ds/streams?${query}`, { token });
+      assert.equal(answer.status, 200);
+      assert.ok(!JSON.stringify(answer.body).includes("secret"));
+      found.push(...pathsOf(answer.body.streams as Entry[]));
+      after = answer.body.next_after as string | null;
+      if (after?.startsWith("__ds/")) cursors++;
+    }
+    assert.deepEqual(found, expected);
+    assert.equal(cursors, 1);
+  }
+  const forged = await ask(`${base}/v1/stream/__ds/streams?after=__ds/AAAA`, { token: wild });
+  assert.deepEqual([forged.status, forged.code], [400, "INVALID_REQUEST"]);
 });

@@ -7,8 +7,9 @@ import { ForkChains } from "../read/fork_chain.ts";
 import { type Entry, entryOf, type EntryRow, timeOf } from "./entry.ts";
 import { retentionOf, type RetentionRule } from "../retention/rules.ts";
 import { type PathFilter, rangeOf } from "./path_ranges.ts";
+import { isPlaceCursor, PlaceCursors } from "./place_cursors.ts";
 
-/** Paths that one page examines: 40 ms of work where none of them has the labels. */
+/** Paths that one page examines, those that match nothing included. */
 const BUDGET = 10_000;
 /** Streams that are counted one by one; the usage of more is estimated. */
 const MOST_COUNTED = 10_000;
@@ -26,7 +27,7 @@ const USAGE = "select * from penstock.usage($1, $2, $3)";
 
 export interface ListRequest {
   readonly filter: PathFilter;
-  /** The page begins behind this path; "" at the start. */
+  /** The page begins behind this path, or goes on after a page's `next_after`; "" at the start. */
   readonly after: string;
   readonly limit: number;
   /** A stream has to have all of these; null: whatever it has. */
@@ -36,7 +37,7 @@ export interface ListRequest {
 /** A page of the listing. */
 export interface Listing {
   readonly streams: readonly Entry[];
-  /** What to go on after; null: this page is the last. */
+  /** A path of the filter, or a cursor that tells none, to go on after; null: this page is the last. */
   readonly next_after: string | null;
 }
 
@@ -86,11 +87,13 @@ export class Catalog {
   readonly #database: Database;
   readonly #forkChains: ForkChains;
   readonly #rules: readonly RetentionRule[];
+  readonly #cursors: PlaceCursors;
 
   /** @param rules the server's, for streams whose PUT said nothing of retention */
   constructor(database: Database, rules: readonly RetentionRule[] = []) {
     this.#database = database;
     this.#rules = rules;
+    this.#cursors = new PlaceCursors(database);
     this.#forkChains = new ForkChains(database);
   }
 
@@ -99,22 +102,25 @@ export class Catalog {
     this.#forkChains.invalidate();
   }
 
-  /** @throws DatabaseUnavailable */
+  /** @throws Refused `invalid` where `after` is a cursor of another server, DatabaseUnavailable */
   async list({ filter, after, limit, labels }: ListRequest): Promise<Listing> {
     if (filter.ranges.length === 0) return { streams: [], next_after: null };
     const rows = await this.#database.hedged<EntryRow & { next_after: string | null }>(LIST, [
       textArray(filter.ranges.map(({ first }) => first)),
       textArray(filter.ranges.map(({ stop }) => stop)),
-      after,
+      isPlaceCursor(after) ? await this.#cursors.open(after) : after,
       filter.regex,
       labels === null ? null : JSON.stringify(labels),
-      limit,
+      limit + 1,
       BUDGET,
     ]);
-    return {
-      streams: await this.#entries(rows.filter((row) => row.id !== null)),
-      next_after: rows[0]?.next_after ?? null,
-    };
+    const entries = rows.filter((row) => row.id !== null);
+    const streams = await this.#entries(entries.slice(0, limit));
+    if (entries.length > limit) return { streams, next_after: streams.at(-1)!.path };
+    const reach = rows.at(-1)?.next_after ?? null;
+    // What the regular expression leaves out, a principal must not learn of.
+    const next = reach === null || filter.regex === null ? reach : await this.#cursors.seal(reach);
+    return { streams, next_after: next };
   }
 
   /** @throws Refused `not_found`, DatabaseUnavailable */
