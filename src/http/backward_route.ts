@@ -78,8 +78,11 @@ export async function readBackward(
   } finally {
     pages.give(room);
   }
-  // The tail's URL stays while its answer changes: a cache asks each time.
-  const cacheControl = caches.page(stream, { upToDate: page.upToDate || before.kind === "now" });
+  // The tail's URL stays while its answer changes, and that of a beginning which a trim moves: a
+  // cache asks each time.
+  const moves = before.kind === "now" ||
+    (page.start === lowest && (lowest > 0 || streams.retentionOf(stream) !== null));
+  const cacheControl = caches.page(stream, { upToDate: page.upToDate || moves });
   const etag = etagOf(stream.id, page.start, page.end, page.closed);
   const previous: [string, string][] = page.start > lowest
     ? [[header.PREVIOUS_OFFSET, encodeOffset(offsetAt(stream, page.start))]]
