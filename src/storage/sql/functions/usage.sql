@@ -4,7 +4,7 @@
 -- the paths spreads over the range.
 create or replace function penstock.usage(range_from text, range_to text, most integer)
 returns table (streams bigint, bytes bigint, estimated boolean)
-language plpgsql stable
+language plpgsql volatile
 set search_path = pg_catalog, penstock, pg_temp
 set plan_cache_mode = force_generic_plan
 set jit = off
