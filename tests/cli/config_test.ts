@@ -85,6 +85,7 @@ Deno.test("without flags and environment the defaults hold", () => {
       logFormat: "auto",
       logLevel: "info",
       accessLog: "off",
+      inspector: "on",
     },
   });
 });
