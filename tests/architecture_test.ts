@@ -27,6 +27,8 @@ const ASSEMBLY: Record<string, readonly string[]> = {
 const MAY_IMPORT: Record<string, readonly string[]> = {
   cli: ["client", "access", "streams", "subscriptions", "transfer", "storage", "telemetry", "lib"],
   client: ["lib"],
+  // For browsers: a program of its own, which shows what rules allow, and knows the rest by URLs.
+  inspector: ["access"],
   http: [
     "protocol",
     "access",

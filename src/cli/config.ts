@@ -130,11 +130,7 @@ export function parseConfig(
     maxBufferedBytes: read("maxBufferedBytes", (text) => parseSize(text, 2 ** 40)),
     maxFollowers: read("maxFollowers", (text) => parseInteger(text, 1, 10_000_000)),
     retention: read("retention", parseRetentionRules),
-    maxProducersPerStream: read(
-      "maxProducersPerStream",
-      (text) => parseInteger(text, 0, 1_000_000) || null,
-    ),
-    producerIdleExpiryMs: read("producerIdleExpiry", parseAge),
+    ...producersOf(read),
     cacheControl: read(
       "cacheControl",
       (text) => oneOf(text, ["public", "private", "no-store"]),
@@ -161,6 +157,25 @@ export function parseConfig(
 }
 
 type Reader = <T>(name: OptionName, parse: (text: string) => T) => T;
+
+function producersOf(read: Reader): Pick<Config, "maxProducersPerStream" | "producerIdleExpiryMs"> {
+  const most = (text: string) => parseInteger(text, 0, 1_000_000) || null;
+  return {
+    maxProducersPerStream: read("maxProducersPerStream", most),
+    producerIdleExpiryMs: read("producerIdleExpiry", parseAge),
+  };
+}
+
+function clientLimitsOf(
+  read: Reader,
+): Pick<Config, "rates" | "maxLivePerPrincipal" | "trustedProxies"> {
+  const most = (text: string) => text === "" ? null : parseInteger(text, 1, 1_000_000);
+  return {
+    rates: read("rate", parseRates),
+    maxLivePerPrincipal: read("maxLivePerPrincipal", most),
+    trustedProxies: read("trustedProxies", parseTrustedProxies),
+  };
+}
 
 /** Reads settings one by one, and adds what is wrong with each to `problems`. */
 function readerOf(
@@ -196,12 +211,7 @@ type EdgeSetting =
 /** What the listeners let in, and by which certificate. */
 function parseEdge(read: Reader, problems: string[]): Pick<Config, EdgeSetting> {
   return {
-    rates: read("rate", parseRates),
-    maxLivePerPrincipal: read(
-      "maxLivePerPrincipal",
-      (text) => text === "" ? null : parseInteger(text, 1, 1_000_000),
-    ),
-    trustedProxies: read("trustedProxies", parseTrustedProxies),
+    ...clientLimitsOf(read),
     certificateFiles: certificateFilesOf(read, problems),
     adminPort: read("adminPort", (text) => text === "" ? null : parseInteger(text, 0, 65535)),
     adminHost: read("adminHost", parseHost),

@@ -252,7 +252,7 @@ export const accessTokens = penstock.table("access_tokens", {
     .default(sql`clock_timestamp()`),
   expiresAt: timestamp("expires_at", { withTimezone: true, mode: "string" }),
   /** What the names of its holder are in; "" is the whole database. */
-  namespace: bytewise("namespace").notNull().default(""),
+  namespace: bytewise("namespace").notNull().default(sql`''::text`),
 }, (table) => [
   uniqueIndex("access_tokens_name").on(table.name),
   uniqueIndex("access_tokens_hash").on(table.hash),

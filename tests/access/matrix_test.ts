@@ -94,7 +94,7 @@ const ROUTES: readonly Route[] = [
   { path: `${S}/__ds/unknown`, need: always("admin") },
   {
     path: `${S}/__ds/streams/mine/not-here/trim`,
-    need: (method) => method === "POST" ? "delete" : always("admin")(method),
+    need: (method) => method === "POST" ? "delete" : always("list of mine")(method),
   },
   { path: `${S}/__ds/node`, need: always("server") },
   { path: `${S}/__ds/tokens`, need: always("admin") },

@@ -8,7 +8,7 @@ import { type Entry, entryOf, type EntryRow, timeOf } from "./entry.ts";
 import { retentionOf, type RetentionRule } from "../retention/rules.ts";
 import { type PathFilter, rangeOf } from "./path_ranges.ts";
 
-/** Paths that one page looks at: 40 ms of work where none of them has the labels. */
+/** Paths that one page examines: 40 ms of work where none of them has the labels. */
 const BUDGET = 10_000;
 /** Streams that are counted one by one; the usage of more is estimated. */
 const MOST_COUNTED = 10_000;

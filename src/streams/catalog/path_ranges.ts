@@ -1,5 +1,5 @@
 /**
- * The ranges of paths, in byte order, that a listing looks through: those of the prefix that is asked
+ * The ranges of paths, in byte order, that a listing goes through: those of the prefix that is asked
  * for, as far as the patterns of a principal reach. Pure.
  */
 import type { Glob } from "../../protocol/glob.ts";

@@ -4,7 +4,7 @@
 -- object of labels that a stream has to have; null: all.
 --
 -- `next_after` is the path to go on after, null behind the last. Of the paths that match
--- `allowed` at most `budget` are looked at, so a page may have fewer streams, or none, and yet
+-- `allowed` at most `budget` are examined, so a page may have fewer streams, or none, and yet
 -- not be the last; one row without an entry then. `next_after` always matches `allowed`, so it
 -- tells nobody of a path that is not theirs. All statements see one snapshot, because the
 -- function is stable.
