@@ -39,8 +39,6 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "telemetry",
     "lib",
   ],
-  // A browser's: what it shares with the server is pure.
-  inspector: ["access", "protocol"],
   access: ["protocol", "storage", "telemetry", "lib"],
   subscriptions: ["access", "streams", "protocol", "storage", "telemetry", "lib"],
   transfer: ["storage", "telemetry", "lib"],
