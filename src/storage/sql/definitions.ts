@@ -46,6 +46,7 @@ import issueWake from "./functions/issue_wake.sql" with { type: "text" };
 import issueWakes from "./functions/issue_wakes.sql" with { type: "text" };
 import labelledStreams from "./functions/labelled_streams.sql" with { type: "text" };
 import linkExplicitly from "./functions/link_explicitly.sql" with { type: "text" };
+import listPaths from "./functions/list_paths.sql" with { type: "text" };
 import listStreams from "./functions/list_streams.sql" with { type: "text" };
 import listSubscriptions from "./functions/list_subscriptions.sql" with { type: "text" };
 import loadProducers from "./functions/load_producers.sql" with { type: "text" };
@@ -54,6 +55,7 @@ import lockKey from "./functions/lock_key.sql" with { type: "text" };
 import lockStreams from "./functions/lock_streams.sql" with { type: "text" };
 import markPending from "./functions/mark_pending.sql" with { type: "text" };
 import mergeSegments from "./functions/merge_segments.sql" with { type: "text" };
+import namedEntries from "./functions/named_entries.sql" with { type: "text" };
 import needsRenewal from "./functions/needs_renewal.sql" with { type: "text" };
 import noteNewStreams from "./functions/note_new_streams.sql" with { type: "text" };
 import noteTrims from "./functions/note_trims.sql" with { type: "text" };
@@ -150,7 +152,9 @@ export const DEFINITIONS: readonly string[] = [
   findSmallSegments,
   issueWakes,
   labelledStreams,
+  listPaths,
   listStreams,
+  namedEntries,
   listSubscriptions,
   loadProducers,
   loadStates,
