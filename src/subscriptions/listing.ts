@@ -46,8 +46,8 @@ const NAMES = `select s.name from penstock.subscriptions s
 const LIST = "select * from penstock.list_subscriptions($1::text[])";
 
 /**
- * What is not the reader's leaves no trace: in a namespace nothing else is looked at, and nothing of a
- * subscription but its name is read unless it is shown.
+ * What is not the reader's leaves no trace: in a namespace nothing else is read, and of a
+ * subscription nothing but its name unless it is shown.
  *
  * @param shows whether the reader may see the subscription of this id
  * @throws DatabaseUnavailable

@@ -1,5 +1,5 @@
--- The subscriptions of these names, in byte order of names. Of each, `streams` counts its links, and
--- stops at 10,000.
+-- The subscriptions of these names, in byte order of names. Of each, `streams` counts its links,
+-- and stops at 10,000.
 create or replace function penstock.list_subscriptions(names text[])
 returns table (
   name text, type text, pattern text, streams bigint, phase penstock.wake_phase, failures bigint,
