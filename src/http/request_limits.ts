@@ -131,7 +131,13 @@ export class RequestLimits {
     };
   }
 
-  #refuse(refusal: Refusal, { request, target, principal, client }: LimitedRequest): Response {
+  #refuse(refusal: Refusal, limited: LimitedRequest): Response {
+    this.report(refusal, limited);
+    return respondRefusal(refusal);
+  }
+
+  /** Reports a refusal that another part decided on. */
+  report(refusal: Refusal, { request, target, principal, client }: LimitedRequest): void {
     this.#reports.refused({
       principal: principal?.name ?? "everybody",
       address: client(),
@@ -139,6 +145,5 @@ export class RequestLimits {
       path: target.path,
       reason: refusal.kind,
     });
-    return respondRefusal(refusal);
   }
 }

@@ -2,6 +2,7 @@
 import { invalid, type Refusal } from "../errors.ts";
 import type { Authorization } from "../access/access.ts";
 import { NO_NAMESPACE, storedName } from "../access/namespaces.ts";
+import type { Quotas } from "../access/quotas.ts";
 import type { Principal } from "../access/principal.ts";
 import type { BufferedBytes } from "../limits.ts";
 import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
@@ -20,6 +21,7 @@ import { type BodyReader, RequestBodies } from "./request_body.ts";
 import { notePrincipal } from "./request_lines.ts";
 import { counted, kindOf, UNROUTED } from "./request_observer.ts";
 import { inspector, type InspectorMode, isInspectorPath } from "./inspector_routes.ts";
+import { QuotaStreams, type WrittenStreams } from "./quota_streams.ts";
 import { type LimitedRequest, RequestLimits, type RequestLimitsOptions } from "./request_limits.ts";
 import { OriginPolicy, type OriginPolicyOptions } from "./origin_policy.ts";
 import { parseTarget, type RequestTarget } from "./request_target.ts";
@@ -55,7 +57,8 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
   const caches = new CachePolicy(options.cacheControl);
   const policy = new OriginPolicy(options.origins);
   const limits = new RequestLimits(options.limits, parts.telemetry);
-  const whole = { ...options, ...parts, bodies, pages, responses, caches, policy, limits };
+  const own = { bodies, pages, responses, caches, policy, limits, written: parts.streams };
+  const whole = { ...options, ...parts, ...own };
   return (request, state, connection) => {
     const parsed = parseTarget(request.url, request.headers.get("host"));
     if ("refusal" in parsed) {
@@ -122,6 +125,8 @@ type RouteParts = RouterParts & ReadParts & {
   readonly bodies: BodyReader;
   readonly policy: OriginPolicy;
   readonly limits: RequestLimits;
+  /** The streams, or as much of them as a quota allows. */
+  readonly written: WrittenStreams;
 };
 
 /** Routes what its sender may ask for: of nothing else is anything looked up. */
@@ -150,15 +155,34 @@ function authorized(
 /** Routes what is not one too many: of streams, for the control APIs are not counted. */
 function limited(parts: RouteParts, asked: LimitedRequest): Promise<Response> {
   const { request, target, principal } = asked;
-  const { limits, bodies } = parts;
-  if (!limits.counts || !target.path.startsWith(STREAM_PREFIX) || isControlPath(target.path)) {
+  const { limits, bodies, quotas } = parts;
+  const counts = limits.counts || quotas !== null;
+  if (!counts || !target.path.startsWith(STREAM_PREFIX) || isControlPath(target.path)) {
     return route(parts, request, target, principal);
   }
+  const written = quotas === null ? parts.streams : writtenStreams({ ...parts, quotas }, asked);
+  if (!limits.counts) return route({ ...parts, written }, request, target, principal);
   return limits.serve(
     asked,
     bodies,
-    (own) => route({ ...parts, ...own }, request, target, principal),
+    (own) => route({ ...parts, written, ...own }, request, target, principal),
   );
+}
+
+/** What the sender writes to: within the quota of its namespace. */
+function writtenStreams(
+  { streams, quotas, limits }: RouteParts & { readonly quotas: Quotas },
+  asked: LimitedRequest,
+): WrittenStreams {
+  const tenant = asked.principal?.tenant ?? NO_NAMESPACE;
+  return quotas.bounds(tenant)
+    ? new QuotaStreams({
+      streams,
+      quotas,
+      tenant,
+      onRefused: (refusal) => limits.report(refusal, asked),
+    })
+    : streams;
 }
 
 /** Hands the route's own promise on: one promise less a request than by `async`. */
@@ -184,19 +208,22 @@ function route(
   if (isControlPath(path)) return control(parts, request, { path, query }, principal);
   const stream = parseStreamPath(path);
   if ("refusal" in stream) return Promise.resolve(respondRefusal(stream.refusal));
-  const { streams, bodies } = parts;
+  const { streams, bodies, written } = parts;
   const namespace = principal?.namespace ?? NO_NAMESPACE;
   const stored = storedName(namespace, stream.value);
   switch (method) {
     case "POST":
-      return post(streams, stored, request, bodies);
+      return post(written, stored, request, bodies);
     case "GET":
       return get(parts, stored, request, query, principal);
     case "HEAD":
       return head(streams, stored);
     case "PUT":
       return put(
-        { ...parts, namespace, isOwnHost: (other) => parts.policy.isOwnHost(other, host) },
+        {
+          ...{ streams: written, bodies, namespace },
+          isOwnHost: (other) => parts.policy.isOwnHost(other, host),
+        },
         stream.value,
         request,
       );
