@@ -1,9 +1,12 @@
 /**
- * `deno run -A bench/access.ts [deno|bun|binary] [rounds]`: what access control and limits cost an
+ * `deno run -A bench/access.ts [deno|bun|binary] [rounds] [edge]`: what access control and limits cost an
  * append. One server for each kind of holder, all of them up, takes appends of 100 bytes from 64
  * connections in slices of a second, in turns, so that a busy machine slows all alike. What counts is the
  * server's CPU time per append; of the differences to the server without access control, in the same
  * round, the median and the quartiles. On `TEST_DATABASE_URL`, or a PostgreSQL of its own.
+ *
+ * With `edge` the appends are empty: they pass access control and limits, and are refused before the
+ * database. Without commits, whose size moves with the machine's load, a microsecond can be told.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,10 +16,13 @@ import { SignJWT } from "jose";
 import { freshDatabase, startPostgres } from "../tests/support/postgres.ts";
 import { type Runtime, startServer } from "../tests/support/server.ts";
 import { load } from "./load/request_load.ts";
+import { wrkLoad } from "./load/wrk.ts";
 import { cpuMicros } from "./servers/proc.ts";
 
 const RUNTIME = (process.argv[2] ?? "deno") as Runtime;
 const ROUNDS = Number(process.argv[3] ?? 20);
+/** Whether appends are refused when they have passed access control and limits. */
+const EDGE = process.argv[4] === "edge";
 const WARM_UP_ROUNDS = 3;
 const CONNECTIONS = 64;
 const BINARY = { "Content-Type": "application/octet-stream" };
@@ -102,9 +108,10 @@ function signed(claims: Record<string, unknown>): Promise<string> {
 
 async function slice({ pid, url, path, headers }: Server) {
   const before = cpuMicros(pid)!;
-  const { requests, seconds } = await load({
+  const generate = EDGE ? wrkLoad : load;
+  const { requests, seconds } = await generate({
     ...{ url, path, headers, method: "POST" as const },
-    ...{ bodyBytes: 100, connections: CONNECTIONS, seconds: 1 },
+    ...{ bodyBytes: EDGE ? 0 : 100, connections: CONNECTIONS, seconds: 1 },
   });
   return { micros: (cpuMicros(pid)! - before) / requests, rate: requests / seconds };
 }
@@ -123,7 +130,11 @@ for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round++) {
   }
 }
 const [bare] = servers;
-console.log(`${RUNTIME}: CPU µs an append, ${CONNECTIONS} connections, ${ROUNDS} rounds`);
+console.log(
+  `${RUNTIME}: CPU µs an ${
+    EDGE ? "empty " : ""
+  }append, ${CONNECTIONS} connections, ${ROUNDS} rounds`,
+);
 for (const { name, micros, rates } of servers) {
   const more = micros.map((value, round) => value - bare!.micros[round]!);
   const share = rates.map((value, round) => value / bare!.rates[round]! - 1);
