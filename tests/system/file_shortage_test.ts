@@ -71,16 +71,19 @@ for (const runtime of ["deno", "bun"] as const) {
           const url = await createStream(node.url);
           const acked: string[] = [];
           let refused = 0;
+          const reasons = new Map<string, number>();
+          const refuse = (error: Error) => {
+            refused++;
+            const reason = /"code":"(\w+)"/.exec(error.message)?.[1] ?? error.message;
+            reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+          };
           shortage.begin(at, pid);
           const since = Date.now();
           const lasts = () => Date.now() - since < (refused === 0 ? MOST_FAULT_MS : FAULT_MS);
           for (let round = 0; lasts(); round++) {
             const text = `${round};`;
-            await append(url, text + BODY).then(
-              () => acked.push(text),
-              () => refused++,
-            );
-            await createStream(node.url).catch(() => refused++);
+            await append(url, text + BODY).then(() => acked.push(text), refuse);
+            await createStream(node.url).catch(refuse);
             await elapse(20, "so that a server that refuses is not asked in a tight loop");
           }
           shortage.end(at, pid);
@@ -98,7 +101,8 @@ for (const runtime of ["deno", "bun"] as const) {
           await node.kill();
           node = await startServer({ runtime, database });
           assert.equal((await readAll(node.url + new URL(url).pathname)).text, text);
-          console.log(`  ${acked.length} acked and ${refused} refused during the fault`);
+          const why = [...reasons].map(([reason, times]) => `${times} ${reason}`).join(", ");
+          console.log(`  ${acked.length} acked and ${refused} refused during the fault: ${why}`);
         } finally {
           await node.kill();
           at.disk?.unmount();
