@@ -1,5 +1,6 @@
 /** One running Penstock: opens the database, serves, and stops in an orderly manner. */
 import { Access } from "./access/access.ts";
+import { Quotas } from "./access/quotas.ts";
 import { hostname } from "node:os";
 import process from "node:process";
 import type { Config } from "./cli/config.ts";
@@ -74,6 +75,7 @@ export class Node {
     });
     const parts = {
       access: this.#access,
+      quotas: config.quotas === null ? null : new Quotas(database, config.quotas),
       streams: this.#streams,
       subscriptions: this.#subscriptions,
       dumps: new Dumps(database),

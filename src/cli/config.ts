@@ -1,9 +1,10 @@
 /** Settings: flags over environment over defaults, each validated, all errors at once. */
 import { type AccessSettings, asksForAccess } from "../access/settings.ts";
+import type { QuotaRules } from "../access/quotas.ts";
 import type { Rates } from "../access/rate_limits.ts";
 import type { CertificateFiles } from "../lib/certificate.ts";
 import type { Network } from "../lib/client_address.ts";
-import { parseRates, parseTrustedProxies } from "./limit_settings.ts";
+import { parseQuotas, parseRates, parseTrustedProxies } from "./limit_settings.ts";
 import { accessProblems, parseAccess } from "./access_settings.ts";
 import { type Option, type OptionName, OPTIONS } from "./options.ts";
 import { type GivenSettings, readSecretFiles } from "./secret_files.ts";
@@ -73,6 +74,8 @@ export interface Config {
   readonly accessControl: AccessSettings;
   /** Empty: nothing is counted. */
   readonly rates: Rates;
+  /** Null: namespaces may hold anything. */
+  readonly quotas: QuotaRules | null;
   /** Null: any number. */
   readonly maxLivePerPrincipal: number | null;
   readonly trustedProxies: readonly Network[];
@@ -202,6 +205,7 @@ function readerOf(
 
 type EdgeSetting =
   | "rates"
+  | "quotas"
   | "maxLivePerPrincipal"
   | "trustedProxies"
   | "certificateFiles"
@@ -212,6 +216,7 @@ type EdgeSetting =
 function parseEdge(read: Reader, problems: string[]): Pick<Config, EdgeSetting> {
   return {
     ...clientLimitsOf(read),
+    quotas: read("quota", parseQuotas),
     certificateFiles: certificateFilesOf(read, problems),
     adminPort: read("adminPort", (text) => text === "" ? null : parseInteger(text, 0, 65535)),
     adminHost: read("adminHost", parseHost),

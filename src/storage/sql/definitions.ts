@@ -26,6 +26,7 @@ import commitAppend from "./functions/commit_append.sql" with { type: "text" };
 import commitAppends from "./functions/commit_appends.sql" with { type: "text" };
 import confirmDelivery from "./functions/confirm_delivery.sql" with { type: "text" };
 import countProducers from "./functions/count_producers.sql" with { type: "text" };
+import countStored from "./functions/count_stored.sql" with { type: "text" };
 import createAccessToken from "./functions/create_access_token.sql" with { type: "text" };
 import createFork from "./functions/create_fork.sql" with { type: "text" };
 import createStreams from "./functions/create_streams.sql" with { type: "text" };
@@ -77,6 +78,7 @@ import subscriptionMatches from "./functions/subscription_matches.sql" with { ty
 import sweepProducers from "./functions/sweep_producers.sql" with { type: "text" };
 import takeDue from "./functions/take_due.sql" with { type: "text" };
 import terminateStream from "./functions/terminate_stream.sql" with { type: "text" };
+import tokenTenant from "./functions/token_tenant.sql" with { type: "text" };
 import trimStreams from "./functions/trim_streams.sql" with { type: "text" };
 import usage from "./functions/usage.sql" with { type: "text" };
 import wakeStreams from "./functions/wake_streams.sql" with { type: "text" };
@@ -140,6 +142,7 @@ export const DEFINITIONS: readonly string[] = [
   commitAppends,
   confirmDelivery,
   countProducers,
+  countStored,
   createAccessToken,
   createFork,
   createStreams,
@@ -175,6 +178,7 @@ export const DEFINITIONS: readonly string[] = [
   sweepProducers,
   takeDue,
   terminateStream,
+  tokenTenant,
   trimStreams,
   usage,
   wakeStreams,
