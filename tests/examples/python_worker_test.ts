@@ -41,7 +41,12 @@ testWith(["python3"], "a Python worker handles each order, and two share them", 
   );
   await eventually(20_000, "the last work is acknowledged", async () => {
     const asked = await fetch(`${server.url}/v1/stream/__ds/subscriptions/order-workers`);
-    return (await asked.json()).status === "idle" || undefined;
+    const { streams } = await asked.json() as { streams: { path: string; acked_offset: string }[] };
+    for (const { path, acked_offset } of streams) {
+      const head = await fetch(`${server.url}/v1/stream/${path}`, { method: "HEAD" });
+      if (head.headers.get("stream-next-offset") !== acked_offset) return undefined;
+    }
+    return streams.length === 20 || undefined;
   });
   // The first one dies; the other one goes on alone.
   await first.kill();
