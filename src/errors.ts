@@ -111,11 +111,13 @@ export type InvalidCode =
   | "FORK_OFFSET_BEYOND_TAIL"
   | "FORK_SUB_OFFSET_BEYOND_TAIL"
   | "INCOMPLETE_PRODUCER"
+  | "INVALID_BEFORE"
   | "INVALID_CONTENT_TYPE"
   | "INVALID_EXPIRES_AT"
   | "INVALID_FORK_OFFSET"
   | "INVALID_FORK_SUB_OFFSET"
   | "INVALID_JSON"
+  | "INVALID_LABEL"
   | "INVALID_LIVE"
   | "INVALID_OFFSET"
   | "INVALID_PATH"
@@ -124,6 +126,7 @@ export type InvalidCode =
   | "INVALID_REQUEST"
   | "INVALID_RETENTION"
   | "INVALID_STREAM_SEQ"
+  | "INVALID_TAIL"
   | "INVALID_TARGET"
   | "INVALID_TTL"
   | "JSON_TOO_DEEP"
@@ -147,7 +150,9 @@ export type ServerRefusal =
   /** The database answers, and is out of memory or locks. */
   | { readonly kind: "database_exhausted" }
   /** The node has been told to stop. */
-  | { readonly kind: "draining" };
+  | { readonly kind: "draining" }
+  /** The embedded database has one session: a dump of it would keep everybody else waiting. */
+  | { readonly kind: "no_snapshot" };
 
 /** A value, or why there is none. */
 export type Result<T> = { readonly value: T } | { readonly refusal: Refusal };

@@ -3,6 +3,7 @@ import { Access } from "./access/access.ts";
 import { hostname } from "node:os";
 import process from "node:process";
 import type { Config } from "./cli/config.ts";
+import { Dumps } from "./http/dump_route.ts";
 import { observeRequests } from "./http/request_observer.ts";
 import { HttpServer } from "./http/server.ts";
 import { serveOnly } from "./http/admin_listener.ts";
@@ -75,6 +76,7 @@ export class Node {
       access: this.#access,
       streams: this.#streams,
       subscriptions: this.#subscriptions,
+      dumps: new Dumps(database),
       telemetry,
       draining: () => this.#draining,
       ping: () => ping(database),

@@ -26,6 +26,7 @@ const SERVICES: Readonly<Record<string, ServiceMaker>> = {
       port: 0,
       handler: () => Promise.resolve(new Response()),
       sharedPort: false,
+      certificate: null,
     }),
   Sweeper: (database) =>
     new Sweeper({ database, rules: [], onTrimmed: () => {} }, telemetry, {

@@ -22,7 +22,7 @@ const FORM = /^pst_[A-Za-z0-9_-]{43}$/;
 /** A token as lists show it: without its secret. */
 export interface AccessToken {
   readonly id: number;
-  /** Begins with the namespace of whoever made it. */
+  /** Begins with the namespace of its maker. */
   readonly name: string;
   /** What names are in for its holder, whose rules speak of them without it. */
   readonly namespace: Namespace;

@@ -87,7 +87,7 @@ export class Credentials {
   }
 
   /**
-   * The holder of a signed URL, who may do what that is for.
+   * The holder of a signed URL, which may do what the URL is for.
    * @throws Refused `credentials_invalid`, `credentials_expired`, `overloaded`
    */
   async verifySigned(request: SignedRequest): Promise<Principal> {

@@ -1,7 +1,7 @@
 /** The holder of a token: what it may do, and until when. */
-import type { Matcher } from "../protocol/glob.ts";
+import { type Glob, type Matcher, parseGlob } from "../protocol/glob.ts";
 import { type Deadline, DeadlineQueue } from "../lib/deadline_queue.ts";
-import { type Namespace, NO_NAMESPACE, relativeNamespace } from "./namespaces.ts";
+import { type Namespace, NO_NAMESPACE, relativeNamespace, storedGlob } from "./namespaces.ts";
 import {
   allows,
   allowsPattern,
@@ -101,6 +101,14 @@ export class Principal {
   covers(rules: readonly Rule[], namespace: Namespace): boolean {
     const relative = relativeNamespace(this.namespace, namespace);
     return relative !== null && covers(this.#rules, rulesWithin(relative, rules));
+  }
+
+  /** The patterns of the rules that allow it, over stored paths. */
+  globs(operation: Operation): readonly Glob[] {
+    return this.#rules.filter((rule) => rule.operations.has(operation)).flatMap((rule) => {
+      const glob = parseGlob(rule.matcher.pattern);
+      return typeof glob === "string" ? [] : [storedGlob(this.namespace, glob)];
+    });
   }
 
   /** Calls the listener once when the token ends; at once if it has. Returns what takes it back. */

@@ -24,6 +24,8 @@ const PUBLIC: Requirement = { kind: "public" };
 const ANY: Requirement = { kind: "any" };
 const ADMIN: Requirement = { kind: "some", operation: "admin" };
 const SERVER: Requirement = { kind: "server" };
+/** The route shows what the rules cover. */
+const LIST: Requirement = { kind: "some", operation: "list" };
 
 const CONTROL = `${STREAM_PREFIX}__ds`;
 /** Of signed URLs: what may be signed depends on the body, so the route decides. */
@@ -88,6 +90,13 @@ function pageRequirement(path: string): Requirement {
   return isInspector || HEALTH.includes(path) ? PUBLIC : SERVER;
 }
 
+/** `__ds/streams/{path}`. */
+function listRequirement(path: string): Requirement {
+  const stream = parseStreamPath(STREAM_PREFIX + path.slice(`${CONTROL}/streams/`.length));
+  if ("refusal" in stream) return ANY;
+  return { kind: "path", operation: "list", path: stream.value };
+}
+
 function controlRequirement(method: string, path: string): Requirement {
   if (path === JWKS) return PUBLIC;
   if (path === SIGN) return ANY;
@@ -99,7 +108,10 @@ function controlRequirement(method: string, path: string): Requirement {
       return "refusal" in stream ? ANY : { kind: "path", operation: "delete", path: stream.value };
     }
   }
+  if (collection === "streams" && rawId !== undefined) return listRequirement(path);
+  if (collection === "streams" || path === `${CONTROL}/usage`) return LIST;
   if (collection !== "subscriptions") return ADMIN;
+  if (rawId === undefined) return LIST;
   if (action !== undefined && WAKE_ACTIONS.includes(action) && method === "POST") return PUBLIC;
   let id: string;
   try {

@@ -7,6 +7,7 @@ import { nearest } from "../client/nearest.ts";
 import { type Config, ConfigError, type Environment, parseConfig } from "./config.ts";
 import { type Option, OPTIONS } from "./options.ts";
 import { FLAGS } from "./server_commands.ts";
+import { TRANSFER_COMMANDS } from "./transfer/commands.ts";
 
 export type Command =
   | { readonly name: "serve" | "migrate" | "keys rotate" | "healthcheck"; readonly config: Config }
@@ -58,7 +59,10 @@ function flagsOf(args: readonly string[]) {
 }
 
 function unknownCommand(name: string): string {
-  const known = [...NAMES, "check", "version", "help", ...COMMANDS.map((command) => command.name)];
+  const known = [
+    ...[...NAMES, "check", "version", "help"],
+    ...[...COMMANDS, ...TRANSFER_COMMANDS].map((command) => command.name),
+  ];
   const guess = nearest(name, known);
   const hint = guess === undefined ? `there are ${known.join(", ")}` : `did you mean ${guess}?`;
   return `unknown command "${name}": ${hint}`;

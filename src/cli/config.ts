@@ -130,11 +130,7 @@ export function parseConfig(
     maxBufferedBytes: read("maxBufferedBytes", (text) => parseSize(text, 2 ** 40)),
     maxFollowers: read("maxFollowers", (text) => parseInteger(text, 1, 10_000_000)),
     retention: read("retention", parseRetentionRules),
-    maxProducersPerStream: read(
-      "maxProducersPerStream",
-      (text) => parseInteger(text, 0, 1_000_000) || null,
-    ),
-    producerIdleExpiryMs: read("producerIdleExpiry", parseAge),
+    ...producersOf(read),
     cacheControl: read(
       "cacheControl",
       (text) => oneOf(text, ["public", "private", "no-store"]),
@@ -145,15 +141,7 @@ export function parseConfig(
     corsOrigins: read("corsOrigins", (text) => listOf(text).map(parseOrigin)),
     webhookAllow: read("webhookAllow", (text) => listOf(text).flatMap(parseNetworkTarget)),
     accessControl: parseAccess(read),
-    rates: read("rate", parseRates),
-    maxLivePerPrincipal: read(
-      "maxLivePerPrincipal",
-      (text) => text === "" ? null : parseInteger(text, 1, 1_000_000),
-    ),
-    trustedProxies: read("trustedProxies", parseTrustedProxies),
-    certificateFiles: certificateFilesOf(read, problems),
-    adminPort: read("adminPort", (text) => text === "" ? null : parseInteger(text, 0, 65535)),
-    adminHost: read("adminHost", parseHost),
+    ...parseEdge(read, problems),
     logFormat: read("logFormat", (text) => oneOf(text, ["auto", "text", "json"])),
     logLevel: read(
       "logLevel",
@@ -169,6 +157,25 @@ export function parseConfig(
 }
 
 type Reader = <T>(name: OptionName, parse: (text: string) => T) => T;
+
+function producersOf(read: Reader): Pick<Config, "maxProducersPerStream" | "producerIdleExpiryMs"> {
+  const most = (text: string) => parseInteger(text, 0, 1_000_000) || null;
+  return {
+    maxProducersPerStream: read("maxProducersPerStream", most),
+    producerIdleExpiryMs: read("producerIdleExpiry", parseAge),
+  };
+}
+
+function clientLimitsOf(
+  read: Reader,
+): Pick<Config, "rates" | "maxLivePerPrincipal" | "trustedProxies"> {
+  const most = (text: string) => text === "" ? null : parseInteger(text, 1, 1_000_000);
+  return {
+    rates: read("rate", parseRates),
+    maxLivePerPrincipal: read("maxLivePerPrincipal", most),
+    trustedProxies: read("trustedProxies", parseTrustedProxies),
+  };
+}
 
 /** Reads settings one by one, and adds what is wrong with each to `problems`. */
 function readerOf(
@@ -190,6 +197,24 @@ function readerOf(
       problems.push(`${from}: ${(error as Error).message}`);
       return undefined as T;
     }
+  };
+}
+
+type EdgeSetting =
+  | "rates"
+  | "maxLivePerPrincipal"
+  | "trustedProxies"
+  | "certificateFiles"
+  | "adminPort"
+  | "adminHost";
+
+/** What the listeners let in, and by which certificate. */
+function parseEdge(read: Reader, problems: string[]): Pick<Config, EdgeSetting> {
+  return {
+    ...clientLimitsOf(read),
+    certificateFiles: certificateFilesOf(read, problems),
+    adminPort: read("adminPort", (text) => text === "" ? null : parseInteger(text, 0, 65535)),
+    adminHost: read("adminHost", parseHost),
   };
 }
 

@@ -2,6 +2,7 @@
 import { COMMANDS } from "../client/commands.ts";
 import { commandList } from "../client/help.ts";
 import { type Option, OPTIONS } from "./options.ts";
+import { TRANSFER_COMMANDS } from "./transfer/commands.ts";
 import { VERSION } from "../version.ts";
 
 export function helpText(): string {
@@ -24,6 +25,9 @@ Usage:
                                 ask the server of these settings whether it is ready
   penstock version              print the version (also -v, --version)
   penstock help [command]       print this, or what a command takes (also -h, --help)
+
+Move streams between databases (penstock COMMAND --help says more):
+${commandList(TRANSFER_COMMANDS)}
 
 Use streams of this or any other Durable Streams server (penstock COMMAND --help says more):
 ${commandList(COMMANDS)}

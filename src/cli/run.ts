@@ -13,6 +13,7 @@ import { helpText } from "./help.ts";
 import { serve } from "./serve.ts";
 import { SERVER_COMMANDS } from "./server_commands.ts";
 import { namesDatabase, runTokenCommand } from "./token_command.ts";
+import { TRANSFER_COMMANDS } from "./transfer/commands.ts";
 import { workerNumber } from "./supervisor.ts";
 
 const COMMANDS = { serve, migrate: migrateOnly, "keys rotate": rotate, healthcheck };
@@ -23,9 +24,13 @@ export async function run(args: readonly string[]): Promise<void> {
   const [name, ...rest] = args[0] === "help" && args.length > 1 ? [args[1]!, "--help"] : args;
   if (name === "token" && namesDatabase(rest)) return await runTokenCommand(rest);
   if (name === "check") return await runCheckCommand(rest);
-  const clientCommand = findCommand(name);
+  const clientCommand = findCommand(name) ??
+    TRANSFER_COMMANDS.find((command) => command.name === name);
   if (clientCommand !== undefined) {
-    return await runCommand(clientCommand, { args: rest, others: SERVER_COMMANDS });
+    return await runCommand(clientCommand, {
+      args: rest,
+      others: [...SERVER_COMMANDS, ...TRANSFER_COMMANDS],
+    });
   }
   let command: Command;
   try {

@@ -24,7 +24,7 @@ export function checkHelp(): string {
 Usage:
   penstock check [options of serve] [--json]
 
-A line for each check: ok, warning or failure, and what mends it. Nothing is changed, and nothing is
+A line for each check: ok, warning or failure, and how to repair it. Nothing is changed, and nothing is
 sent to webhooks but a connection. Run it as the account that runs the server, with its settings.
 
 Exit codes: 0 no failure (there may be warnings), 1 something failed, 2 the settings cannot be read

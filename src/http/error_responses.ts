@@ -260,6 +260,11 @@ const ANSWERS: Table = {
     message: `${message}; try again`,
     headers: RETRY_AFTER,
   }),
+  no_snapshot: () => ({
+    status: 501,
+    code: "SNAPSHOT_UNSUPPORTED",
+    message: "the embedded database is dumped by penstock dump --data-dir, with the server stopped",
+  }),
   database_unavailable: () => ({
     status: 503,
     code: "DATABASE_UNAVAILABLE",

@@ -31,7 +31,8 @@ export async function longPoll(
   request: Request,
   { start, fromNow, cursor: clientCursor, principal }: LongPollQuery,
 ): Promise<Response> {
-  const deadline = performance.now() + longPollTimeoutMs;
+  const began = performance.now();
+  const deadline = began + longPollTimeoutMs;
   const follower = streams.follow(stream);
   const unsubscribe = () => follower.unsubscribe();
   request.signal.addEventListener("abort", unsubscribe);
@@ -48,8 +49,11 @@ export async function longPoll(
       header.CURSOR,
       nextCursor(clientCursor, Date.now(), Math.random),
     ];
+    const { changedAt } = follower;
     const page = status === "more" ? await pageFrom(follower, start, pages) : null;
     if (page !== null && page.end > page.start) {
+      // It waited for this change, and did not find it here.
+      if (changedAt > began) measurements.deliveries.observe(performance.now() - changedAt);
       // "now" is another place each time: such an answer is nobody else's.
       if (fromNow) {
         return respondPage(stream, page, [...pageHeaders(stream, page, NO_STORE), cursor], pages);

@@ -4,6 +4,7 @@ import type { Streams } from "../streams/streams.ts";
 import type { Subscriptions } from "../subscriptions/subscriptions.ts";
 import type { Telemetry } from "../telemetry/events.ts";
 import type { CachePolicy } from "./cache_policy.ts";
+import type { Dumps } from "./dump_route.ts";
 import type { ResponseCache } from "./response_cache.ts";
 import type { PageStreams } from "./page_stream.ts";
 
@@ -11,6 +12,7 @@ export interface RouterParts {
   readonly access: Access;
   readonly streams: Streams;
   readonly subscriptions: Subscriptions;
+  readonly dumps: Dumps;
   readonly telemetry: Telemetry;
   /** Whether the node has been told to stop: nobody new should come. */
   readonly draining: () => boolean;

@@ -10,11 +10,13 @@ import {
 } from "../protocol/offset.ts";
 import { invalid, Overloaded, type Result } from "../errors.ts";
 import { etagOf, matchesEtag } from "../protocol/etag.ts";
+import { labelHeaders } from "../protocol/labels.ts";
 import * as header from "../protocol/headers.ts";
 import { formatRetention } from "../protocol/retention.ts";
 import { isOffsetOf, offsetAt } from "../streams/read/fork_chain.ts";
 import { type StreamState, trimmed } from "../streams/stream_state.ts";
 import type { Streams } from "../streams/streams.ts";
+import { parseBackwardQuery, readBackward } from "./backward_route.ts";
 import { longPoll } from "./long_poll.ts";
 import { MAX_CACHED_BYTES } from "./response_cache.ts";
 import { bodyOf, pageHeaders, respondNotModified, respondPage } from "./page_response.ts";
@@ -41,6 +43,12 @@ export async function head(streams: Streams, path: string): Promise<Response> {
   if (stream.earliest > 0) {
     headers.push([header.EARLIEST_OFFSET, encodeOffset(offsetAt(stream, stream.earliest))]);
   }
+  if (stream.labels !== null) {
+    const labels = labelHeaders(stream.labels);
+    headers.push(...labels);
+    // `allowOrigin` adds what every response has.
+    headers.push(["Access-Control-Expose-Headers", labels.map(([name]) => name).join(", ")]);
+  }
   return respond(200, headers, bodyOfUnknownLength(headers));
 }
 
@@ -55,6 +63,12 @@ export async function get(
   query: string,
   principal: Principal | null,
 ): Promise<Response> {
+  const backward = parseBackwardQuery(query);
+  if (backward !== null) {
+    return "refusal" in backward
+      ? respondRefusal(backward.refusal)
+      : await readBackward(parts, path, request, backward.value);
+  }
   const parsed = parseReadQuery(query);
   if ("refusal" in parsed) return respondRefusal(parsed.refusal);
   const { live, cursor } = parsed.value;

@@ -16,11 +16,21 @@ export interface LoggedRequest {
   readonly log: (line: RequestLine) => void;
 }
 
+/** The holders of the tokens of requests that are being logged. */
+const principals = new WeakMap<Request, string>();
+let logging = false;
+
+/** To be called when a request has been authorized; costs nothing where requests are not logged. */
+export function notePrincipal(request: Request, name: string): void {
+  if (logging) principals.set(request, name);
+}
+
 /** Handles a request, names it in X-Request-Id, and logs it when its response has been taken. */
 export async function handleLogged(
   handler: Handler,
   { request, state, connection, kind, log }: LoggedRequest,
 ): Promise<Response> {
+  logging = true;
   const began = performance.now();
   const requestId = requestIdOf(request.headers.get(REQUEST_ID));
   const forwarded = request.headers.get("x-forwarded-for");
@@ -36,12 +46,14 @@ export async function handleLogged(
   };
   const response = await handler(request, state, connection);
   const { status } = response;
+  const principal = principals.get(request);
+  const named = principal === undefined ? line : { ...line, principal };
   let ended = false;
   const onEnd = (bytes: number) => {
     // A reader that breaks off ends its response, and the read in progress ends after that.
     if (ended) return;
     ended = true;
-    log({ ...line, status, bytes, ms: Math.round((performance.now() - began) * 100) / 100 });
+    log({ ...named, status, bytes, ms: Math.round((performance.now() - began) * 100) / 100 });
   };
   // The body of a response to HEAD says to the runtime which length to say: it is never sent.
   const sent = request.method === "HEAD" ? null : response.body;

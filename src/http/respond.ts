@@ -1,5 +1,6 @@
 /** Responses, and the headers that every one of them carries. */
 import { VERSION } from "../version.ts";
+import { isLabelHeader } from "../protocol/labels.ts";
 import { REQUEST_HEADERS, RESPONSE_HEADERS } from "../protocol/headers.ts";
 
 /** Name and value; a list, because that is what both runtimes build a response from fastest. */
@@ -54,7 +55,9 @@ export function respondJson(status: number, value: unknown): Response {
 export function allowOrigin(response: Response, origin: string): Response {
   const { headers } = response;
   headers.set("Access-Control-Allow-Origin", origin);
-  headers.set("Access-Control-Expose-Headers", RESPONSE_HEADERS.join(", "));
+  const more = headers.get("access-control-expose-headers");
+  const exposed = RESPONSE_HEADERS.join(", ");
+  headers.set("Access-Control-Expose-Headers", more === null ? exposed : `${exposed}, ${more}`);
   headers.set("Cross-Origin-Resource-Policy", "cross-origin");
   return response;
 }
@@ -78,11 +81,16 @@ export function hideReferrer(response: Response): Response {
   return response;
 }
 
-/** A preflight: what an origin that is allowed may send. */
-export function respondPreflight(): Response {
+/**
+ * A preflight: what an origin that is allowed may send.
+ * @param asked Access-Control-Request-Headers: labels have names of their own
+ */
+export function respondPreflight(asked: string | null): Response {
+  const labels = (asked ?? "").toLowerCase().split(",", 100).map((name) => name.trim())
+    .filter(isLabelHeader);
   return respond(204, [
     ["Access-Control-Allow-Methods", STREAM_METHODS],
-    ["Access-Control-Allow-Headers", REQUEST_HEADERS.join(", ")],
+    ["Access-Control-Allow-Headers", [...REQUEST_HEADERS, ...labels].join(", ")],
     ["Access-Control-Max-Age", "86400"],
     ["Allow", STREAM_METHODS],
   ]);

@@ -8,6 +8,7 @@ import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
 import { carriesSignature } from "../access/signed_urls.ts";
 import { health, isHealthPath, UNKNOWN } from "./health.ts";
 import { type CacheControl, CachePolicy } from "./cache_policy.ts";
+import { DUMP_PATH } from "./dump_route.ts";
 import { ResponseCache } from "./response_cache.ts";
 import { node, NODE_PATH } from "./node_route.ts";
 import type { ReadParts, RouterParts } from "./parts.ts";
@@ -16,6 +17,7 @@ import { get, head } from "./read_routes.ts";
 import { refusalOf, respondInternal, respondRefusal } from "./error_responses.ts";
 import { FailureReports, isReported } from "./failure_reports.ts";
 import { type BodyReader, RequestBodies } from "./request_body.ts";
+import { notePrincipal } from "./request_lines.ts";
 import { counted, kindOf, UNROUTED } from "./request_observer.ts";
 import { inspector, type InspectorMode, isInspectorPath } from "./inspector_routes.ts";
 import { type LimitedRequest, RequestLimits, type RequestLimitsOptions } from "./request_limits.ts";
@@ -131,10 +133,11 @@ function authorized(
 ): Promise<Response> {
   const { access } = parts;
   if (!access.enabled) return limited(parts, { request, target, principal: null, client });
-  const serve = (authorization: Authorization) =>
-    "refusal" in authorization
-      ? Promise.resolve(respondRefusal(authorization.refusal))
-      : limited(parts, { request, target, principal: authorization, client });
+  const serve = (authorization: Authorization) => {
+    if ("refusal" in authorization) return Promise.resolve(respondRefusal(authorization.refusal));
+    notePrincipal(request, authorization.name);
+    return limited(parts, { request, target, principal: authorization, client });
+  };
   const authorization = access.authorize(request, target, client);
   const served = authorization instanceof Promise
     ? authorization.then(serve)
@@ -171,9 +174,14 @@ function route(
     return page === null ? health(parts, request, path) : Promise.resolve(page);
   }
   const { method } = request;
-  if (method === "OPTIONS") return Promise.resolve(respondPreflight());
+  if (method === "OPTIONS") {
+    return Promise.resolve(respondPreflight(request.headers.get("access-control-request-headers")));
+  }
   if (path === NODE_PATH) return node(parts, request, query);
-  if (isControlPath(path)) return control(parts, request, path, principal);
+  if (path === DUMP_PATH) {
+    return Promise.try(() => parts.dumps.respond(request, query, principal));
+  }
+  if (isControlPath(path)) return control(parts, request, { path, query }, principal);
   const stream = parseStreamPath(path);
   if ("refusal" in stream) return Promise.resolve(respondRefusal(stream.refusal));
   const { streams, bodies } = parts;

@@ -38,6 +38,8 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
   #position: number;
   #sentUpTo: number;
   #cursor: string;
+  /** The reader had everything and was ready for more when it last came for it. */
+  #waiting = false;
   /** Nothing comes after the event that was last encoded. */
   #last = false;
   #rotating = false;
@@ -118,7 +120,10 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
     if (!this.#wanted || this.#loading || this.#ended) return;
     if (this.#last || this.#rotating) return this.#close();
     const status = this.#follower.status(this.#sentUpTo);
-    if (status === "nothing") return;
+    if (status === "nothing") {
+      this.#waiting = true;
+      return;
+    }
     if (status !== "more") return this.#close();
     try {
       const frame = this.#cachedFrame();
@@ -140,6 +145,10 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
   #send(frame: Uint8Array): void {
     this.#wanted = false;
     measureEvent(frame);
+    if (this.#waiting) {
+      measurements.deliveries.observe(performance.now() - this.#follower.changedAt);
+    }
+    this.#waiting = false;
     this.#controller!.enqueue(frame);
   }
 

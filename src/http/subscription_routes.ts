@@ -7,6 +7,7 @@ import { STREAM_PREFIX, trimmedPath } from "../protocol/stream_path.ts";
 import { invalidRequest, Refused } from "../errors.ts";
 import type { Streams } from "../streams/streams.ts";
 import type { Subscriptions } from "../subscriptions/subscriptions.ts";
+import { listedStreams, listedSubscriptions, usage } from "./catalog_routes.ts";
 import { respondRefusal } from "./error_responses.ts";
 import type { BodyReader } from "./request_body.ts";
 import { respond, respondJson } from "./respond.ts";
@@ -47,10 +48,10 @@ export function isControlPath(path: string): boolean {
 export async function control(
   parts: ControlParts,
   request: Request,
-  fullPath: string,
+  target: { readonly path: string; readonly query: string },
   principal: Principal | null,
 ): Promise<Response> {
-  const path = fullPath.slice(CONTROL.length + 1);
+  const path = target.path.slice(CONTROL.length + 1);
   if (path === "jwks.json") return await jwks(parts, request);
   const [collection, rawId, action, ...rest] = path.split("/");
   if (collection === "tokens" && principal !== null) {
@@ -60,12 +61,20 @@ export async function control(
   if (collection === "sign" && principal !== null && rest.length === 0) {
     return await signedUrls(parts, request, principal, { resource: rawId, id: action });
   }
+  const { method } = request;
+  const { query } = target;
   if (collection === "streams") {
-    const stream = trimmedPath(path);
-    if (stream === null) return unknownPath();
-    if (request.method !== "POST") return methodNotAllowed("POST");
-    if ("refusal" in stream) return respondRefusal(stream.refusal);
-    return await trim(parts, request, storedName(namespaceOf(principal), stream.value));
+    const trimmed = trimmedPath(path);
+    if (method === "POST" && trimmed !== null) {
+      if ("refusal" in trimmed) return respondRefusal(trimmed.refusal);
+      return await trim(parts, request, storedName(namespaceOf(principal), trimmed.value));
+    }
+    const streamPath = rawId === undefined ? null : path.slice("streams/".length);
+    return await listedStreams(parts, { method, query, principal }, streamPath);
+  }
+  if (path === "usage") return await usage(parts, { method, query, principal });
+  if (path === "subscriptions") {
+    return await listedSubscriptions(parts, { method, query, principal });
   }
   if (collection !== "subscriptions" || rawId === undefined || rawId === "") return unknownPath();
   const id = parseId(rawId);

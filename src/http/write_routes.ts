@@ -2,6 +2,7 @@
 import { type Namespace, storedName } from "../access/namespaces.ts";
 import { encodeOffset } from "../protocol/offset.ts";
 import { invalid, type Result } from "../errors.ts";
+import { parseLabels } from "../protocol/labels.ts";
 import * as header from "../protocol/headers.ts";
 import { parseRetention } from "../protocol/retention.ts";
 import { parseStreamReference, streamUrlPath } from "../protocol/stream_path.ts";
@@ -41,6 +42,8 @@ export async function put(
   const retention = parseRetention(headers.get(header.RETENTION));
   if ("refusal" in retention) return respondRefusal(retention.refusal);
   const fork = parseFork(headers, { namespace, isOwnHost });
+  const labels = parseLabels(headers);
+  if ("refusal" in labels) return respondRefusal(labels.refusal);
   if ("refusal" in fork) return respondRefusal(fork.refusal);
 
   const outcome = await streams.create({
@@ -50,6 +53,7 @@ export async function put(
     expiresAtMs: expiresAt.value,
     retention: retention.value,
     closed: header.parseClosed(headers.get(header.CLOSED)),
+    labels: labels.value,
     body: await bodies.read(request),
     fork: fork.value,
   });

@@ -118,7 +118,7 @@ function Sidebar({ onHelp }: { readonly onHelp: () => void }) {
   const { value } = session;
   const dark = appearance.value === "dark";
   return (
-    <div class="sidebar">
+    <header class="sidebar">
       <div class="brand">
         <img src={iconUrl()} alt="" width="22" height="22" /> <span>Penstock</span>
       </div>
@@ -176,7 +176,7 @@ function Sidebar({ onHelp }: { readonly onHelp: () => void }) {
           </button>
         )}
       </div>
-    </div>
+    </header>
   );
 }
 

@@ -54,6 +54,10 @@ function addLatencies(readings: Readings): void {
       "From a change until all SSE followers of this node were notified.",
       measurements.fanOuts,
     ],
+    delivery_seconds: [
+      "From a commit, on whatever node, until a follower here that waited for it has its bytes.",
+      measurements.deliveries,
+    ],
     wake_up_seconds: [
       "From NOTIFY on one connection until it was heard on the one that listens.",
       measurements.wakeUps,

@@ -10,6 +10,7 @@ import {
   type Listening,
   type Parameter,
   type ScannedRow,
+  type Snapshot,
 } from "../storage/database.ts";
 
 /** An outage shorter than this is a statement that timed out among others that did not. */
@@ -70,6 +71,11 @@ export class MeasuredDatabase implements Database {
 
   transaction<T>(work: (transaction: Drizzle) => Promise<T>): Promise<T> {
     return this.#measured(this.#database.transaction(work));
+  }
+
+  /** Not measured: it lasts as long as a dump. */
+  snapshot<T>(work: (snapshot: Snapshot) => Promise<T>): Promise<T> {
+    return this.#database.snapshot(work);
   }
 
   execute(script: string): Promise<void> {

@@ -10,7 +10,7 @@ const SECONDS = 1 / 1000;
 const RECENT = [
   measurements.appends,
   measurements.commits,
-  measurements.fanOuts,
+  measurements.deliveries,
   measurements.commitStreams,
   measurements.eventLoopDelays,
 ];
@@ -49,7 +49,7 @@ export class NodeFigures {
 
 function report(parts: NodeFiguresParts, recent: RecentFigures) {
   const { version, node, databaseKind, database } = parts;
-  const { appends, commits, fanOuts, commitStreams, eventLoopDelays } = measurements;
+  const { appends, commits, deliveries, commitStreams, eventLoopDelays } = measurements;
   const { longPolls } = measurements;
   return {
     version,
@@ -65,7 +65,7 @@ function report(parts: NodeFiguresParts, recent: RecentFigures) {
     latency_seconds: {
       append: recent.quantiles(appends, SECONDS),
       commit: recent.quantiles(commits, SECONDS),
-      wake_up: recent.quantiles(fanOuts, SECONDS),
+      wake_up: recent.quantiles(deliveries, SECONDS),
     },
     commit_streams: recent.quantiles(commitStreams, 1),
     event_loop_delay_seconds: { p99: recent.quantiles(eventLoopDelays, SECONDS).p99 },

@@ -4,6 +4,8 @@ import { invalid, type InvalidCode, type Refusal, type Result } from "../errors.
 import { isValidContentType } from "./content_type.ts";
 
 export const NEXT_OFFSET = "Stream-Next-Offset";
+/** An extension: where an earlier page ends. */
+export const PREVIOUS_OFFSET = "Stream-Previous-Offset";
 export const UP_TO_DATE = "Stream-Up-To-Date";
 export const CLOSED = "Stream-Closed";
 export const CURSOR = "Stream-Cursor";
@@ -50,6 +52,7 @@ export const REQUEST_HEADERS = [
 /** What a browser's script may read. */
 export const RESPONSE_HEADERS = [
   NEXT_OFFSET,
+  PREVIOUS_OFFSET,
   UP_TO_DATE,
   CLOSED,
   CURSOR,

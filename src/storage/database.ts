@@ -37,6 +37,11 @@ export interface ScannedRow {
   readonly data: Uint8Array;
 }
 
+/** Queries that all see the database as it was at one moment. */
+export interface Snapshot {
+  query<Row>(statement: string, parameters?: readonly Parameter[]): Promise<Row[]>;
+}
+
 export interface Database {
   readonly kind: "postgres" | "embedded";
   /** Human readable and free of secrets, for the start-up line: `PostgreSQL 18.4 at host/db`. */
@@ -78,6 +83,13 @@ export interface Database {
    * @throws DatabaseUnavailable as `query` does, or what `work` throws
    */
   transaction<T>(work: (transaction: Drizzle) => Promise<T>): Promise<T>;
+  /**
+   * Runs `work` with queries that see one state of the database. It may take any time: on PostgreSQL
+   * it has a connection of its own, and each statement of `work` a time limit of its own. In the
+   * embedded database, which has one session, all other statements wait meanwhile.
+   * @throws DatabaseUnavailable as `query` does, or what `work` throws
+   */
+  snapshot<T>(work: (snapshot: Snapshot) => Promise<T>): Promise<T>;
   /** Runs a script of several statements without parameters (migrations, DDL). */
   execute(script: string): Promise<void>;
   /** Whether `listen` is available. Where it is not, changes are found by polling. */

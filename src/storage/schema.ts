@@ -10,6 +10,7 @@ import {
   boolean,
   customType,
   index,
+  jsonb,
   pgSchema,
   primaryKey,
   smallint,
@@ -68,6 +69,11 @@ export const streams = penstock.table("streams", {
   /** Stream-Retention, as PUT had it. */
   retentionAgeSeconds: bigint("retention_age_seconds", { mode: "number" }),
   retentionBytes: bigint("retention_bytes", { mode: "number" }),
+  /** Null: before this was recorded. */
+  createdAt: timestamp("created_at", { withTimezone: true, mode: "string" })
+    .default(sql`clock_timestamp()`),
+  /** Null: none. */
+  labels: jsonb("labels").$type<Readonly<Record<string, string>>>(),
 }, (table) => [
   uniqueIndex("streams_path").on(table.path).where(sql`state <> 'deleted'`),
   index("streams_deleted").on(table.id).where(sql`state = 'deleted'`),
@@ -80,6 +86,8 @@ export const streams = penstock.table("streams", {
   ),
   index("streams_source").on(table.sourceId)
     .where(sql`source_id is not null and state <> 'deleted'`),
+  index("streams_labels").using("gin", table.labels.op("jsonb_path_ops"))
+    .where(sql`labels is not null`),
 ]);
 
 /**
@@ -117,7 +125,7 @@ export const producers = penstock.table("producers", {
   lastSeq: bigint("last_seq", { mode: "number" }).notNull(),
   /** True when the append of `(epoch, last_seq)` is the one that closed the stream. */
   closedStream: boolean("closed_stream").notNull().default(false),
-  /** Null: before there was this column. */
+  /** When this state was inserted; null: before this was recorded. */
   appendedAt: timestamp("appended_at", { withTimezone: true, mode: "string" })
     .default(sql`clock_timestamp()`),
 }, (table) => [
@@ -244,7 +252,7 @@ export const accessTokens = penstock.table("access_tokens", {
     .default(sql`clock_timestamp()`),
   expiresAt: timestamp("expires_at", { withTimezone: true, mode: "string" }),
   /** What the names of its holder are in; "" is the whole database. */
-  namespace: bytewise("namespace").notNull().default(""),
+  namespace: bytewise("namespace").notNull().default(sql`''::text`),
 }, (table) => [
   uniqueIndex("access_tokens_name").on(table.name),
   uniqueIndex("access_tokens_hash").on(table.hash),
@@ -271,6 +279,18 @@ export const urlKeys = penstock.table("url_keys", {
 export const accessRevision = penstock.table("access_revision", {
   id: smallint("id").primaryKey(),
   revision: bigint("revision", { mode: "number" }).notNull().default(0),
+});
+
+/** One row while a load of a dump has not ended: where it goes on. */
+export const loads = penstock.table("loads", {
+  id: smallint("id").primaryKey(),
+  /** The last entry of the dump that was loaded, and its checksum. */
+  entry: bigint("entry", { mode: "number" }).notNull(),
+  checksum: text("checksum").notNull(),
+  /** The last stream that was loaded: what lies behind it, up to the dump's last id, is half loaded. */
+  streamId: bigint("stream_id", { mode: "number" }).notNull(),
+  startedAt: timestamp("started_at", { withTimezone: true, mode: "string" }).notNull()
+    .default(sql`clock_timestamp()`),
 });
 
 /** The view `stream_states`: a stream as decisions see it. */

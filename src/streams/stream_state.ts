@@ -1,6 +1,7 @@
 /** The state of a stream that decisions rest on: one row of the view `penstock.stream_states`. */
 import { type Refusal, Refused } from "../errors.ts";
 import type { Retention } from "../protocol/retention.ts";
+import type { Labels } from "../protocol/labels.ts";
 import type { StreamLifecycle } from "../storage/schema.ts";
 import { type Ancestor, type Forked, offsetAt } from "./read/fork_chain.ts";
 
@@ -27,6 +28,8 @@ export interface StreamState {
   readonly earliest: number;
   /** Stream-Retention, as PUT had it; null: none. */
   readonly retention: Retention | null;
+  /** Null: none. */
+  readonly labels: Labels | null;
   /** The streams it was forked from, nearest first. */
   readonly sources: readonly Ancestor[];
   /** By the database's clock, when the row was read. */
@@ -58,6 +61,8 @@ export interface StreamRow {
   earliest: number;
   retention_age_seconds: number | null;
   retention_bytes: number | null;
+  /** A JSON object. */
+  labels: string | null;
 }
 
 const NO_SOURCES: readonly Ancestor[] = [];
@@ -83,6 +88,7 @@ export function stateOf(row: StreamRow, sources = NO_SOURCES): StreamState {
     forkCount: row.fork_count,
     earliest: row.earliest,
     retention: retentionOf(row),
+    labels: row.labels === null ? null : JSON.parse(row.labels),
     sources,
     expired: row.expired,
     ttlRenewalDue: row.renews_ttl,

@@ -4,6 +4,7 @@ import { BaseService, startAll, stopAll } from "../lib/service.ts";
 import { type BufferedBytes, CACHED_BYTES, divideBufferedBytes, WAITING } from "../limits.ts";
 import type { Database } from "../storage/database.ts";
 import type { Telemetry } from "../telemetry/events.ts";
+import { Catalog } from "./catalog/catalog.ts";
 import { Hub } from "./follow/hub.ts";
 import { NodeNotifier } from "./follow/node_notifier.ts";
 import { Appender } from "./append/appender.ts";
@@ -21,6 +22,7 @@ import { Follower } from "./follow/follower.ts";
 import { deleteStream } from "./lifecycle/delete.ts";
 import { createFork } from "./lifecycle/fork.ts";
 import { StateLoader } from "./state_loader.ts";
+import { type BackwardRange, readBackwards } from "./read/backwards.ts";
 import { type Page, PageReader } from "./read/page_reader.ts";
 import { SegmentCache } from "./read/segment_cache.ts";
 import type { AppendOutcome } from "./append/waiting_append.ts";
@@ -68,6 +70,8 @@ export class Streams extends BaseService {
   readonly #creator: Creator;
   readonly #sweeper: Sweeper;
   readonly #retentionRules: readonly RetentionRule[];
+  /** What there is. */
+  readonly catalog: Catalog;
   #cacheEpoch = 0;
   #onWritten: (ids: readonly number[]) => void = () => {};
 
@@ -77,8 +81,9 @@ export class Streams extends BaseService {
     this.#database = database;
     this.#retentionRules = options.retention;
     this.#stateLoader = new StateLoader(database);
+    this.catalog = new Catalog(database, options.retention);
     this.#nodeNotifier = new NodeNotifier(database, {
-      onNotification: (ids) => this.#streamMonitor.onNotification(ids),
+      onNotification: (ids, changedAt) => this.#streamMonitor.onNotification(ids, changedAt),
       onGap: () => this.#streamMonitor.reconcileAll(),
     });
     this.#segmentCache = new SegmentCache(options.cachedBytes);
@@ -188,6 +193,16 @@ export class Streams extends BaseService {
     return this.#readPage(stream, start, stream, limit);
   }
 
+  /** The page of an opened stream that ends before a position; see `readBackwards`. */
+  async pageBefore(stream: StreamState, range: BackwardRange): Promise<Page> {
+    const read = (start: number, stop: number) => this.#pageReader.bytes(stream, start, stop);
+    try {
+      return await readBackwards(stream, range, read);
+    } catch (error) {
+      throw await this.#trimmedMeanwhile(error, stream, range.lowest);
+    }
+  }
+
   /** The longest page there is, except for a larger JSON message. Bytes. */
   get maxPageBytes(): number {
     return this.#pageReader.maxPageBytes;
@@ -245,14 +260,17 @@ export class Streams extends BaseService {
     try {
       return await this.#pageReader.page(...request);
     } catch (error) {
-      if (!(error instanceof Refused) || error.refusal.kind !== "not_found") throw error;
-      // Bytes that the state spoke of are not there: they were dropped, or the stream was deleted.
-      const now = await this.#stateLoader.load(stream.path);
-      if (now?.id === stream.id && unusable(now) === null && start < now.earliest) {
-        throw trimmed(now);
-      }
-      throw error;
+      throw await this.#trimmedMeanwhile(error, stream, start);
     }
+  }
+
+  /** The error of a read that began at `start`, or the one that says that the stream was trimmed. */
+  async #trimmedMeanwhile(error: unknown, stream: StreamState, start: number): Promise<unknown> {
+    if (!(error instanceof Refused) || error.refusal.kind !== "not_found") return error;
+    // Bytes that the state spoke of are not there: they were dropped, or the stream was deleted.
+    const now = await this.#stateLoader.load(stream.path);
+    const isSame = now?.id === stream.id && unusable(now) === null;
+    return isSame && start < now.earliest ? trimmed(now) : error;
   }
 
   /**
@@ -264,6 +282,7 @@ export class Streams extends BaseService {
     this.#appender.invalidateStates();
     this.#pageReader.invalidate();
     this.#stateLoader.invalidate();
+    this.catalog.invalidate();
     this.#hub.invalidate();
   }
 

@@ -17,6 +17,7 @@ import { Deliverer, namesFor, shownInWake } from "./deliverer.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { KeyRing, type PublishedKey } from "./key_ring.ts";
 import { type Ack, type IssuedWake, type SubscriptionRow, SubscriptionStore } from "./store.ts";
+import { listSubscriptions, type PageRequest, type SubscriptionsPage } from "./listing.ts";
 import { Tokens } from "./tokens.ts";
 import { WebhookPolicy } from "./webhook_policy.ts";
 import type { NetworkTarget } from "../lib/network_targets.ts";
@@ -164,6 +165,11 @@ export class Subscriptions extends BaseService {
       "WAKE_STREAM_NOT_JSON",
       `wake events are JSON, and the wake_stream's content type is ${stream.contentType}`,
     );
+  }
+
+  /** Those of which `shows` says that the reader may see them, in byte order of their ids. */
+  list(page: PageRequest, shows: (id: string) => boolean): Promise<SubscriptionsPage> {
+    return listSubscriptions(this.#parts.database, page, shows);
   }
 
   /** GET (section 6.3). @throws Refused */

@@ -7,6 +7,8 @@ export interface RequestLine {
   readonly address: string;
   /** X-Forwarded-For as the request had it, bounded; not there when it had none. */
   readonly forwardedFor?: string;
+  /** The holder of the request's token, such as `token ci`; not there when there was none. */
+  readonly principal?: string;
   readonly method: string;
   /** Percent-encoded, as it was sent, without the query. */
   readonly path: string;
@@ -52,6 +54,7 @@ export function accessLogText(line: RequestLine, { time, worker }: LineContext):
     time.toISOString(),
     ...(worker === null ? [] : [`[${worker}]`]),
     line.address,
+    line.principal ?? "-",
     line.method,
     line.path,
     line.mode,

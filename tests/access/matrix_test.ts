@@ -52,10 +52,10 @@ const METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"] as 
 type Method = typeof METHODS[number];
 
 /**
- * What a request needs: an operation; nothing; credentials, whatever their rules; or `admin` outside of
- * every namespace.
+ * What a request needs: an operation; nothing; credentials, whatever their rules; `admin` outside of
+ * every namespace; or `list` on `mine/here`.
  */
-type Need = Operation | "public" | "any" | "server";
+type Need = Operation | "public" | "any" | "server" | "list of mine";
 
 interface Route {
   readonly path: string;
@@ -76,6 +76,9 @@ const ofStream = (method: Method): Need => STREAM[method] ?? "any";
 const always = (need: Need) => (method: Method): Need => method === "OPTIONS" ? "public" : need;
 const wake = (method: Method): Need =>
   method === "POST" || method === "OPTIONS" ? "public" : "subscribe";
+/** The sum is of what may be listed all of. */
+const usage = (method: Method): Need =>
+  method === "GET" || method === "HEAD" ? "list of mine" : always("list")(method);
 
 const S = "/v1/stream";
 const ROUTES: readonly Route[] = [
@@ -91,7 +94,7 @@ const ROUTES: readonly Route[] = [
   { path: `${S}/__ds/unknown`, need: always("admin") },
   {
     path: `${S}/__ds/streams/mine/not-here/trim`,
-    need: (method) => method === "POST" ? "delete" : always("admin")(method),
+    need: (method) => method === "POST" ? "delete" : always("list of mine")(method),
   },
   { path: `${S}/__ds/node`, need: always("server") },
   { path: `${S}/__ds/tokens`, need: always("admin") },
@@ -100,7 +103,13 @@ const ROUTES: readonly Route[] = [
   { path: `${S}/__ds/sign/keys`, need: always("admin") },
   { path: `${S}/__ds/sign/keys/none`, need: always("admin") },
   { path: `${S}/__ds/jwks.json`, need: () => "public" },
-  { path: `${S}/__ds/subscriptions`, need: always("any") },
+  { path: `${S}/__ds/streams`, need: always("list") },
+  { path: `${S}/__ds/streams?prefix=mine/`, need: always("list") },
+  { path: `${S}/__ds/streams/mine/here`, need: always("list of mine") },
+  { path: `${S}/__ds/streams/`, need: always("any"), onBun: 400 },
+  { path: `${S}/__ds/usage?prefix=mine/`, need: usage },
+  { path: `${S}/__ds/usage/more`, need: always("admin") },
+  { path: `${S}/__ds/subscriptions`, need: always("list") },
   { path: `${S}/__ds/subscriptions/mine`, need: always("subscribe") },
   { path: `${S}/__ds/subscriptions/mine/streams`, need: always("subscribe") },
   { path: `${S}/__ds/subscriptions/mine/streams/mine/here`, need: always("subscribe") },
@@ -256,7 +265,7 @@ async function kindsFor(base: string, secretTaken: boolean): Promise<Kind[]> {
     may(
       "JWT that reads, as one text",
       await issuer.sign({ penstock: "read:mine/** list:x" }),
-      only("any", "read"),
+      only("any", "read", "list"),
     ),
     may(
       "token that reads elsewhere",
@@ -267,6 +276,11 @@ async function kindsFor(base: string, secretTaken: boolean): Promise<Kind[]> {
       "token that appends",
       await makeToken(base, "appends", ["append:mine/**"]),
       only("any", "append"),
+    ),
+    may(
+      "token that lists",
+      await makeToken(base, "lists", ["list:mine/**"]),
+      only("any", "list", "list of mine"),
     ),
     may(
       "token that subscribes",

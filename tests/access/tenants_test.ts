@@ -165,6 +165,18 @@ const operation: fc.Arbitrary<Request> = fc.oneof(
     body: json({ name: `R${token}`, rules: ["read:R/**"], namespace: token === "k" ? null : "in" }),
   })),
   fc.constant({ method: "GET", path: "__ds/tokens" }),
+  fc.constantFrom("streams", "usage", "subscriptions").chain((what) =>
+    fc.constantFrom(
+      "",
+      "?prefix=R/",
+      "?prefix=R/x",
+      `?prefix=${TENANTS[0]}`,
+      "?prefix=..",
+      "?limit=2",
+    )
+      .map((query) => ({ method: "GET", path: `__ds/${what}${query}` }))
+  ),
+  at(name, (path) => ({ method: "GET", path: `__ds/streams/R/${path}` })),
   at(fc.constantFrom("k", "l", `/${TENANTS[0]}/k`), (token) => ({
     method: "DELETE",
     path: `__ds/tokens/R${token}`,
@@ -194,6 +206,11 @@ const BEGINNING: readonly Request[] = [
   { method: "POST", path: "__ds/streams/R/x/trim", body: json({ before: "now" }) },
   { method: "GET", path: "R/x" },
   { method: "GET", path: "R/f" },
+  { method: "GET", path: "__ds/streams?prefix=R/" },
+  { method: "GET", path: "__ds/streams/R/f" },
+  { method: "GET", path: "__ds/streams/R/x" },
+  { method: "GET", path: "__ds/usage?prefix=R/" },
+  { method: "GET", path: "__ds/subscriptions" },
 ];
 
 /** The server's public keys are nobody's: what tenants do does not change them. */

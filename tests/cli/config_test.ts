@@ -29,14 +29,19 @@ function problemOf(args: readonly string[], environment: Environment = {}): stri
 }
 
 const NO_ACCESS_CONTROL = {
+  accessOn: false,
   adminTokenFile: null,
   jwtSecretFile: null,
+  jwtNamespace: null,
+  jwtNamespaceClaim: "penstock_namespace",
   jwtPublicKeyFile: null,
   jwtJwksUrl: null,
   jwtIssuer: null,
   jwtAudience: null,
   jwtClaim: "penstock",
   jwtRules: [],
+  jwtNamespaceClaim: "penstock_namespace",
+  jwtNamespace: null,
   anonymous: [],
 };
 /** Their values are members of `accessControl`, and have a test of their own. */
@@ -85,6 +90,7 @@ Deno.test("without flags and environment the defaults hold", () => {
       logFormat: "auto",
       logLevel: "info",
       accessLog: "off",
+      inspector: "on",
     },
   });
 });
@@ -139,6 +145,7 @@ Deno.test("flags win over the environment, and that over the defaults", () => {
     ["logFormat", "logFormat", "text", "text", "json", "json"],
     ["logLevel", "logLevel", "debug", "debug", "silent", "silent"],
     ["accessLog", "accessLog", "text", "text", "json", "json"],
+    ["inspector", "inspector", "off", "off", "read-only", "read-only"],
   ];
   for (const [name, key, variable, fromVariable, flag, fromFlag] of rows) {
     const option: Option = OPTIONS[name];
@@ -310,7 +317,7 @@ Deno.test("parseCommand knows its commands", () => {
   }
   assert.equal(
     problemOf(["run"]),
-    'unknown command "run": there are serve, migrate, keys rotate, healthcheck, check, version, help, create, append, read, tail, stat, close, fork, trim, rm, status, token, completions',
+    'unknown command "run": there are serve, migrate, keys rotate, healthcheck, check, version, help, create, append, read, tail, stat, ls, close, fork, trim, rm, status, import, sub, token, completions, dump, load, copy',
   );
   assert.equal(problemOf(["serve", "now"]), 'unexpected argument "now"');
   assert.match(problemOf(["--prot=1"]), /--prot/);
@@ -489,7 +496,7 @@ Deno.test("no error repeats the password of a database URL given to the wrong se
     const sound: Option[] = [
       ...[OPTIONS.dataDir, OPTIONS.databaseUrl, OPTIONS.listenUrl],
       ...[OPTIONS.adminTokenFile, OPTIONS.jwtSecretFile, OPTIONS.jwtPublicKeyFile],
-      OPTIONS.jwtClaim,
+      ...[OPTIONS.jwtClaim, OPTIONS.jwtNamespaceClaim, OPTIONS.jwtNamespace],
     ];
     if (sound.includes(option)) continue;
     const problem = problemOf([], { [option.environment]: url });

@@ -38,7 +38,12 @@ Deno.test({
   ignore: !installed("bash"),
   fn() {
     run("bash", ["-n"], bashCompletions(commands));
-    assert.deepEqual(offered("penstock", "c"), ["close", "completions", "create"]);
+    assert.deepEqual(offered("penstock", "c"), [
+      "check",
+      "close",
+      "completions",
+      "create",
+    ]);
     assert.deepEqual(offered("penstock", "append", "x", "--p"), ["--producer"]);
     assert.ok(offered("penstock", "append", "--").includes("--url"));
     assert.deepEqual(offered("penstock", "append", "--producer", ""), ["auto"]);

@@ -55,6 +55,7 @@ async function follow(streams: Streams, path: string): Promise<Chunks> {
   const stream = await streams.open(path);
   const response = await followBySse(streams, stream, {
     ...{ start: 0, cursor: null, cacheControl: "no-cache", principal: null },
+    keepLive: undefined,
   });
   return response.body!.getReader() as Chunks;
 }

@@ -77,6 +77,7 @@ export async function fillServer(server: string): Promise<void> {
       headers: { "stream-forked-from": "/chat/support/1037", ...label("ai") },
     });
   }
+  await createStream(server, "wakes/mail", json);
   await fetch(`${server}/v1/stream/__ds/subscriptions/notify-mail`, {
     method: "PUT",
     headers: { "content-type": "application/json" },

@@ -29,7 +29,8 @@ const VIEWS: Readonly<Record<string, { readonly hash: string; readonly ready: st
   streams: { hash: "#/streams", ready: `document.querySelectorAll(".stream-row").length > 10` },
   stream: {
     hash: "#/stream/chat/support/1037",
-    ready: `document.querySelectorAll(".row").length > 5 && document.querySelector(".tree a")`,
+    ready:
+      `document.querySelectorAll(".row").length > 5 && document.querySelector(".tree .branch")`,
   },
   hex: {
     hash: "#/stream/files/upload-7f3a",

@@ -1,5 +1,8 @@
 /** The access log: a line for each request, which no client can forge. */
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
 import { requestIdOf } from "../../src/http/request_lines.ts";
 import { accessLogJson, accessLogText, type RequestLine } from "../../src/telemetry/access_log.ts";
@@ -20,11 +23,11 @@ const LINE: RequestLine = {
 const CONTEXT = { time: new Date(0), worker: null };
 
 Deno.test("an access log line has one field per word, whatever the client sent", () => {
-  const line = "1970-01-01T00:00:00.000Z ::1 POST /v1/stream/a append 204 0 1.5ms one\n";
+  const line = "1970-01-01T00:00:00.000Z ::1 - POST /v1/stream/a append 204 0 1.5ms one\n";
   assert.equal(accessLogText(LINE, CONTEXT), line);
   fc.assert(fc.property(fc.string({ unit: "binary" }), (path) => {
     const text = accessLogText({ ...LINE, path }, CONTEXT);
-    assert.match(text, /^[\x21-\x7e]+(?: [\x21-\x7e]+){8}\n$/);
+    assert.match(text, /^[\x21-\x7e]+(?: [\x21-\x7e]+){9}\n$/);
     assert.equal(JSON.parse(accessLogJson({ ...LINE, path }, CONTEXT)).path, path.toWellFormed());
   }));
 });
@@ -107,4 +110,33 @@ Deno.test("--log-level debug shows requests in the log, without an access log", 
       assert.match(String(line.message), /^PUT \/v1\/stream\/shown 201: create, 0 bytes in /);
     });
   });
+});
+
+Deno.test("the access log names the principal of a request that has one", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "penstock-access-log-"));
+  const file = join(folder, "admin");
+  const token = "t".repeat(40);
+  writeFileSync(file, token, { mode: 0o600 });
+  try {
+    await withStorage("embedded", async (database) => {
+      const args = ["--access-log", "json", "--admin-token-file", file];
+      await withServer({ database, args }, async (server) => {
+        const headers = { authorization: `Bearer ${token}` };
+        await (await fetch(`${server.url}/v1/stream/a`, { headers })).text();
+        await (await fetch(`${server.url}/v1/stream/a`)).text();
+        const [known, unknown] = await eventually(
+          5000,
+          "two lines",
+          () => Promise.resolve(lines(server).length >= 2 ? lines(server) : undefined),
+        );
+        assert.equal(known!.status, 404);
+        assert.match(String(known!.principal), /admin/);
+        assert.equal(unknown!.status, 401);
+        assert.equal(unknown!.principal, undefined);
+        assert.ok(!server.logs.join("\n").includes(token));
+      });
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });

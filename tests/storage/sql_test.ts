@@ -151,7 +151,7 @@ Deno.test("what another role puts into public is never called, whatever the sess
       const [created] = await sql.unsafe(`select (stream).* from penstock.create_streams('{a}',
         '{text/plain}', '{60}', '{${
         Date.now() + 60_000
-      }}', '{a}', '{0}', '{0}', '{1}', '{f}', 'x')`);
+      }}', '{a}', '{0}', '{0}', '{1}', '{f}', 'x', '{null}')`);
       const { id, tail } = created as unknown as Record<string, string>;
       const refused = await sql.unsafe(
         `select * from penstock.commit_append(${id}, ${tail}, false, true, false, null, 'y')`,

@@ -4,7 +4,7 @@
  */
 // Runs after compile: it replaces the file of the binary.
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
@@ -22,10 +22,10 @@ function logsOf(server: RunningServer, event: string): Record<string, unknown>[]
   return server.logs.map((line) => JSON.parse(line)).filter((line) => line.event === event);
 }
 
+/** A process that has ended may wait for its parent to take note: that is no life. */
 function isAlive(pid: number): boolean {
   try {
-    process.kill(pid, 0);
-    return true;
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
   } catch {
     return false;
   }

@@ -8,7 +8,7 @@ export interface Finding {
   readonly state: FindingState;
   /** What holds, or what is wrong. Holds no secret. */
   readonly message: string;
-  /** What mends it; null where there is nothing to mend. */
+  /** What repairs it; null where there is nothing to repair. */
   readonly fix: string | null;
 }
 

@@ -114,7 +114,7 @@ function pooler(facts: ServerFacts, options: PostgresOptions): Finding {
   );
 }
 
-/** What a check of the start refuses; its message says what mends it after the colon. */
+/** What a check of the start refuses; its message says after the colon how to repair it. */
 function refusalOf(check: string, refuse: () => void): Finding | null {
   try {
     refuse();

@@ -8,7 +8,7 @@ import type { Database } from "../../storage/database.ts";
 import { hostOf, portOf, WebhookPolicy } from "../../subscriptions/webhook_policy.ts";
 import { type Finding, ok, warning } from "./findings.ts";
 
-/** Receivers that are tried. */
+/** Receivers that are connected to, at most. */
 const MOST = 50;
 const CONNECT_MS = 3000;
 
@@ -50,7 +50,7 @@ export async function checkWebhooks(
   );
   const found = problems.flat();
   const reached = byHost.size - found.length;
-  const more = rows.length > MOST ? `; of more than ${MOST} webhooks these were tried` : "";
+  const more = rows.length > MOST ? `; of more than ${MOST} webhooks these were connected to` : "";
   if (reached > 0) found.push(ok("webhooks", `${reached} receivers can be reached${more}`));
   return found;
 }

@@ -1,7 +1,9 @@
 import type { Command, Invocation } from "../command.ts";
+import type { Connection } from "../connection.ts";
 import { EventWriter } from "../event_writer.ts";
 import { EXIT, usageError } from "../exit_codes.ts";
 import { LastLines, LastMessages } from "../last_items.ts";
+import { readLast } from "../last_page.ts";
 import { readStream, type StreamEvent } from "../stream_reader.ts";
 
 const MOST_ITEMS = 1_000_000;
@@ -26,7 +28,8 @@ export const tail: Command = {
   ],
   details:
     "Following goes on through cut connections and restarted servers, and ends with exit code\n" +
-    "0 when the stream is closed. The last lines are found by reading the stream from its start.",
+    "0 when the stream is closed. Where the server has no ?tail=, the last lines are found by\n" +
+    "reading the stream from its start.",
   examples: ["penstock tail chat/42 -n 3", "penstock tail chat/42 --offset now"],
   retryMs: Infinity,
   async run(invocation) {
@@ -56,13 +59,26 @@ async function copy(
 
 type PageEvent = StreamEvent & { kind: "page" };
 
-/** Reads all there is, keeping no more than the last lines; prints them, and where they end. */
+/** Prints the last lines or messages, and where they end. */
 async function printLast(
   { connection, operands, streamUrl }: Invocation,
   writer: EventWriter,
   number: number,
 ): Promise<PageEvent> {
   const url = streamUrl(operands[0]!);
+  const last = await readLast(connection, url, number);
+  if (last === null) return await printLastOfAll({ connection, url }, writer, number);
+  for (const event of last.events) await writer.write(event);
+  await writer.write(last.page);
+  return last.page;
+}
+
+/** The same from a server without `?tail=`: reads all there is, and keeps no more than the last. */
+async function printLastOfAll(
+  { connection, url }: { readonly connection: Connection; readonly url: URL },
+  writer: EventWriter,
+  number: number,
+): Promise<PageEvent> {
   const lines = new LastLines(number);
   const messages = new LastMessages(number);
   let text = false;

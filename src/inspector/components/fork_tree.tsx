@@ -6,10 +6,10 @@ import { PathText } from "./path.tsx";
 
 const DEEPEST = 16;
 
-export function ForkTree({ entry, children }: {
+export function ForkTree({ entry, forks }: {
   readonly entry: StreamEntry;
   /** The paths of its forks, as far as they are known. */
-  readonly children: readonly string[];
+  readonly forks: readonly string[];
 }) {
   const [ancestors, setAncestors] = useState<readonly string[]>([]);
   useEffect(() => {
@@ -19,7 +19,7 @@ export function ForkTree({ entry, children }: {
     );
     return () => run.abort();
   }, [entry.path, entry.forked_from]);
-  const unknown = entry.forks - children.length;
+  const unknown = entry.forks - forks.length;
   return (
     <ul class="tree">
       {ancestors.map((path, depth) => (
@@ -30,12 +30,16 @@ export function ForkTree({ entry, children }: {
       <Branch depth={ancestors.length} current>
         <PathText path={entry.path} />
       </Branch>
-      {children.map((path) => (
+      {forks.map((path) => (
         <Branch key={path} depth={ancestors.length + 1}>
           <StreamLink path={path} />
         </Branch>
       ))}
-      {unknown > 0 && <Branch depth={ancestors.length + 1}>{unknown} more</Branch>}
+      {unknown > 0 && (
+        <Branch depth={ancestors.length + 1}>
+          {unknown === entry.forks ? `${unknown} forks` : `${unknown} more`}
+        </Branch>
+      )}
     </ul>
   );
 }

@@ -58,7 +58,7 @@ export function Plot({ title, now, times, series, format }: PlotProps) {
   return (
     <section class="plot" aria-label={`${title}: ${now}`}>
       <header class="plot-head">
-        <h3>{title}</h3>
+        <h2>{title}</h2>
         <span class="plot-now">{now}</span>
       </header>
       <div ref={host} class="plot-canvas" aria-hidden="true" />
@@ -100,13 +100,13 @@ function optionsOf(
         size: 22,
         space: 80,
         grid: { show: false },
-        values: (_, splits) => splits.map(timeOf),
+        values: (_, splits) => splits.map((value) => value === null ? "" : timeOf(value)),
       },
       {
         ...axis,
         size: 54,
         space: 34,
-        values: (_, splits) => splits.map(format),
+        values: (_, splits) => splits.map((value) => value === null ? "" : format(value)),
       },
     ],
     series: [

@@ -72,7 +72,8 @@ export function VirtualList(props: VirtualListProps) {
   useEffect(() => props.onRange?.(start, end), [start, end]);
 
   const onScroll = () => {
-    const list = element.current!;
+    const list = element.current;
+    if (list === null) return;
     setPlace({ top: list.scrollTop, height: list.clientHeight });
     const atEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - rowHeight;
     props.onFollow?.(atEnd);

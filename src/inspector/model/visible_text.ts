@@ -3,8 +3,8 @@
  * after it, is shown as its code. Nothing here is HTML, and nothing becomes it.
  */
 
-// deno-lint-ignore no-control-regex
 const INVISIBLE =
+  // deno-lint-ignore no-control-regex
   /[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
 
 const NAMED: Readonly<Record<string, string>> = {

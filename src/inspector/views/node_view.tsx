@@ -27,7 +27,7 @@ export function NodeView() {
           </p>
         )}
       </header>
-      <div class="scroll">
+      <div class="scroll" tabIndex={0}>
         {!maySome("admin")
           ? <Notice title="A token with the right admin sees the node" />
           : latest === undefined

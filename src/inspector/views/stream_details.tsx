@@ -49,7 +49,7 @@ export function StreamDetails({ detail }: { readonly detail: StreamDetail }) {
       {isForked && (
         <section>
           <h2>Forks</h2>
-          <ForkTree entry={detail} children={detail.fork_paths ?? []} />
+          <ForkTree entry={detail} forks={detail.fork_paths ?? []} />
         </section>
       )}
       <Producers list={detail.producers} total={detail.producers_total} />

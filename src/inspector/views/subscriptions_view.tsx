@@ -28,7 +28,7 @@ export function SubscriptionsView() {
         <h1>Subscriptions</h1>
         {value !== null && <p class="sub">{formatCount(value.length)}</p>}
       </header>
-      <div class="scroll">
+      <div class="scroll" tabIndex={0}>
         {value === null
           ? error === null ? <Notice title="Loading" /> : <ErrorNotice error={error} />
           : value.length === 0
@@ -138,7 +138,7 @@ export function SubscriptionView({ id }: { readonly id: string }) {
           )}
         </div>
       </header>
-      <div class="scroll padded">
+      <div class="scroll padded" tabIndex={0}>
         {value === null
           ? error === null ? <Notice title="Loading" /> : <ErrorNotice error={error} />
           : <Detail value={value} entry={entry} />}

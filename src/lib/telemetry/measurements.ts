@@ -37,6 +37,10 @@ class Measurements {
   readonly fanOuts = new Distribution(LATENCY_MS);
   /** From NOTIFY on one connection until it is heard on the one that listens, milliseconds. */
   readonly wakeUps = new Distribution(LATENCY_MS);
+  /** From a commit, on whatever node, until a follower here that waited has its bytes, milliseconds. */
+  readonly deliveries = new Distribution(LATENCY_MS);
+  /** How long the last NOTIFY took from one of our connections to the other, milliseconds. */
+  notifyMs = 0;
   /** Time that the event loop was late, milliseconds. */
   readonly eventLoopDelays = new Distribution(LATENCY_MS);
 

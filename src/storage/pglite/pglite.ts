@@ -12,6 +12,7 @@ import {
   OUT_OF_MEMORY,
   type Parameter,
   type ScannedRow,
+  type Snapshot,
 } from "../database.ts";
 import { Engine } from "./engine.ts";
 import { prepareCluster } from "./cluster.ts";
@@ -145,6 +146,20 @@ class EmbeddedDatabase implements Database {
         if (engine.failure === undefined) this.#run("rollback", []);
         throw error;
       }
+    });
+  }
+
+  async snapshot<T>(work: (snapshot: Snapshot) => Promise<T>): Promise<T> {
+    while (!this.#idle()) await this.#turn();
+    return await this.#occupy(async () => {
+      this.#run("set timezone = 'UTC'", []);
+      return await work({
+        query: (statement, parameters = []) =>
+          Promise.try(() => {
+            const { rows, columns } = this.#run(statement, parameters, { keep: true });
+            return rows.map((row) => asObject(row, columns)) as never[];
+          }),
+      });
     });
   }
 

@@ -112,7 +112,8 @@ export class PostgresListener extends BaseService implements Listening {
 
   #measure(): void {
     measurements.listening = 1;
-    measurements.wakeUps.observe(performance.now() - this.#probedAt);
+    measurements.notifyMs = performance.now() - this.#probedAt;
+    measurements.wakeUps.observe(measurements.notifyMs);
   }
 
   #replaceConnection(): void {

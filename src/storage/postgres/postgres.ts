@@ -6,6 +6,7 @@ import type {
   Listening,
   Parameter,
   ScannedRow,
+  Snapshot,
 } from "../database.ts";
 import { drizzleOver, type RowMode, unwrapped } from "../drizzle.ts";
 import type { PeriodicTask } from "../../lib/periodic_task.ts";
@@ -20,6 +21,7 @@ import { watchPrimary } from "./primary_watch.ts";
 import { DEFAULT_SESSION, type Session } from "./session.ts";
 import { startUp } from "./startup.ts";
 import { StatementRunner, TIMEOUT_MARGIN_MS } from "./statement_runner.ts";
+import { withSnapshot } from "./snapshot.ts";
 import { parsePostgresUrl } from "./url.ts";
 import { wakeupMode } from "./wakeup_mode.ts";
 
@@ -75,6 +77,7 @@ class PostgresDatabase implements Database {
   readonly listens: boolean;
   readonly #options: PostgresOptions;
   readonly #finder: PrimaryFinder;
+  readonly #session: Session;
   readonly #pool: ConnectionPool;
   readonly #runner: StatementRunner;
   readonly #primaryWatch: PeriodicTask;
@@ -86,6 +89,7 @@ class PostgresDatabase implements Database {
     const { connections, timeoutMs, report = () => {} } = options;
     this.#options = options;
     this.#finder = finder;
+    this.#session = session;
     this.description = parts.description;
     this.listens = parts.listens;
     this.concurrency = connections;
@@ -156,6 +160,18 @@ class PostgresDatabase implements Database {
         )
       ) as Promise<T>;
     return this.#runner.run(send, { times: TRANSACTION });
+  }
+
+  snapshot<T>(work: (snapshot: Snapshot) => Promise<T>): Promise<T> {
+    return withSnapshot(
+      () =>
+        openClient(this.#options, {
+          connections: 1,
+          session: this.#session,
+          finder: this.#finder,
+        }),
+      work,
+    );
   }
 
   async listen(channel: string, events: ListenerEvents): Promise<Listening> {

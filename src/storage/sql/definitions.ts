@@ -12,6 +12,8 @@ import accessTokens from "./steps/0002_access_tokens.sql" with { type: "text" };
 import retention from "./steps/0003_retention.sql" with { type: "text" };
 import limits from "./steps/0006_limits.sql" with { type: "text" };
 import tenants from "./steps/0005_tenants.sql" with { type: "text" };
+import move from "./steps/0007_move.sql" with { type: "text" };
+import list from "./steps/0004_list.sql" with { type: "text" };
 import ackWake from "./functions/ack_wake.sql" with { type: "text" };
 import addKey from "./functions/add_key.sql" with { type: "text" };
 import addStreams from "./functions/add_streams.sql" with { type: "text" };
@@ -42,7 +44,10 @@ import hasPending from "./functions/has_pending.sql" with { type: "text" };
 import isExpired from "./functions/is_expired.sql" with { type: "text" };
 import issueWake from "./functions/issue_wake.sql" with { type: "text" };
 import issueWakes from "./functions/issue_wakes.sql" with { type: "text" };
+import labelledStreams from "./functions/labelled_streams.sql" with { type: "text" };
 import linkExplicitly from "./functions/link_explicitly.sql" with { type: "text" };
+import listStreams from "./functions/list_streams.sql" with { type: "text" };
+import listSubscriptions from "./functions/list_subscriptions.sql" with { type: "text" };
 import loadProducers from "./functions/load_producers.sql" with { type: "text" };
 import loadStates from "./functions/load_states.sql" with { type: "text" };
 import lockKey from "./functions/lock_key.sql" with { type: "text" };
@@ -64,12 +69,16 @@ import revokeAccessToken from "./functions/revoke_access_token.sql" with { type:
 import revokeUrlKey from "./functions/revoke_url_key.sql" with { type: "text" };
 import rotateKey from "./functions/rotate_key.sql" with { type: "text" };
 import segmentOwner from "./functions/segment_owner.sql" with { type: "text" };
+import streamProducers from "./functions/stream_producers.sql" with { type: "text" };
+import streamSubscriptions from "./functions/stream_subscriptions.sql" with { type: "text" };
 import subscriptionMatches from "./functions/subscription_matches.sql" with { type: "text" };
 import sweepProducers from "./functions/sweep_producers.sql" with { type: "text" };
 import takeDue from "./functions/take_due.sql" with { type: "text" };
 import terminateStream from "./functions/terminate_stream.sql" with { type: "text" };
 import trimStreams from "./functions/trim_streams.sql" with { type: "text" };
+import usage from "./functions/usage.sql" with { type: "text" };
 import wakeStreams from "./functions/wake_streams.sql" with { type: "text" };
+import streamEntries from "./views/stream_entries.sql" with { type: "text" };
 import streamStates from "./views/stream_states.sql" with { type: "text" };
 import noteNewStreamsTrigger from "./triggers/note_new_streams.sql" with { type: "text" };
 
@@ -84,8 +93,10 @@ export const STEPS: readonly Step[] = [
   { name: "0001_baseline", sql: baseline },
   { name: "0002_access_tokens", sql: accessTokens },
   { name: "0003_retention", sql: retention },
+  { name: "0004_list", sql: list },
   { name: "0005_tenants", sql: tenants },
   { name: "0006_limits", sql: limits },
+  { name: "0007_move", sql: move },
 ];
 
 /**
@@ -98,6 +109,7 @@ export const DEFINITIONS: readonly string[] = [
   isExpired,
   needsRenewal,
   streamStates,
+  streamEntries,
   // What SQL functions call.
   deliveryLimit,
   pathEnds,
@@ -137,6 +149,9 @@ export const DEFINITIONS: readonly string[] = [
   findRetentionCuts,
   findSmallSegments,
   issueWakes,
+  labelledStreams,
+  listStreams,
+  listSubscriptions,
   loadProducers,
   loadStates,
   lockStreams,
@@ -151,9 +166,12 @@ export const DEFINITIONS: readonly string[] = [
   revokeAccessToken,
   revokeUrlKey,
   rotateKey,
+  streamProducers,
+  streamSubscriptions,
   sweepProducers,
   takeDue,
   terminateStream,
   trimStreams,
+  usage,
   wakeStreams,
 ];

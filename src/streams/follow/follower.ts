@@ -43,6 +43,11 @@ export class Follower {
     return { tail: this.#watch.tail, closed: this.#watch.closed };
   }
 
+  /** When the last change was made that this node knows of, as `performance.now()`. */
+  get changedAt(): number {
+    return this.#watch.changedAt;
+  }
+
   /** The same object for all followers that share one watch of a stream. */
   get shared(): object {
     return this.#watch;

@@ -37,6 +37,8 @@ export class Watch implements Snapshot {
   earliest: number;
   /** Whether changes are no longer published here: the followers have to subscribe again. */
   stale = false;
+  /** When the last change was made, as `performance.now()`; see `Hub.publish`. */
+  changedAt = 0;
   /** How many followers share this watch. */
   followers = 0;
   readonly #waiting = new Set<() => void>();
@@ -79,10 +81,11 @@ export class Watch implements Snapshot {
    * Takes snapshots in any order, because tails and earliest positions never fall and a closed stream
    * never opens again.
    */
-  observe(snapshot: Snapshot): void {
+  observe(snapshot: Snapshot, changedAt = performance.now()): void {
     const changed = snapshot.tail > this.tail || (snapshot.closed && !this.closed) ||
       (snapshot.ended && !this.ended) || (snapshot.earliest ?? 0) > this.earliest;
     if (!changed) return;
+    this.changedAt = changedAt;
     // A snapshot of a closed stream has its final tail, because both are read from one row.
     this.closed ||= snapshot.closed;
     this.ended ||= snapshot.ended;
@@ -139,8 +142,9 @@ export class Hub {
     if (--watch.followers === 0 && !watch.stale) this.#watches.delete(watch.id);
   }
 
-  publish(id: number, snapshot: Snapshot): void {
-    this.#watches.get(id)?.observe(snapshot);
+  /** @param changedAt when the change was made, as `performance.now()`; now, where it was made here */
+  publish(id: number, snapshot: Snapshot, changedAt?: number): void {
+    this.#watches.get(id)?.observe(snapshot, changedAt);
   }
 
   /** The watch of a stream; undefined when it has no followers. */

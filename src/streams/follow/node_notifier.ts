@@ -4,6 +4,7 @@
  * for a few milliseconds, and one payload carries many streams. Notifications may be lost; the
  * polls of `StreamMonitor` make up for that.
  */
+import { measurements } from "../../lib/telemetry/measurements.ts";
 import { BaseService } from "../../lib/service.ts";
 import type { Database, Listening } from "../../storage/database.ts";
 
@@ -15,12 +16,17 @@ const MISSED_SIGNS = 3;
 const DELAY_MS = 500;
 /** PostgreSQL refuses payloads of 8000 bytes or more. */
 const MAX_PAYLOAD_BYTES = 7900;
+/** What a peer says beyond this is not believed. Milliseconds. */
+const MAX_AGE_MS = 60_000;
 /** The length of the largest id and a comma. */
 const MAX_ID_BYTES = 17;
 
 export interface NodeNotifierEvents {
-  /** Streams were changed on another node. */
-  onNotification(ids: readonly number[]): void;
+  /**
+   * Streams were changed on another node.
+   * @param changedAt when the first of them was, as `performance.now()` of this node
+   */
+  onNotification(ids: readonly number[], changedAt: number): void;
   /** Notifications may have been missed, so all followed streams have to be reconciled. */
   onGap(): void;
 }
@@ -38,6 +44,8 @@ export class NodeNotifier extends BaseService {
   readonly #options: NodeNotifierOptions;
   readonly #node = crypto.randomUUID().slice(0, 8);
   #changed = new Set<number>();
+  /** When the first of them was changed, as `performance.now()`. */
+  #changedAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #sent: Promise<void> = Promise.resolve();
   #listening: Listening | undefined;
@@ -54,6 +62,7 @@ export class NodeNotifier extends BaseService {
   /** Notifies the other nodes of a change, soon. To be called after the commit. */
   notify(id: number): void {
     if (!this.running || this.#hasNoPeers) return;
+    if (this.#changed.size === 0) this.#changedAt = performance.now();
     this.#changed.add(id);
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
@@ -66,10 +75,11 @@ export class NodeNotifier extends BaseService {
     this.#peerHeardAt = performance.now();
     this.#listening = await this.#database.listen(CHANNEL, {
       onPayload: (payload) => {
-        const [node, ids] = payload.split(":");
+        const [node, ids, age = "0"] = payload.split(":");
         if (node === this.#node || ids === undefined) return;
         this.#peerHeardAt = performance.now();
-        this.#events.onNotification(ids.split(",").map(Number).filter(Number.isSafeInteger));
+        const changed = ids.split(",").map(Number).filter(Number.isSafeInteger);
+        this.#events.onNotification(changed, this.#peerHeardAt - delayOf(age));
       },
       onPeer: () => this.#peerHeardAt = performance.now(),
       onListening: () => {
@@ -106,15 +116,26 @@ export class NodeNotifier extends BaseService {
 
   async #send(): Promise<void> {
     const ids = [...this.#changed];
+    const ageMs = Math.round(performance.now() - this.#changedAt);
     this.#changed.clear();
     for (const payload of payloads(this.#node, ids)) {
       // A lost notification only delays a follower on another node until its next poll.
-      await this.#database.hedged("select pg_notify($1, $2)", [CHANNEL, payload]).catch(() => {});
+      await this.#database.hedged("select pg_notify($1, $2)", [CHANNEL, `${payload}:${ageMs}`])
+        .catch(() => {});
     }
   }
 }
 
-/** Payloads of the form `node:id,id,…`, each within PostgreSQL's bound. */
+/**
+ * How long ago a change was made that is heard now. Nodes' clocks are not compared: the peer says how
+ * old its change was when it was sent, and this node knows how long its own last NOTIFY took.
+ */
+function delayOf(age: string): number {
+  const ageMs = Number(age);
+  return (ageMs >= 0 && ageMs <= MAX_AGE_MS ? ageMs : 0) + measurements.notifyMs;
+}
+
+/** Payloads of the form `node:id,id,…`, each within PostgreSQL's bound; `:age` follows, in milliseconds. */
 export function payloads(node: string, ids: readonly number[]): string[] {
   const result: string[] = [];
   let payload = "";

@@ -22,6 +22,8 @@ export class StreamMonitor extends BaseService {
   readonly #stateLoader: StateLoader;
   readonly #poll: PeriodicTask;
   #requested = new Set<number>();
+  /** When streams were changed that another node has notified us of, until they are loaded. */
+  #changedAt = new Map<number, number>();
   #scheduled: Promise<void> | undefined;
   #inProgress: Promise<void> = Promise.resolve();
 
@@ -35,9 +37,12 @@ export class StreamMonitor extends BaseService {
   }
 
   /** Another node has notified us of a change of these streams. */
-  onNotification(ids: readonly number[]): void {
+  onNotification(ids: readonly number[], changedAt?: number): void {
     if (!this.running) return;
     const followed = ids.filter((id) => this.#hub.watch(id) !== undefined);
+    if (changedAt !== undefined) {
+      for (const id of followed) if (!this.#changedAt.has(id)) this.#changedAt.set(id, changedAt);
+    }
     if (followed.length > 0) this.#schedule(followed);
   }
 
@@ -75,6 +80,8 @@ export class StreamMonitor extends BaseService {
     const watches = [...this.#requested].map((id) => this.#hub.watch(id))
       .filter((watch): watch is Watch => watch?.ended === false);
     this.#requested.clear();
+    const changedAt = this.#changedAt;
+    this.#changedAt = new Map();
     try {
       for (let from = 0; from < watches.length; from += MAX_BATCH) {
         const changed = await this.#stateLoader.changed(watches.slice(from, from + MAX_BATCH));
@@ -84,7 +91,7 @@ export class StreamMonitor extends BaseService {
             closed: stream?.closed ?? false,
             ended: unusable(stream) !== null,
             earliest: stream?.earliest ?? 0,
-          });
+          }, changedAt.get(id));
         }
       }
     } catch {

@@ -6,6 +6,7 @@ import { Batcher } from "../../lib/batcher.ts";
 import { concatenate } from "../../lib/bytes.ts";
 import type { Refusal } from "../../errors.ts";
 import { type Database, numberArray, StatementTimeout, textArray } from "../../storage/database.ts";
+import { type Labels, sameLabels } from "../../protocol/labels.ts";
 import type { Offset } from "../../protocol/offset.ts";
 import type { Retention } from "../../protocol/retention.ts";
 import { isOffsetOf } from "../read/fork_chain.ts";
@@ -41,6 +42,8 @@ export interface CreateRequest {
   /** Null or absent: what the server's rules say. */
   readonly retention?: Retention | null;
   readonly closed: boolean;
+  /** Null: none; of a stream that exists, whatever it has. */
+  readonly labels?: Labels | null;
   readonly body: Uint8Array;
   readonly fork: ForkRequest | null;
 }
@@ -53,7 +56,7 @@ export type CreateOutcome =
 const CREATE = `select created, (stream).* from penstock.create_streams(
   $1::text[], $2::text[], $3::bigint[], $4::bigint[],
   $5::text[], $6::bigint[], $7::integer[], $8::integer[], $9::boolean[], $10::bytea,
-  $11::bigint[], $12::bigint[])`;
+  $11::bigint[], $12::bigint[], $13::text[])`;
 
 /** The most creations in one statement. */
 const MAX_BATCH = 1000;
@@ -160,9 +163,15 @@ async function createAll(
     concatenate(ordered.map(({ bytes }) => bytes)),
     numberArray(ordered.map(({ request }) => request.retention?.ageSeconds ?? null)),
     numberArray(ordered.map(({ request }) => request.retention?.bytes ?? null)),
+    textArray(ordered.map(({ request }) => labelsText(request))),
   ]);
   const byPath = new Map(rows.map((row) => [row.path, row]));
   return batch.map(({ request }) => byPath.get(request.path));
+}
+
+/** As the database takes them: a JSON object, or null. */
+export function labelsText({ labels = null }: Pick<CreateRequest, "labels">): string | null {
+  return labels === null ? null : JSON.stringify(labels);
 }
 
 /** The first bytes of a stream, or why the body cannot be stored. An empty body is no bytes. */
@@ -212,6 +221,9 @@ export function differs(stream: StreamState, request: CreateRequest): string | n
   if (!inherits && stream.expiresAtMs !== request.expiresAtMs) return "expiry";
   if (!sameRetention(stream.retention, request.retention ?? null)) return "retention";
   if (stream.closed !== request.closed) return "closure status";
+  // A client that knows nothing of labels finds the stream that it asks for.
+  const { labels = null } = request;
+  if (labels !== null && !sameLabels(stream.labels, labels)) return "labels";
   if (stream.sourcePath !== (request.fork?.sourcePath ?? null)) return "fork source";
   if (request.fork === null) return null;
   const { anchor, subOffset } = request.fork;

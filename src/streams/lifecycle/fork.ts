@@ -9,6 +9,7 @@ import {
   existing,
   type ForkRequest,
   initialBody,
+  labelsText,
 } from "./create.ts";
 import type { CreationAdmission } from "./creation_admission.ts";
 import type { StateLoader } from "../state_loader.ts";
@@ -20,7 +21,7 @@ import { stateOf, type StreamRow, type StreamState, trimmed, unusable } from "..
 const FORK = `select outcome, (stream).* from penstock.create_fork(
   $1, $2, $3::bigint, $4::bigint, $5::boolean, $6::bigint, $7, $8::bigint,
   $9::bigint, $10::bigint, $11::bigint[], $12::integer[], $13::integer[], $14::boolean[], $15::bytea,
-  $16::bigint, $17::bigint)`;
+  $16::bigint, $17::bigint, $18)`;
 
 /**
  * How often a request is repeated because its source or target has changed, before it is refused.
@@ -110,6 +111,7 @@ async function fork(
     bytes,
     request.retention?.ageSeconds ?? null,
     request.retention?.bytes ?? null,
+    labelsText(request),
   ]);
   if (row?.outcome === "too_deep") {
     return invalid("FORK_CHAIN_TOO_LONG", "the source is the last of a chain of 100 streams");

@@ -123,6 +123,18 @@ export class PageReader {
     return { start, end, bytes, upToDate: end === tail, closed: closed && end === tail };
   }
 
+  /** A copy of the bytes from `start` to `stop`, all of them. @throws Refused `not_found` */
+  async bytes(stream: StreamState, start: number, stop: number): Promise<Uint8Array> {
+    const whole = new Uint8Array(stop - start);
+    for (let reach = start; reach < stop;) {
+      const part = await this.#range(stream, reach, stop, stop);
+      whole.set(part, reach - start);
+      reach += part.length;
+      this.#buffers.release(part);
+    }
+    return whole;
+  }
+
   /** Whole JSON messages, retained: a page begins after the end of a message, and ends with one. */
   async #messages(
     stream: StreamState,

@@ -11,7 +11,7 @@ language plpgsql
 set search_path = pg_catalog, penstock, pg_temp
 as $$
 begin
-  -- The row is locked until the end: what makes keys and what revokes tokens come one after another.
+  -- Locked until the end: what makes keys and what revokes tokens come one after another.
   perform from penstock.access_revision r where r.id = 1 for update;
   if new_token_id is not null and not exists (
     select from penstock.access_tokens t where t.id = new_token_id

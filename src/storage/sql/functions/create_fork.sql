@@ -8,7 +8,8 @@ create or replace function penstock.create_fork(
   fork_source bigint, fork_source_path text, fork_at bigint, anchor bigint,
   sub_offset bigint, segment_positions bigint[], segment_starts integer[],
   segment_lengths integer[], segment_closes boolean[], bytes bytea,
-  retention_age bigint default null, retention_size bigint default null
+  retention_age bigint default null, retention_size bigint default null,
+  fork_labels text default null
 ) returns table (outcome text, stream penstock.stream_states)
 language plpgsql
 set search_path = pg_catalog, penstock, pg_temp
@@ -34,10 +35,10 @@ begin
 
   insert into penstock.streams (path, content_type, ttl_seconds, expires_at, expiry_inherited,
     source_id, source_path, fork_position, fork_anchor, fork_sub_offset,
-    retention_age_seconds, retention_bytes, earliest)
+    retention_age_seconds, retention_bytes, labels, earliest)
   select fork_path, fork_content_type, ttl, to_timestamp(expiry_ms / 1000.0), inherited,
     fork_source, fork_source_path, fork_at, anchor, sub_offset, retention_age, retention_size,
-    s.earliest
+    fork_labels::jsonb, s.earliest
   from penstock.streams s where s.id = fork_source
   on conflict (path) where state <> 'deleted' do nothing
   returning id into new_id;

@@ -5,7 +5,8 @@ create or replace function penstock.create_streams(
   paths text[], content_types text[], ttls bigint[], expiries_ms bigint[],
   segment_paths text[], segment_positions bigint[], segment_starts integer[],
   segment_lengths integer[], segment_closes boolean[], bytes bytea,
-  retention_ages bigint[] default '{}', retention_sizes bigint[] default '{}'
+  retention_ages bigint[] default '{}', retention_sizes bigint[] default '{}',
+  labels text[] default '{}'
 ) returns table (created boolean, stream penstock.stream_states)
 language plpgsql
 set search_path = pg_catalog, penstock, pg_temp
@@ -17,10 +18,12 @@ declare
 begin
   with inserted as (
     insert into penstock.streams as s (path, content_type, ttl_seconds, expires_at,
-      retention_age_seconds, retention_bytes)
-    select r.path, r.content_type, r.ttl, to_timestamp(r.expiry_ms / 1000.0), r.age, r.size
-    from unnest(paths, content_types, ttls, expiries_ms, retention_ages, retention_sizes)
-      as r(path, content_type, ttl, expiry_ms, age, size)
+      retention_age_seconds, retention_bytes, labels)
+    select r.path, r.content_type, r.ttl, to_timestamp(r.expiry_ms / 1000.0), r.age, r.size,
+      r.labels::jsonb
+    from unnest(paths, content_types, ttls, expiries_ms, retention_ages, retention_sizes,
+        create_streams.labels)
+      as r(path, content_type, ttl, expiry_ms, age, size, labels)
     on conflict (path) where state <> 'deleted' do nothing
     returning s.id, s.path
   ), stored as (

@@ -17,7 +17,8 @@ select
   s.expiry_inherited, s.fork_count,
   penstock.is_expired(s.expires_at, s.last_access, s.ttl_seconds) as expired,
   penstock.needs_renewal(s.last_access, s.ttl_seconds) as renews_ttl,
-  s.earliest, s.retention_age_seconds, s.retention_bytes
+  s.earliest, s.retention_age_seconds, s.retention_bytes,
+  s.labels::text as labels
 from penstock.streams s
 left join lateral (
   select g.position + length(g.data) as stop, g.closed, g.last_seq

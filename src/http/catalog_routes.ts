@@ -1,0 +1,191 @@
+/**
+ * What there is, `__ds/streams`, `__ds/usage` and the list of `__ds/subscriptions`: extensions, which
+ * docs/extensions.md describes.
+ */
+import { type Namespace, NO_NAMESPACE, outerName, storedName } from "../access/namespaces.ts";
+import type { Principal } from "../access/principal.ts";
+import { invalidRequest, Refused } from "../errors.ts";
+import { matcherOf, parseGlob } from "../protocol/glob.ts";
+import { faultOf, type Labels } from "../protocol/labels.ts";
+import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
+import type { Entry } from "../streams/catalog/entry.ts";
+import { pathFilter } from "../streams/catalog/path_ranges.ts";
+import type { Streams } from "../streams/streams.ts";
+import type { Subscriptions } from "../subscriptions/subscriptions.ts";
+import { respondRefusal } from "./error_responses.ts";
+import { respondJson } from "./respond.ts";
+
+const LONGEST_PAGE = 1000;
+const DEFAULT_PAGE = 100;
+/** A path is no longer, in bytes. */
+const LONGEST_TEXT = 1024;
+
+export interface CatalogParts {
+  readonly streams: Streams;
+  readonly subscriptions: Subscriptions;
+}
+
+/** A request to the catalog; `principal` is null where there is no access control. */
+export interface CatalogRequest {
+  readonly method: string;
+  /** What follows `?` in the URL, or "". */
+  readonly query: string;
+  readonly principal: Principal | null;
+}
+
+/**
+ * `GET __ds/streams` and `GET __ds/streams/{path}`.
+ * @param rawPath what follows `__ds/streams/`, as sent; null: the whole list
+ */
+export async function listedStreams(
+  { streams }: CatalogParts,
+  request: CatalogRequest,
+  rawPath: string | null,
+): Promise<Response> {
+  if (!isRead(request.method)) return methodNotAllowed();
+  const { principal } = request;
+  const namespace = principal?.namespace ?? NO_NAMESPACE;
+  if (rawPath !== null) {
+    parseQuery(request.query, []);
+    const path = parseStreamPath(STREAM_PREFIX + rawPath);
+    if ("refusal" in path) return respondRefusal(path.refusal);
+    const entry = await streams.catalog.find(storedName(namespace, path.value));
+    const subscriptions = entry.subscriptions.filter(({ id }) => shows(principal, id))
+      .map((subscription) => ({ ...subscription, id: outerName(namespace, subscription.id) }));
+    return respondJson(200, { ...outerEntry(namespace, entry), subscriptions });
+  }
+  const query = parseQuery(request.query, ["prefix", "after", "limit", "label"]);
+  const after = textOf(query, "after");
+  const { streams: entries, next_after: next } = await streams.catalog.list({
+    filter: pathFilter(
+      storedName(namespace, textOf(query, "prefix")),
+      principal?.globs("list") ?? null,
+    ),
+    after: after === "" ? "" : storedName(namespace, after),
+    limit: limitOf(query),
+    labels: labelsOf(query),
+  });
+  return respondJson(200, {
+    streams: entries.map((entry) => outerEntry(namespace, entry)),
+    next_after: next === null ? null : outerName(namespace, next),
+  });
+}
+
+/** As the holder of a namespace calls the streams. */
+function outerEntry<E extends Entry>(namespace: Namespace, entry: E): E {
+  const { path, forked_from: source } = entry;
+  return {
+    ...entry,
+    path: outerName(namespace, path) ?? path,
+    forked_from: source === null ? null : outerName(namespace, source),
+  };
+}
+
+/** `GET __ds/usage`. A principal sees the sum of what it may list all of. */
+export async function usage(
+  { streams }: CatalogParts,
+  { method, query: text, principal }: CatalogRequest,
+): Promise<Response> {
+  if (!isRead(method)) return methodNotAllowed();
+  const prefix = textOf(parseQuery(text, ["prefix"]), "prefix");
+  const namespace = principal?.namespace ?? NO_NAMESPACE;
+  if (principal !== null && !listsAll(principal, prefix)) {
+    throw new Refused({ kind: "forbidden", operation: "list" });
+  }
+  return respondJson(200, {
+    prefix,
+    ...await streams.catalog.usage(storedName(namespace, prefix)),
+  });
+}
+
+/** `GET __ds/subscriptions`. */
+export async function listedSubscriptions(
+  { subscriptions }: CatalogParts,
+  { method, query: text, principal }: CatalogRequest,
+): Promise<Response> {
+  if (!isRead(method)) return methodNotAllowed();
+  const query = parseQuery(text, ["after", "limit"]);
+  const namespace = principal?.namespace ?? NO_NAMESPACE;
+  const outer = (name: string | null) => name === null ? null : outerName(namespace, name);
+  const after = textOf(query, "after");
+  const { subscriptions: found, next_after: next } = await subscriptions.list(
+    { after: after === "" ? "" : storedName(namespace, after), limit: limitOf(query) },
+    (id) => shows(principal, id),
+  );
+  return respondJson(200, {
+    subscriptions: found.map((one) => ({ ...one, id: outer(one.id), pattern: outer(one.pattern) })),
+    next_after: outer(next),
+  });
+}
+
+/** Whether a principal learns of the subscription that is stored by this name. */
+function shows(principal: Principal | null, stored: string): boolean {
+  if (principal === null) return true;
+  const id = outerName(principal.namespace, stored);
+  return id !== null && (principal.allows("list", id) || principal.allows("subscribe", id));
+}
+
+/** Whether one rule lets the principal list every path that begins so. */
+function listsAll(principal: Principal, prefix: string): boolean {
+  const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1).replaceAll("*", "%2A");
+  const glob = parseGlob(`${folder}**`);
+  return typeof glob !== "string" && principal.allowsPattern("list", matcherOf(glob));
+}
+
+function isRead(method: string): boolean {
+  return method === "GET" || method === "HEAD";
+}
+
+function methodNotAllowed(): Response {
+  return respondRefusal({ kind: "method_not_allowed", allowed: "GET, HEAD" });
+}
+
+/** @throws Refused `invalid` of a parameter that is unknown or comes twice; labels may repeat */
+function parseQuery(text: string, known: readonly string[]): URLSearchParams {
+  const query = new URLSearchParams(text);
+  for (const name of new Set(query.keys())) {
+    if (!known.includes(name)) {
+      const names = known.length === 0 ? "none" : known.join(", ");
+      throw invalidRequest(`"${name.slice(0, 40)}" is no parameter here: there are ${names}`);
+    }
+    if (name !== "label" && query.getAll(name).length > 1) {
+      throw invalidRequest(`${name} comes more than once`);
+    }
+  }
+  return query;
+}
+
+function textOf(query: URLSearchParams, name: string): string {
+  const text = query.get(name) ?? "";
+  // deno-lint-ignore no-control-regex
+  const wrong = /[\x00-\x1f\x7f\ufffd]/.test(text) || !text.isWellFormed();
+  if (wrong || new TextEncoder().encode(text).length > LONGEST_TEXT) {
+    throw invalidRequest(`${name} is at most ${LONGEST_TEXT} bytes without control characters`);
+  }
+  return text;
+}
+
+function limitOf(query: URLSearchParams): number {
+  const text = query.get("limit");
+  if (text === null) return DEFAULT_PAGE;
+  const limit = /^[1-9]\d{0,3}$/.test(text) ? Number(text) : 0;
+  if (limit >= 1 && limit <= LONGEST_PAGE) return limit;
+  throw invalidRequest(`limit is a whole number from 1 to ${LONGEST_PAGE}`);
+}
+
+function labelsOf(query: URLSearchParams): Labels | null {
+  const texts = query.getAll("label");
+  if (texts.length === 0) return null;
+  const labels = new Map<string, string>();
+  for (const text of texts) {
+    const colon = text.indexOf(":");
+    if (colon < 0) throw invalidRequest("label is name:value");
+    const [name, value] = [text.slice(0, colon), text.slice(colon + 1)];
+    const fault = faultOf(name, value);
+    if (fault !== null) throw invalidRequest(fault);
+    if (labels.has(name)) throw invalidRequest(`label "${name}" comes more than once`);
+    labels.set(name, value);
+  }
+  if (labels.size > 16) throw invalidRequest("a stream has at most 16 labels");
+  return Object.fromEntries(labels);
+}

@@ -1,0 +1,110 @@
+/**
+ * The ranges of paths, in byte order, that a listing goes through: those of the prefix that is asked
+ * for, as far as the patterns of a principal reach. Pure.
+ */
+import type { Glob } from "../../protocol/glob.ts";
+
+/** Paths `first <= path < stop`, compared by their bytes. */
+export interface PathRange {
+  readonly first: string;
+  readonly stop: string;
+}
+
+/** Where to search, and what each path has to match beyond that. */
+export interface PathFilter {
+  /** Ascending; they do not overlap. */
+  readonly ranges: readonly PathRange[];
+  /** A regular expression for `/` and the path; null: every path in the ranges. */
+  readonly regex: string | null;
+}
+
+/** One path, or all that begin so. */
+interface Scope {
+  readonly kind: "path" | "prefix";
+  readonly text: string;
+}
+
+/** More than any path has, whose 1,024 bytes are at most 256 of these. */
+const LAST = "\u{10ffff}".repeat(257);
+
+/** All paths that begin with `prefix`. */
+export function rangeOf(prefix: string): PathRange {
+  return { first: prefix, stop: prefix + LAST };
+}
+
+/**
+ * @param globs of the rules that allow the listing; null: there is no access control
+ */
+export function pathFilter(prefix: string, globs: readonly Glob[] | null): PathFilter {
+  if (globs === null) return { ranges: [rangeOf(prefix)], regex: null };
+  const patterns = globs.map(({ pattern }) => pattern);
+  const scopes = patterns.flatMap(scopesOf);
+  const kept = scopes.flatMap((scope) => within(scope, prefix));
+  const exact = patterns.every(fillsItsScopes);
+  return {
+    ranges: merge(kept).map(({ kind, text }) =>
+      // No path holds a control character, so none lies between a path and this.
+      kind === "prefix" ? rangeOf(text) : { first: text, stop: `${text}\u0001` }
+    ),
+    regex: exact ? null : globs.map(({ regex }) => regex).join("|"),
+  };
+}
+
+/** Where the paths lie that a pattern matches. */
+function scopesOf(pattern: string): Scope[] {
+  const segments = pattern.split("/");
+  const wild = segments.findIndex((segment) => segment === "*" || segment === "**");
+  const literal = segments.slice(0, wild < 0 ? segments.length : wild).map(literalOf).join("/");
+  if (wild < 0) return [{ kind: "path", text: literal }];
+  if (wild === 0) return [{ kind: "prefix", text: "" }];
+  const below: Scope = { kind: "prefix", text: `${literal}/` };
+  // `**` stands for no segment too.
+  const self = segments.slice(wild).every((segment) => segment === "**");
+  return self ? [{ kind: "path", text: literal }, below] : [below];
+}
+
+/** Whether a pattern matches every path of its scopes. */
+function fillsItsScopes(pattern: string): boolean {
+  const segments = pattern.split("/");
+  const wild = segments.findIndex((segment) => segment === "*" || segment === "**");
+  return wild < 0 || (wild === segments.length - 1 && segments[wild] === "**");
+}
+
+function literalOf(segment: string): string {
+  return segment.replace(/%2a/gi, "*");
+}
+
+/** The part of a scope that begins with `prefix`: none, or one. */
+function within(scope: Scope, prefix: string): Scope[] {
+  if (scope.text.startsWith(prefix)) return [scope];
+  return scope.kind === "prefix" && prefix.startsWith(scope.text)
+    ? [{ kind: "prefix", text: prefix }]
+    : [];
+}
+
+/** Ascending, without those that lie in others. */
+function merge(scopes: readonly Scope[]): Scope[] {
+  const merged: Scope[] = [];
+  const ascending = [...scopes].sort((a, b) =>
+    compareBytes(a.text, b.text) || (a.kind === "prefix" ? -1 : 1)
+  );
+  for (const scope of ascending) {
+    const before = merged.at(-1);
+    const covered = before !== undefined &&
+      (before.kind === "prefix"
+        ? scope.text.startsWith(before.text)
+        : scope.kind === "path" && scope.text === before.text);
+    if (!covered) merged.push(scope);
+  }
+  return merged;
+}
+
+const utf8 = new TextEncoder();
+
+/** UTF-16 has another order than UTF-8 has. */
+function compareBytes(one: string, other: string): number {
+  const [a, b] = [utf8.encode(one), utf8.encode(other)];
+  const length = Math.min(a.length, b.length);
+  for (let at = 0; at < length; at++) if (a[at] !== b[at]) return a[at]! - b[at]!;
+  return a.length - b.length;
+}
