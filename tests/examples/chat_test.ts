@@ -3,12 +3,21 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { append, createStream } from "../support/http.ts";
 import { startChromium } from "../support/programs/chromium.ts";
 import { testWith } from "../support/programs/program.ts";
 import { startServer } from "../support/server.ts";
 import { freePort, freshStorage } from "../system/support.ts";
 import { ExampleProcess, EXAMPLES } from "./example_process.ts";
 
+const json = { contentType: "application/json" };
+/** Of the README's picture: PENSTOCK_CHAT_PICTURE names the file to write it to. */
+const CONVERSATION = [
+  ["Ada", "The deploy is through. Does your page still follow?"],
+  ["Grace", "It reconnected by itself, and nothing is missing."],
+  ["Ada", "Then I restart the other node too"],
+  ["Grace", "Go ahead, I am watching."],
+] as const;
 const PAGE = join(EXAMPLES, "chat");
 
 Deno.test("the chat page has at most 40 lines", () => {
@@ -50,19 +59,20 @@ testWith(["chromium", "python3"], "two people chat through a restart", async () 
     const said = (await grace.text("#messages")).split("\n");
     assert.equal(said.length, 3, said.join("\n"));
     const picture = process.env.PENSTOCK_CHAT_PICTURE;
-    if (picture !== undefined) await takePicture(await open(), picture);
+    if (picture !== undefined) {
+      const room = await createStream(server.url, "chat/picture", json);
+      for (const [from, text] of CONVERSATION) {
+        await append(room, JSON.stringify({ from, text }), json);
+      }
+      const page = await chromium.openPage();
+      await page.playwright.setViewportSize({ width: 620, height: 330 });
+      await page.goto(`http://localhost:${port}/?stream=${encodeURIComponent(room)}`);
+      await page.waitForText(CONVERSATION.at(-1)![1]);
+      await page.playwright.fill("[name=from]", "Ada");
+      await page.screenshot(picture);
+    }
   } finally {
     await server.kill();
     await storage.remove();
   }
 });
-
-/** For the README: `PENSTOCK_CHAT_PICTURE=docs/images/chat.png deno task test examples/chat`. */
-async function takePicture(
-  page: Awaited<ReturnType<Awaited<ReturnType<typeof startChromium>>["openPage"]>>,
-  path: string,
-): Promise<void> {
-  await page.waitForText("Still there?");
-  await page.playwright.setViewportSize({ width: 640, height: 330 });
-  await page.screenshot(path);
-}
