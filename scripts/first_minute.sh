@@ -12,11 +12,15 @@ folder=$(mktemp -d)
 server=
 tail=
 cleanup() {
-  # npx and deno task pass the signal on to the server.
   if [ -n "$tail" ]; then kill "$tail" 2>/dev/null || true; fi
-  if [ -n "$server" ]; then kill -TERM "$server" 2>/dev/null || true; wait "$server" || true; fi
+  # The server itself, which says its process: npx does not pass signals on to what it runs.
+  process=$(curl -s "http://127.0.0.1:$port/v1/stream/__ds/node" |
+    sed -n 's/.*"node":"[^"]*:\([0-9]*\)".*/\1/p')
+  if [ -n "$process" ]; then kill -TERM "$process" 2>/dev/null || true; fi
+  if [ -n "$server" ]; then kill -TERM "$server" 2>/dev/null || true; fi
+  wait
   rm -rf "$folder"
-} 2>/dev/null
+}
 trap cleanup EXIT
 
 fail() {
@@ -49,10 +53,10 @@ echo "serving after $(since "$start") s"
 # The three commands that it shows, as a user copies them.
 sed -n 's/^    \(curl .*\)$/\1/p' "$folder/log" >"$folder/commands"
 [ "$(wc -l <"$folder/commands")" -eq 3 ] || fail "no commands to try"
-sh -c "$(sed -n 1p "$folder/commands")"
+sh -c "$(sed -n 1p "$folder/commands")" 2>/dev/null
 sh -c "exec $(sed -n 2p "$folder/commands")" >"$folder/tail" 2>/dev/null &
 tail=$!
-sh -c "$(sed -n 3p "$folder/commands")"
+sh -c "$(sed -n 3p "$folder/commands")" 2>/dev/null
 until grep -q 'hello, world' "$folder/tail"; do
   kill -0 "$tail" 2>/dev/null || fail "the tail ended"
   sleep 0.1
