@@ -2,13 +2,13 @@
 import { selfCommand } from "../platform.ts";
 import { VERSION } from "../version.ts";
 
-/** Where `penstock` looks for a server by itself. */
+/** The server of the client commands that are given no other. */
 const DEFAULT_URL = "http://127.0.0.1:4437";
 
 export interface QuickStart {
   /** Of the server, without a slash at the end. */
   readonly url: string;
-  /** Which database, in words. */
+  /** Which database, as text. */
   readonly database: string;
   readonly inspector: boolean;
   /** Whether requests need a token. */
