@@ -44,6 +44,14 @@ func read(stream, offset string) (string, bool, error) {
 	return head.Get("Stream-Next-Offset"), head.Get("Stream-Closed") == "true", nil
 }
 
+// save replaces the file as a whole: a crash leaves the old offset or the new one.
+func save(file, offset string) error {
+	if err := os.WriteFile(file+".new", []byte(offset), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
+}
+
 func main() {
 	if len(os.Args) != 3 {
 		log.Fatal("usage: follower STREAM_URL OFFSET_FILE")
@@ -60,8 +68,8 @@ func main() {
 			time.Sleep(pause)
 			continue
 		}
-		// Written after the work: after a crash a message may be printed again, and none is lost.
-		if err := os.WriteFile(file, []byte(offset), 0o644); err != nil {
+		// Saved after the work: after a crash a message may be printed again, and none is lost.
+		if err := save(file, offset); err != nil {
 			log.Fatal(err)
 		}
 	}

@@ -56,13 +56,15 @@ export class ExampleProcess implements AsyncDisposable {
       if (match !== null) return match;
       if (this.#ended) throw new Error(`it ended without ${pattern}:\n${this.#output}`);
       const left = deadline - performance.now();
-      await within(left, `${pattern} in:\n${this.#output}`, this.#heard.promise);
+      await within(left, `${pattern}, but only:\n${this.#output}\n`, this.#heard.promise);
     }
   }
 
   /** Its exit code, when it has ended by itself. */
   async ended(): Promise<number | null> {
-    await within(LIMIT_MS, `the end of:\n${this.#output}`, this.#closed);
+    await within(LIMIT_MS, "its end", this.#closed).catch((error: Error) => {
+      throw new Error(`${error.message}:\n${this.#output}`);
+    });
     return this.#child.exitCode;
   }
 
