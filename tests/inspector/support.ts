@@ -40,7 +40,7 @@ export async function fillServer(server: string): Promise<void> {
   const label = (team: string) => ({ "stream-label-team": team });
   for (let n = 1; n <= 24; n++) {
     const path = `chat/${["general", "support", "random", "design"][n % 4]}/${1000 + n * 37}`;
-    const body = Array.from({ length: 3 + n * 5 }, (_, seq) => message(seq));
+    const body = Array.from({ length: n === 1 ? 40 : 3 + n * 5 }, (_, seq) => message(seq));
     await createStream(server, path, {
       ...json,
       headers: label("web"),
@@ -91,7 +91,7 @@ function message(seq: number): object {
     "Shall we ship it today?",
     "The tail is live.",
     "One moment, reading the log",
-    "👍",
+    "Done, see the second line",
   ];
   return {
     seq,

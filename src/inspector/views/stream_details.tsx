@@ -19,13 +19,9 @@ export function StreamDetails({ detail }: { readonly detail: StreamDetail }) {
         facts={{
           Size: formatBytes(detail.bytes),
           Messages: detail.messages === null ? null : formatCount(detail.messages),
-          Followers: detail.followers === undefined ? null : formatCount(detail.followers),
-          "Last append": detail.last_append_at === null
-            ? null
-            : `${formatTime(detail.last_append_at)} (${
-              formatAge(detail.last_append_at, Date.now())
-            })`,
-          Created: formatTime(detail.created_at),
+          Followers: <span title="On this node">{formatCount(detail.followers)}</span>,
+          "Last append": detail.last_append_at && <Moment time={detail.last_append_at} />,
+          Created: detail.created_at && <Moment time={detail.created_at} />,
           TTL: detail.ttl_seconds === null ? null : formatSpan(detail.ttl_seconds),
           Expires: formatTime(detail.expires_at),
           "Keeps for": retention?.age_seconds ? formatSpan(retention.age_seconds) : null,
@@ -49,7 +45,7 @@ export function StreamDetails({ detail }: { readonly detail: StreamDetail }) {
       {isForked && (
         <section>
           <h2>Forks</h2>
-          <ForkTree entry={detail} forks={detail.fork_paths ?? []} />
+          <ForkTree entry={detail} forks={detail.fork_paths} />
         </section>
       )}
       <Producers list={detail.producers} total={detail.producers_total} />
@@ -58,6 +54,16 @@ export function StreamDetails({ detail }: { readonly detail: StreamDetail }) {
         next={detail.next_offset}
       />
     </aside>
+  );
+}
+
+/** How long ago; the time itself where the pointer rests. */
+function Moment({ time }: { readonly time: string }) {
+  const age = formatAge(time, Date.now());
+  return (
+    <time dateTime={time} title={formatTime(time)}>
+      {formatTime(time).slice(5)} <span class="dim">{age === "now" ? age : `${age} ago`}</span>
+    </time>
   );
 }
 
