@@ -1,6 +1,6 @@
 /** What the node has said, second by second, since the page was opened: the plots' data. */
 import { signal } from "@preact/signals";
-import { type ApiError, asApiError, sessionState } from "./api/request.ts";
+import { type ApiError, asApiError, session, sessionState } from "./api/request.ts";
 import { type NodeReport, readNode } from "./api/node.ts";
 import { maySome } from "./api/permissions.ts";
 
@@ -13,16 +13,20 @@ export interface Sample {
 /** Five minutes. */
 const MOST = 300;
 const EVERY_MS = 1000;
+const FINAL = [403, 404];
 
 export const samples = signal<readonly Sample[]>([]);
 export const nodeError = signal<ApiError | null>(null);
 
 export function sampleNode(): void {
+  // Another token may see it.
+  session.subscribe(() => nodeError.value = null);
   setInterval(async () => {
     if (document.hidden || sessionState.value !== "open" || !maySome("admin")) {
       return;
     }
-    if (nodeError.value?.status === 404) return;
+    // Served on another port, or not to this token: another second brings no other answer.
+    if (nodeError.value !== null && FINAL.includes(nodeError.value.status)) return;
     try {
       const report = await readNode(AbortSignal.timeout(5000));
       const kept = samples.value.at(-1)?.report.node === report.node ? samples.value : [];

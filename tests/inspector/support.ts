@@ -23,9 +23,18 @@ export async function show(page: BrowserPage, hash: string): Promise<void> {
   await page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
 }
 
-/** Nothing in the console, no exception, and no request to anybody but its server. */
-export function assertClean(page: BrowserPage, server: string): void {
-  assert.deepEqual(page.errors, []);
+/**
+ * Nothing in the console, no exception, and no request to anybody but its server.
+ * @param refused the statuses of refusals that the test has brought about: the browser logs them
+ */
+export function assertClean(
+  page: BrowserPage,
+  server: string,
+  refused: readonly number[] = [],
+): void {
+  const expected = refused.map((status) => `responded with a status of ${status} (`);
+  const errors = page.errors.filter((text) => !expected.some((part) => text.includes(part)));
+  assert.deepEqual(errors, []);
   assert.deepEqual(page.requests.filter((url) => !url.startsWith(`${server}/`)), []);
 }
 

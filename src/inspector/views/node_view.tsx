@@ -29,7 +29,7 @@ export function NodeView() {
         )}
       </header>
       <div class="scroll" tabIndex={0}>
-        {!maySome("admin")
+        {!maySome("admin") || nodeError.value?.status === 403
           ? <Notice title="A token with the right admin sees the node" />
           : latest === undefined
           ? <Missing error={nodeError.value} />
