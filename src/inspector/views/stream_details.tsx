@@ -1,8 +1,8 @@
 /** Beside a stream's messages: its facts, its place among forks, producers and subscriptions. */
 import type { Producer, StreamDetail, StreamSubscription } from "../api/streams.ts";
-import { CopyButton } from "../components/copy_button.tsx";
 import { Facts } from "../components/facts.tsx";
 import { ForkTree } from "../components/fork_tree.tsx";
+import { OffsetText } from "../components/offset_text.tsx";
 import { Label, Link } from "../components/path.tsx";
 import { formatAge, formatBytes, formatCount, formatSpan, formatTime } from "../model/format.ts";
 import { visibleText } from "../model/visible_text.ts";
@@ -64,18 +64,6 @@ function Moment({ time }: { readonly time: string }) {
     <time dateTime={time} title={formatTime(time)}>
       {formatTime(time).slice(5)} <span class="dim">{age === "now" ? age : `${age} ago`}</span>
     </time>
-  );
-}
-
-function OffsetText({ offset }: { readonly offset: string }) {
-  const position = /^0*(\d+)_/.exec(offset)?.[1];
-  return (
-    <span class="offset">
-      <span class="mono" title={offset}>
-        {position === undefined ? offset : formatCount(Number(position))}
-      </span>
-      <CopyButton label={`Copy the offset ${offset}`} text={() => offset} />
-    </span>
   );
 }
 

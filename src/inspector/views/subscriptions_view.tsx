@@ -13,6 +13,7 @@ import { ConfirmDialog } from "../components/confirm_dialog.tsx";
 import { CurlButton } from "../components/copy_button.tsx";
 import { Icon } from "../components/icon.tsx";
 import { ErrorNotice, Notice } from "../components/notice.tsx";
+import { OffsetText } from "../components/offset_text.tsx";
 import { Link, StreamLink } from "../components/path.tsx";
 import { Facts } from "../components/facts.tsx";
 import {
@@ -201,7 +202,7 @@ function Detail({ value, entry }: {
         <thead>
           <tr>
             <th>Stream</th>
-            <th>Acked</th>
+            <th class="number">Acked</th>
             <th class="number">Lag</th>
           </tr>
         </thead>
@@ -211,7 +212,9 @@ function Detail({ value, entry }: {
               <td>
                 <StreamLink path={stream.path} />
               </td>
-              <td class="mono">{visibleText(stream.acked_offset)}</td>
+              <td class="number">
+                <OffsetText offset={stream.acked_offset} />
+              </td>
               <td class="number">
                 {lagOf(stream.acked_offset, stream.next_offset)}
               </td>

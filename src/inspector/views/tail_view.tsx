@@ -26,7 +26,8 @@ const ROW = 24;
 const LAST_MESSAGES = 200;
 const LAST_BYTES = 64 << 10;
 /** Pixels of a character of the fixed-width font, about. */
-const CHARACTER = 7.3;
+const CHARACTER = 7.55;
+const NARROW = 500;
 
 export function TailView({ path, head, detail, onChange }: {
   readonly path: string;
@@ -167,8 +168,10 @@ function Rows({ rows, format, tail, follow, selected, onFollow, onSelect }: {
     const { content } = tail;
     if (!(content instanceof ByteContent)) return;
     const observer = new ResizeObserver(([entry]) => {
-      const width = entry!.contentRect.width - 120;
-      content.setColumns(Math.max(30, Math.floor(width / CHARACTER)));
+      const { width } = entry!.contentRect;
+      // A phone shows no times beside text: phone.css.
+      const beside = width > NARROW ? 140 : 32;
+      content.setColumns(Math.max(30, Math.floor((width - beside) / CHARACTER)));
       tail.revision.value++;
     });
     observer.observe(host.current!);
