@@ -94,6 +94,33 @@ export async function fillServer(server: string): Promise<void> {
   });
 }
 
+/** Appends and followers for pictures: what moves should be seen to move. */
+export function keepBusy(server: string): Disposable {
+  const stop = new AbortController();
+  const { signal } = stop;
+  const paths = ["chat/support/1037", "chat/design/1111", "chat/design/1407", "chat/general/1148"];
+  for (const [at, path] of paths.entries()) {
+    const url = `${server}/v1/stream/${path}`;
+    for (let follower = 0; follower <= at; follower++) {
+      void fetch(`${url}?offset=now&live=sse`, { signal }).then((response) => response.text())
+        .catch(() => {});
+    }
+  }
+  let seq = 100;
+  const timer = setInterval(() => {
+    const path = paths[seq % paths.length]!;
+    void append(`${server}/v1/stream/${path}`, JSON.stringify(message(seq++)), {
+      contentType: "application/json",
+    }).catch(() => {});
+  }, 120);
+  return {
+    [Symbol.dispose]: () => {
+      clearInterval(timer);
+      stop.abort();
+    },
+  };
+}
+
 function message(seq: number): object {
   const people = ["ada", "grace", "linus", "margaret"];
   const texts = [

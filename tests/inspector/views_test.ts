@@ -11,6 +11,7 @@ import {
   countOf,
   DESKTOP,
   fillServer,
+  keepBusy,
   openInspector,
   PHONE,
   show,
@@ -50,6 +51,7 @@ const VIEWS: Readonly<Record<string, { readonly hash: string; readonly ready: st
 
 testWith(["chromium"], "every view, in light and dark and at a phone's width", async (t) => {
   await fillServer(server.url);
+  using _ = SCREENSHOTS === undefined ? null : keepBusy(server.url);
   await using chromium = await startChromium();
   const page = await openInspector(chromium, server.url);
   for (const colorScheme of ["light", "dark"] as const) {
