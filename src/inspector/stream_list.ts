@@ -51,6 +51,7 @@ export class StreamList {
         limit: PAGE,
         signal,
       });
+      this.#measure(page.streams);
       this.rows.value = this.rows.value.concat(page.streams);
       this.#after = page.next_after;
       this.complete.value = page.next_after === null;
@@ -90,9 +91,10 @@ export class StreamList {
     }
   }
 
+  /** Of the rows on the page; a page that is loaded for the first time has no rates yet. */
   #measure(entries: readonly StreamEntry[]): void {
     const at = performance.now();
-    const rates = new Map<string, number>();
+    const rates = new Map(this.rates.value);
     for (const { path, next_offset: next } of entries) {
       const position = positionOf(next);
       const before = this.#seen.get(path);

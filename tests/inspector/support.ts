@@ -108,7 +108,7 @@ export function keepBusy(server: string): Disposable {
   }
   let seq = 100;
   const timer = setInterval(() => {
-    const path = paths[seq % paths.length]!;
+    const path = paths[Math.floor(seq / 5) % paths.length]!;
     void append(`${server}/v1/stream/${path}`, JSON.stringify(message(seq++)), {
       contentType: "application/json",
     }).catch(() => {});

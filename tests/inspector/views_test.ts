@@ -27,7 +27,12 @@ async function picture(page: BrowserPage, name: string): Promise<void> {
 }
 
 const VIEWS: Readonly<Record<string, { readonly hash: string; readonly ready: string }>> = {
-  streams: { hash: "#/streams", ready: `document.querySelectorAll(".stream-row").length > 10` },
+  streams: {
+    hash: "#/streams",
+    ready: SCREENSHOTS === undefined
+      ? `document.querySelectorAll(".stream-row").length > 10`
+      : `document.querySelectorAll(".rate:not(.none)").length > 2`,
+  },
   stream: {
     hash: "#/stream/chat/support/1037",
     ready:

@@ -24,7 +24,7 @@ export function formatCompact(value: number | null): string {
   if (value === null) return "–";
   if (value === 0) return "0";
   if (value < 1) return value.toFixed(2);
-  if (value < 10) return value.toFixed(1);
+  if (value < 10) return value.toFixed(Number.isInteger(value) ? 0 : 1);
   if (value < 1000) return String(Math.round(value));
   if (value < 1e6) return `${(value / 1e3).toFixed(value < 1e4 ? 1 : 0)}k`;
   return `${(value / 1e6).toFixed(1)}M`;
