@@ -53,7 +53,13 @@ export async function listedStreams(
     const entry = await streams.catalog.find(storedName(namespace, path.value));
     const subscriptions = entry.subscriptions.filter(({ id }) => shows(principal, id))
       .map((subscription) => ({ ...subscription, id: outerName(namespace, subscription.id) }));
-    return respondJson(200, { ...outerEntry(principal, entry), subscriptions });
+    const forkPaths = entry.fork_paths.map((stored) => outerName(namespace, stored))
+      .filter((fork) => fork !== null && (principal?.allows("list", fork) ?? true));
+    return respondJson(200, {
+      ...outerEntry(principal, entry),
+      subscriptions,
+      fork_paths: forkPaths,
+    });
   }
   const query = parseQuery(request.query, ["prefix", "after", "limit", "label"]);
   const sealed = isPlaceCursor(query.get("after") ?? "");

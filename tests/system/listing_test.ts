@@ -3,7 +3,14 @@ import assert from "node:assert/strict";
 import postgres from "postgres";
 import { ADMIN, ask, makeToken, secretFiles } from "../access/support.ts";
 import { append, createStream } from "../support/http.ts";
-import { eventually, expectError, expectStatus, nextOffset, serverForThisFile } from "./support.ts";
+import {
+  Events,
+  eventually,
+  expectError,
+  expectStatus,
+  nextOffset,
+  serverForThisFile,
+} from "./support.ts";
 
 const files = secretFiles({ admin: ADMIN });
 globalThis.addEventListener("unload", () => files.remove());
@@ -91,6 +98,7 @@ for (const [name, server] of Object.entries(SERVERS)) {
       expires_at: null,
       forked_from: null,
       forks: 1,
+      followers: 0,
       retention: null,
       labels: { "0-x": "", team: "a b" },
     });
@@ -220,6 +228,42 @@ for (const [name, server] of Object.entries(SERVERS)) {
         "INVALID_LABEL",
       );
     }
+  });
+
+  Deno.test(`a stream shows its forks, and its followers on this node: ${name}`, async () => {
+    const base = server.url;
+    const url = await createStream(base, "tree/root", { body: "x" });
+    const fork = (path: string, source: string) =>
+      createStream(base, path, { headers: { "stream-forked-from": source } });
+    for (let n = 0; n < 102; n++) await fork(`tree/fork-${n}`, "tree/root");
+    await fork("tree/deep", "tree/fork-7");
+    await expectStatus(await fetch(`${base}/v1/stream/tree/fork-0`, { method: "DELETE" }), 204);
+    const show = (path: string) =>
+      getJson<Entry & { fork_paths: string[] }>(`${base}/v1/stream/__ds/streams/${path}`);
+    const root = await show("tree/root");
+    assert.equal(root.forks, 101);
+    assert.equal(root.fork_paths.length, 100, "not more than a hundred");
+    assert.deepEqual(root.fork_paths, root.fork_paths.toSorted());
+    assert.ok(!root.fork_paths.includes("tree/fork-0") && !root.fork_paths.includes("tree/deep"));
+    assert.deepEqual((await show("tree/fork-7")).fork_paths, ["tree/deep"]);
+    assert.deepEqual((await show("tree/deep")).fork_paths, []);
+
+    assert.equal(root.followers, 0);
+    const first = await Events.open(url, "-1");
+    const second = await Events.open(url, "-1");
+    const followed = (count: number) =>
+      eventually(
+        5000,
+        `${count} followers`,
+        async () => (await show("tree/root")).followers === count || undefined,
+      );
+    await followed(2);
+    const { streams } = await getJson<Page>(`${base}/v1/stream/__ds/streams?prefix=tree/root`);
+    assert.equal(streams[0]!.followers, 2);
+    await first.close();
+    await followed(1);
+    await second.close();
+    await followed(0);
   });
 
   Deno.test(`one stream shows its producers and subscriptions: ${name}`, async () => {
@@ -356,6 +400,16 @@ Deno.test("a principal sees what its rules let it list, and no sign of anything 
       const { status } = await list(token, `streams/${path}`);
       assert.equal(status, expected.includes(path) ? 200 : 403, `${name}: ${path}`);
     }
+  }
+  for (const [path, source] of [["a/3", "a/1"], ["b/2", "a/1"]]) {
+    const headers = { "stream-forked-from": source! };
+    const forked = await ask(`${base}/v1/stream/${path}`, { method: "PUT", token: ADMIN, headers });
+    assert.equal(forked.status, 201);
+  }
+  const forks = await makeToken(base, "forks", ["list:a/**"]);
+  assert.deepEqual((await list(forks, "streams/a/1")).body.fork_paths, ["a/3"]);
+  for (const path of ["a/3", "b/2"]) {
+    await ask(`${base}/v1/stream/${path}`, { method: "DELETE", token: ADMIN });
   }
   const a = await makeToken(base, "usage", ["list:a/**"]);
   assert.deepEqual((await list(a, "usage?prefix=a/")).body.streams, 4);

@@ -72,6 +72,7 @@ import revokeAccessToken from "./functions/revoke_access_token.sql" with { type:
 import revokeUrlKey from "./functions/revoke_url_key.sql" with { type: "text" };
 import rotateKey from "./functions/rotate_key.sql" with { type: "text" };
 import segmentOwner from "./functions/segment_owner.sql" with { type: "text" };
+import streamForks from "./functions/stream_forks.sql" with { type: "text" };
 import streamProducers from "./functions/stream_producers.sql" with { type: "text" };
 import streamSubscriptions from "./functions/stream_subscriptions.sql" with { type: "text" };
 import subscriptionMatches from "./functions/subscription_matches.sql" with { type: "text" };
@@ -173,6 +174,7 @@ export const DEFINITIONS: readonly string[] = [
   revokeAccessToken,
   revokeUrlKey,
   rotateKey,
+  streamForks,
   streamProducers,
   streamSubscriptions,
   sweepProducers,

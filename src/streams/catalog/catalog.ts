@@ -27,6 +27,7 @@ const MOST_WAITING = 200;
 const MOST_PRODUCERS = 10_000;
 const SHOWN_PRODUCERS = 100;
 const SHOWN_SUBSCRIPTIONS = 1000;
+const SHOWN_FORKS = 100;
 
 const LIST = `select next_after, (entry).*
   from penstock.list_streams($1::text[], $2::text[], $3, $4::text::jsonb, $5, $6)`;
@@ -36,6 +37,7 @@ const FIND = `select e.* from penstock.stream_entries e
   where e.path = $1 and e.state = 'active' and not e.expired`;
 const PRODUCERS = "select * from penstock.stream_producers($1, $2, $3)";
 const SUBSCRIPTIONS = "select * from penstock.stream_subscriptions($1, $2)";
+const FORKS = "select * from penstock.stream_forks($1, $2)";
 const USAGE = "select * from penstock.usage($1, $2, $3)";
 
 export interface ListRequest {
@@ -73,6 +75,8 @@ export interface DetailedEntry extends Entry {
   readonly producers: readonly Producer[];
   readonly producers_total: number;
   readonly subscriptions: readonly StreamSubscription[];
+  /** The paths of streams that were forked from it: not all, where there are many. */
+  readonly fork_paths: readonly string[];
 }
 
 export interface Usage {
@@ -111,6 +115,14 @@ interface Scanned {
   readonly reach: string | null;
 }
 
+export interface CatalogParts {
+  readonly database: Database;
+  /** The server's, for streams whose PUT said nothing of retention. */
+  readonly rules: readonly RetentionRule[];
+  /** How many followers a stream has on this node, by the stream's id. */
+  readonly followers: (id: number) => number;
+}
+
 export class Catalog {
   readonly #database: Database;
   readonly #forkChains: ForkChains;
@@ -118,9 +130,9 @@ export class Catalog {
   readonly #cursors: PlaceCursors;
   /** A flood of listings must not take the connections that appends need. */
   readonly #semaphore: Semaphore;
+  readonly #followers: (id: number) => number;
 
-  /** @param rules the server's, for streams whose PUT said nothing of retention */
-  constructor(database: Database, rules: readonly RetentionRule[] = []) {
+  constructor({ database, rules, followers }: CatalogParts) {
     this.#database = database;
     this.#rules = rules;
     this.#cursors = new PlaceCursors(database);
@@ -129,6 +141,7 @@ export class Catalog {
       maxWaiting: MOST_WAITING,
       onFull: () => new Overloaded("too many requests wait for the listing"),
     });
+    this.#followers = followers;
     this.#forkChains = new ForkChains(database);
   }
 
@@ -218,10 +231,13 @@ export class Catalog {
   async find(path: string): Promise<DetailedEntry> {
     const [row] = await this.#database.hedged<EntryRow>(FIND, [path]);
     if (row === undefined) throw new Refused({ kind: "not_found" });
-    const [[entry], producers, subscriptions] = await Promise.all([
+    const [[entry], producers, subscriptions, forks] = await Promise.all([
       this.#entries([row]),
       this.#database.hedged<ProducerRow>(PRODUCERS, [row.id, SHOWN_PRODUCERS, MOST_PRODUCERS]),
       this.#database.hedged<SubscriptionRow>(SUBSCRIPTIONS, [row.id, SHOWN_SUBSCRIPTIONS]),
+      row.fork_count === 0
+        ? []
+        : this.#database.hedged<{ path: string }>(FORKS, [row.id, SHOWN_FORKS]),
     ]);
     if (entry === undefined) throw new Refused({ kind: "not_found" });
     return {
@@ -239,6 +255,7 @@ export class Catalog {
         acked_offset: encodeOffset({ position: acked, generation: acked === 0 ? 0 : generation }),
         next_offset: entry.next_offset,
       })),
+      fork_paths: forks.map(({ path }) => path),
     };
   }
 
@@ -259,7 +276,11 @@ export class Catalog {
       const { path, retention_age_seconds: ageSeconds, retention_bytes: bytes } = row;
       const own = ageSeconds === null && bytes === null ? null : { ageSeconds, bytes };
       const retention = retentionOf(this.#rules, { path, retention: own });
-      return entryOf(row, chains?.get(row.id) ?? [], retention);
+      return entryOf(row, {
+        sources: chains?.get(row.id) ?? [],
+        retention,
+        followers: this.#followers(row.id),
+      });
     });
   }
 }
