@@ -1,5 +1,6 @@
-/** A request that is logged: its id, and its line when the response has ended. */
+/** A request that is logged or traced: its id, and its line and span when the response has ended. */
 import { REQUEST_KINDS } from "../lib/telemetry/request_counts.ts";
+import { tracing } from "../lib/telemetry/tracing.ts";
 import type { RequestLine } from "../telemetry/access_log.ts";
 import { addressOf, type Connection, type Handler, type TargetState } from "./server.ts";
 
@@ -13,7 +14,8 @@ export interface LoggedRequest {
   readonly connection: Connection;
   /** An index of `REQUEST_KINDS`. */
   readonly kind: number;
-  readonly log: (line: RequestLine) => void;
+  /** Null: it is not logged. */
+  readonly log: ((line: RequestLine) => void) | null;
 }
 
 /** The holders of the tokens of requests that are being logged. */
@@ -25,12 +27,15 @@ export function notePrincipal(request: Request, name: string): void {
   if (logging) principals.set(request, name);
 }
 
-/** Handles a request, names it in X-Request-Id, and logs it when its response has been taken. */
+/**
+ * Handles a request, names it in X-Request-Id, and logs it when its response has been taken. Its span
+ * begins and ends with it; one that is neither logged nor sampled is only handled and named.
+ */
 export async function handleLogged(
   handler: Handler,
   { request, state, connection, kind, log }: LoggedRequest,
 ): Promise<Response> {
-  logging = true;
+  logging = log !== null;
   const began = performance.now();
   const requestId = requestIdOf(request.headers.get(REQUEST_ID));
   const forwarded = request.headers.get("x-forwarded-for");
@@ -44,7 +49,14 @@ export async function handleLogged(
     path: pathOf(request.url),
     mode: mode === "" ? route : mode,
   };
-  const response = await handler(request, state, connection);
+  const traced = tracing.active?.beginRequest(request.headers, line) ?? null;
+  const response = traced === null
+    ? await handler(request, state, connection)
+    : await traced.run(() => handler(request, state, connection));
+  if (log === null && traced === null) {
+    response.headers.set(REQUEST_ID, requestId);
+    return response;
+  }
   const { status } = response;
   const principal = principals.get(request);
   const named = principal === undefined ? line : { ...line, principal };
@@ -53,7 +65,8 @@ export async function handleLogged(
     // A reader that breaks off ends its response, and the read in progress ends after that.
     if (ended) return;
     ended = true;
-    log({ ...named, status, bytes, ms: Math.round((performance.now() - began) * 100) / 100 });
+    log?.({ ...named, status, bytes, ms: Math.round((performance.now() - began) * 100) / 100 });
+    traced?.end({ status, bytes });
   };
   // The body of a response to HEAD says to the runtime which length to say: it is never sent.
   const sent = request.method === "HEAD" ? null : response.body;

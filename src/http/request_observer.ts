@@ -1,5 +1,6 @@
 /** What every request leaves behind: a count, and a line where requests are logged. */
 import { measurements } from "../lib/telemetry/measurements.ts";
+import { tracing } from "../lib/telemetry/tracing.ts";
 import { STREAM_PREFIX } from "../protocol/stream_path.ts";
 import type { RequestLine } from "../telemetry/access_log.ts";
 import type { RequestTarget } from "./request_target.ts";
@@ -35,14 +36,15 @@ export function counted(kind: number, response: Response): Response {
 }
 
 /**
- * With `log`, writes a line for each request, and names it by X-Request-Id. Without, an id that is made
- * up would name nothing, and cost each request a header: one that a client sent is answered.
+ * With `log` or tracing, writes a line or a span of each request, and names it by X-Request-Id. Without,
+ * an id that is made up would name nothing, and cost each request a header: one that a client sent is
+ * answered.
  */
 export function observeRequests(
   handler: Handler,
   log: ((line: RequestLine) => void) | null,
 ): Handler {
-  if (log === null) {
+  if (log === null && tracing.active === null) {
     return (request, state, connection) => {
       const answered = handler(request, state, connection);
       const given = request.headers.get(REQUEST_ID);
