@@ -13,6 +13,7 @@ import { type RunningPrometheus, startPrometheus } from "../tests/support/progra
 import { freshDatabase, startPostgres } from "../tests/support/postgres.ts";
 import { startServer } from "../tests/support/server.ts";
 import { MAX_FOLLOWERS, startLoad, startReceiver } from "./dashboard/load.ts";
+import { withPalette } from "./dashboard/palette.ts";
 import { dashboardPage, type Panel, type PanelData } from "./dashboard/page.ts";
 
 const ROOT = join(import.meta.dirname!, "..");
@@ -34,12 +35,13 @@ const data = await measure();
 const page = join(tmpdir(), `penstock-dashboard-${process.pid}.html`);
 writeFileSync(page, dashboardPage(data, SHOWN_S));
 try {
-  await using chromium = await startChromium();
+  await using chromium = await startChromium({ args: ["--disable-lcd-text"] });
   const tab = await chromium.openPage();
-  await tab.playwright.setViewportSize({ width: 1130, height: 800 });
+  await tab.playwright.setViewportSize({ width: 1082, height: 800 });
   await tab.goto(pathToFileURL(page).href);
   mkdirSync(dirname(PICTURE), { recursive: true });
-  const picture = await tab.playwright.screenshot({ path: PICTURE, fullPage: true });
+  const picture = withPalette(await tab.playwright.screenshot({ fullPage: true }));
+  writeFileSync(PICTURE, picture);
   console.log(`${PICTURE}: ${(picture.length / 1024).toFixed(0)} KiB`);
 } finally {
   rmSync(page);

@@ -212,6 +212,7 @@ export class Node {
     await settlesWithin(this.#access.stop(), STOP_MS);
     await this.#metrics.stop();
     await settlesWithin(this.#streams.stop().then(() => this.database.close()), STOP_MS);
+    if (tracing.active === this.#tracing) tracing.active = null;
     await this.#tracing?.stop();
     this.#telemetry.report({ event: "stopped" });
   }

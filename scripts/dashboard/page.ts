@@ -32,8 +32,8 @@ export interface PanelData {
   readonly series: readonly Series[];
 }
 
-const COLUMN = 46;
-const ROW = 25;
+const COLUMN = 44;
+const ROW = 24;
 const COLORS = [
   "#2a78c4",
   "#d9822b",
@@ -57,7 +57,8 @@ const STYLE = `
   h2 { position: absolute; margin: 0; font-size: 13px; line-height: ${ROW}px; padding-left: 4px; }
   h3 { margin: 0 0 2px; font-size: 12px; font-weight: 600; white-space: nowrap; overflow: hidden; }
   .stat { color: #fff; border: 0; text-align: center; }
-  .stat b { display: block; font-size: 34px; margin-top: 16px; font-weight: 600; }
+  .stat h3 { font-size: 11px; white-space: normal; line-height: 13px; height: 26px; }
+  .stat b { display: block; font-size: 32px; margin-top: 10px; font-weight: 600; }
   .legend { display: flex; flex-wrap: wrap; gap: 0 9px; font-size: 11px; line-height: 14px; max-height: 28px; overflow: hidden; }
   .legend i { display: inline-block; width: 9px; height: 3px; margin-right: 3px; vertical-align: middle; }
   text { font-size: 10px; fill: #5b6573; }
@@ -112,8 +113,8 @@ function plotOf(
   const series = all.filter(({ points }) => points.length > 0);
   if (series.length === 0) return `<div class="none">nothing happened</div>`;
   const most = Math.max(...series.flatMap(({ points }) => points.map(([, y]) => y)));
-  const top = panel.fieldConfig?.defaults.max ?? niceTop(most);
-  const left = 46;
+  const top = panel.fieldConfig?.defaults.max ?? niceTop(most, unitOf(panel));
+  const left = 60;
   const bottom = height - 14;
   const at = ([x, y]: readonly [number, number]) => {
     const across = left + x / seconds * (width - left);
@@ -122,7 +123,7 @@ function plotOf(
   const lines = [0, 0.5, 1].map((share) => {
     const y = bottom - share * (bottom - 6);
     const name = escaped(quantity(share * top, unitOf(panel)));
-    return `<line x1="${left}" x2="${width}" y1="${y}" y2="${y}" stroke="#e4e8ed"/>` +
+    return `<line x1="${left}" x2="${width}" y1="${y}" y2="${y}" stroke="#c9d0d8"/>` +
       `<text x="${left - 4}" y="${y + 3}" text-anchor="end">${name}</text>`;
   });
   const times = [0, 0.5, 1].map((share) => {
@@ -150,8 +151,12 @@ function unitOf(panel: Panel): string {
 }
 
 /** 1, 2, 2.5 or 5 times a power of ten, so that its half is a number to read. */
-function niceTop(most: number): number {
+function niceTop(most: number, unit: string): number {
   if (most <= 0) return 1;
+  if (unit === "bytes" || unit === "Bps") {
+    const power = 1024 ** Math.floor(Math.log2(most) / 10);
+    return power * niceTop(most / power, "short");
+  }
   const power = 10 ** Math.floor(Math.log10(most));
   return power * ([1, 2, 2.5, 5, 10].find((factor) => factor * power >= most) ?? 10);
 }

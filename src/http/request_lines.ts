@@ -49,7 +49,9 @@ export async function handleLogged(
     path: pathOf(request.url),
     mode: mode === "" ? route : mode,
   };
-  const traced = tracing.active?.beginRequest(request.headers, line) ?? null;
+  // Probes come all the time, and no trace is about them.
+  const isProbe = route === "health" || route === "metrics";
+  const traced = isProbe ? null : tracing.active?.beginRequest(request.headers, line) ?? null;
   const response = traced === null
     ? await handler(request, state, connection)
     : await traced.run(() => handler(request, state, connection));

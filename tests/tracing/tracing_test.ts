@@ -58,6 +58,7 @@ for (const [runtime, kind] of [["deno", "postgres"], ["bun", "embedded"]] as con
           await server.logged(({ event, url }) =>
             event === "tracing" && url === `${collector.url}/v1/traces`
           );
+          await metricsOf(server.url); // which is not traced
           const url = await createStream(server.url, "traced");
           const headers = { "content-type": "text/plain", traceparent: SAMPLED };
           const answered = await fetch(`${url}?token=${SECRET}-query`, {
@@ -125,6 +126,7 @@ for (const [runtime, kind] of [["deno", "postgres"], ["bun", "embedded"]] as con
           assert.ok(!server.logs.join("\n").includes(SECRET));
           const metrics = await metricsOf(server.url);
           assert.ok(metrics.get("penstock_spans_sent_total")! >= 5);
+          assert.ok(!collector.spans.some(({ name }) => name.endsWith(" metrics")));
           assert.equal(metrics.get("penstock_spans_dropped_total"), 0);
         });
       })
