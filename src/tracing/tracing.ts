@@ -116,7 +116,7 @@ export class OtlpTracing implements Tracing {
   async share<T>({ name, requests, attributes }: SharedWork, run: () => Promise<T>): Promise<T> {
     const served = requests.filter((request) => request instanceof RequestSpan);
     const [first] = served;
-    // Whoever began it, it is not that request's own.
+    // It is not the own work of the request that happened to begin it.
     if (first === undefined) return await this.#scopes.exit(run);
     // A part of the first one's trace: all of them were sampled, and so it is, whatever the sampler.
     const span = this.#tracer.startSpan(name, {
