@@ -84,7 +84,7 @@ const variants = [
   { name: AS_IT_IS, folder: ROOT },
   { name: "without metrics", folder: treeWithoutMetrics() },
   {
-    name: "traces, 1 %",
+    name: "1 % traced",
     folder: ROOT,
     env: {
       ...endpoint,
@@ -92,7 +92,7 @@ const variants = [
       OTEL_TRACES_SAMPLER_ARG: "0.01",
     },
   },
-  { name: "traces, all", folder: ROOT, env: endpoint },
+  { name: "all traced", folder: ROOT, env: endpoint },
   ...(process.env.TREE ?? "").split(",").filter((text) => text !== "").map((text) => {
     const [name = "", folder = ""] = text.split("=");
     return { name, folder };

@@ -1,6 +1,6 @@
 /** A request that is logged or traced: its id, and its line and span when the response has ended. */
 import { REQUEST_KINDS } from "../lib/telemetry/request_counts.ts";
-import { tracing } from "../lib/telemetry/tracing.ts";
+import { type TracedRequest, tracing } from "../lib/telemetry/tracing.ts";
 import type { RequestLine } from "../telemetry/access_log.ts";
 import { addressOf, type Connection, type Handler, type TargetState } from "./server.ts";
 
@@ -16,6 +16,8 @@ export interface LoggedRequest {
   readonly kind: number;
   /** Null: it is not logged. */
   readonly log: ((line: RequestLine) => void) | null;
+  /** Null: it is not traced. */
+  readonly traced: TracedRequest | null;
 }
 
 /** The holders of the tokens of requests that are being logged. */
@@ -29,11 +31,11 @@ export function notePrincipal(request: Request, name: string): void {
 
 /**
  * Handles a request, names it in X-Request-Id, and logs it when its response has been taken. Its span
- * begins and ends with it; one that is neither logged nor sampled is only handled and named.
+ * ends then, too.
  */
 export async function handleLogged(
   handler: Handler,
-  { request, state, connection, kind, log }: LoggedRequest,
+  { request, state, connection, kind, log, traced }: LoggedRequest,
 ): Promise<Response> {
   logging = log !== null;
   const began = performance.now();
@@ -49,16 +51,10 @@ export async function handleLogged(
     path: pathOf(request.url),
     mode: mode === "" ? route : mode,
   };
-  // Probes come all the time, and no trace is about them.
-  const isProbe = route === "health" || route === "metrics";
-  const traced = isProbe ? null : tracing.active?.beginRequest(request.headers, line) ?? null;
+  traced?.describe(line);
   const response = traced === null
     ? await handler(request, state, connection)
     : await traced.run(() => handler(request, state, connection));
-  if (log === null && traced === null) {
-    response.headers.set(REQUEST_ID, requestId);
-    return response;
-  }
   const { status } = response;
   const principal = principals.get(request);
   const named = principal === undefined ? line : { ...line, principal };
@@ -75,6 +71,15 @@ export async function handleLogged(
   const answered = await counted(response, { body: sent, onEnd });
   answered.headers.set(REQUEST_ID, requestId);
   return answered;
+}
+
+/** Null: nothing is traced, or the request is not sampled. @param kind an index of `REQUEST_KINDS` */
+export function beginTrace(request: Request, kind: number): TracedRequest | null {
+  const { active } = tracing;
+  const { route, mode } = REQUEST_KINDS[kind]!;
+  // Probes come all the time, and no trace is about them.
+  if (active === null || route === "health" || route === "metrics") return null;
+  return active.beginRequest(request.headers, `${request.method} ${mode === "" ? route : mode}`);
 }
 
 /** The client's own id, if it is printable and short enough for a log; else a new one. */

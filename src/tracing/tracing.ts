@@ -92,20 +92,12 @@ export class OtlpTracing implements Tracing {
 
   beginRequest(
     parent: { get(name: string): string | null },
-    { requestId, method, path, mode, address }: RequestHead,
+    name: string,
   ): TracedRequest | null {
     const context = parent.get("traceparent") === null
       ? ROOT_CONTEXT
       : this.#propagator.extract(ROOT_CONTEXT, parent, HEADERS);
-    const attributes = {
-      "http.request.method": method,
-      "url.path": path,
-      "network.peer.address": address,
-      "penstock.mode": mode,
-      "penstock.request_id": requestId,
-    };
-    const options = { kind: SpanKind.SERVER, attributes };
-    const span = this.#tracer.startSpan(`${method} ${mode}`, options, context);
+    const span = this.#tracer.startSpan(name, SERVER, context);
     return span.isRecording() ? new RequestSpan(span, this.#scopes) : null;
   }
 
@@ -165,6 +157,16 @@ class RequestSpan implements TracedRequest {
     this.#scopes = scopes;
   }
 
+  describe({ requestId, method, path, mode, address }: RequestHead): void {
+    this.span.setAttributes({
+      "http.request.method": method,
+      "url.path": path,
+      "network.peer.address": address,
+      "penstock.mode": mode,
+      "penstock.request_id": requestId,
+    });
+  }
+
   run<T>(work: () => T): T {
     return this.#scopes.run({ span: this.span, request: this }, work);
   }
@@ -181,6 +183,8 @@ class RequestSpan implements TracedRequest {
 function fail(span: Span): void {
   span.setStatus({ code: SpanStatusCode.ERROR });
 }
+
+const SERVER = { kind: SpanKind.SERVER };
 
 const HEADERS = {
   keys: () => ["traceparent", "tracestate"],

@@ -5,6 +5,8 @@
 
 /** A request of which spans are recorded. */
 export interface TracedRequest {
+  /** What the span says of the request. */
+  describe(head: RequestHead): void;
   /** Runs what handles the request: queries and shared work in it are this request's. */
   run<T>(work: () => T): T;
   /** The response has ended. */
@@ -32,12 +34,13 @@ export interface SharedWork {
 
 export interface Tracing {
   /**
+   * To be asked before anything is made for the trace: most requests may not be sampled.
    * @param parent the request's `traceparent` and `tracestate`
    * @returns null when the request is not sampled
    */
   beginRequest(
     parent: { get(name: string): string | null },
-    head: RequestHead,
+    name: string,
   ): TracedRequest | null;
   /** The request that the caller runs for; null: none that is traced. */
   currentRequest(): TracedRequest | null;

@@ -3,7 +3,7 @@
  * one span, which links to the requests of all.
  */
 import { measurements } from "../../lib/telemetry/measurements.ts";
-import type { SharedWork } from "../../lib/telemetry/tracing.ts";
+import type { SharedWork, TracedRequest } from "../../lib/telemetry/tracing.ts";
 import type { StreamWrite } from "./stream_queue.ts";
 
 export interface MeasuredCommit {
@@ -36,7 +36,8 @@ export function measureCommit(
 }
 
 export function traceOfCommit(writes: readonly StreamWrite[]): SharedWork {
-  const requests = writes.flatMap(({ answers }) => answers.map(([{ traced }]) => traced));
+  const requests: (TracedRequest | null | undefined)[] = [];
+  for (const { answers } of writes) for (const [{ traced }] of answers) requests.push(traced);
   const bytes = writes.reduce((sum, { after, stream }) => sum + after.tail - stream.tail, 0);
   const attributes = {
     "penstock.commit.appends": requests.length,
