@@ -27,6 +27,7 @@ import { parseRetentionRules, type RetentionRule } from "../streams/retention/ru
 import type { AccessLogFormat } from "../telemetry/access_log.ts";
 import type { Level } from "../telemetry/describe.ts";
 import { redact } from "../telemetry/redact.ts";
+import { parseTracing, type TracingSettings } from "../tracing/settings.ts";
 import { type NetworkTarget, parseNetworkTarget } from "../lib/network_targets.ts";
 
 export interface Config {
@@ -88,6 +89,8 @@ export interface Config {
   readonly logLevel: Level | "silent";
   readonly accessLog: AccessLogFormat | "off";
   readonly inspector: "on" | "read-only" | "off";
+  /** Null: nothing is traced. */
+  readonly tracing: TracingSettings | null;
 }
 
 /** The command line or the environment cannot be used. `problems` say what to change. */
@@ -152,6 +155,7 @@ export function parseConfig(
     ),
     accessLog: read("accessLog", (text) => oneOf(text, ["off", "text", "json"])),
     inspector: read("inspector", (text) => oneOf(text, ["on", "read-only", "off"])),
+    tracing: parseTracing(environment, problems),
   };
   const anonymous = read("allowAnonymous", (text) => oneOf(text, ["true", "false"]) === "true");
   checkCombinations(config, anonymous, problems);
