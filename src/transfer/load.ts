@@ -61,6 +61,8 @@ interface OpenSubscription {
   links: Row[];
 }
 
+type SecretKind = "key" | "access_token" | "url_key";
+
 class Load {
   readonly #database: Database;
   readonly #options: LoadOptions;
@@ -72,7 +74,7 @@ class Load {
   #open: OpenStream | null = null;
   #present: { readonly tail: number; readonly closed: boolean } | null = null;
   #subscription: OpenSubscription | null = null;
-  #other: { readonly kind: "key" | "access_token"; readonly row: Row } | null = null;
+  #secret: { readonly kind: SecretKind; readonly row: Row } | null = null;
   #segments: LoadedSegment[] = [];
   #segmentBytes = 0;
   #producers: Row[] = [];
@@ -120,7 +122,8 @@ class Load {
       }
       case "key":
       case "access_token":
-        this.#other = record;
+      case "url_key":
+        this.#secret = record;
         return;
       case "end":
         return;
@@ -244,12 +247,14 @@ class Load {
     }
     if (this.#open !== null) this.#endStream(this.#open);
     if (this.#subscription !== null) await this.#endSubscription();
-    if (this.#other !== null && entry > this.#resumed.entry) {
-      if (this.#other.kind === "key") await this.#target!.addKey(this.#other.row);
-      else await this.#target!.addAccessToken(this.#other.row);
+    if (this.#secret !== null && entry > this.#resumed.entry) {
+      const { kind, row } = this.#secret;
+      if (kind === "key") await this.#target!.addKey(row);
+      else if (kind === "access_token") await this.#target!.addAccessToken(row);
+      else await this.#target!.addUrlKey(row);
     }
     const streamId = this.#open?.row.id ?? this.#progress.streamId;
-    [this.#open, this.#subscription, this.#other] = [null, null, null];
+    [this.#open, this.#subscription, this.#secret] = [null, null, null];
     this.#progress = { entry, checksum: sha256, streamId };
     if (this.#finished.length >= BATCH_STREAMS) await this.#flush();
   }

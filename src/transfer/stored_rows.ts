@@ -15,6 +15,7 @@ const LEFT_OUT: Readonly<Record<Table, readonly string[]>> = {
   subscription_links: ["subscription_id", "pending", "reattached"],
   keys: [],
   access_tokens: ["id", "parent_id"],
+  url_keys: ["token_id"],
 };
 
 export type Columns = Readonly<Record<Table, readonly string[]>>;

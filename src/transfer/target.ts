@@ -246,6 +246,21 @@ export class LoadTarget {
     await this.#database.query("update penstock.access_revision set revision = revision + 1");
   }
 
+  /** Adds a key of signed URLs, unless the token that made it is not there, or it is already. */
+  async addUrlKey({ token_hash: hash, ...row }: Row): Promise<void> {
+    const columns = listOf(this.#columns.url_keys);
+    await this.#database.query(
+      `insert into penstock.url_keys (token_id, ${columns})
+      select (select t.id from penstock.access_tokens t where t.hash = $2), ${columns}
+      from json_populate_record(null::penstock.url_keys, $1::json)
+      where $2::text is null
+        or exists (select from penstock.access_tokens t where t.hash = $2)
+      on conflict do nothing`,
+      [JSON.stringify(row), (hash ?? null) as string | null],
+    );
+    await this.#database.query("update penstock.access_revision set revision = revision + 1");
+  }
+
   /** Removes rows of streams that did not become visible: of ids beyond `after`, up to `last`. */
   async removeUnfinished(after: number, last: number): Promise<void> {
     for (const table of ["segments", "producers"] as const) {
