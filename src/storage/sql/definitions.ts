@@ -53,6 +53,7 @@ import loadStates from "./functions/load_states.sql" with { type: "text" };
 import lockKey from "./functions/lock_key.sql" with { type: "text" };
 import lockStreams from "./functions/lock_streams.sql" with { type: "text" };
 import markPending from "./functions/mark_pending.sql" with { type: "text" };
+import markRestored from "./functions/mark_restored.sql" with { type: "text" };
 import mergeSegments from "./functions/merge_segments.sql" with { type: "text" };
 import needsRenewal from "./functions/needs_renewal.sql" with { type: "text" };
 import noteNewStreams from "./functions/note_new_streams.sql" with { type: "text" };
@@ -155,6 +156,7 @@ export const DEFINITIONS: readonly string[] = [
   loadProducers,
   loadStates,
   lockStreams,
+  markRestored,
   mergeSegments,
   readSegments,
   reconcileLinks,
