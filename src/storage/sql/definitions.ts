@@ -55,6 +55,7 @@ import loadStates from "./functions/load_states.sql" with { type: "text" };
 import lockKey from "./functions/lock_key.sql" with { type: "text" };
 import lockStreams from "./functions/lock_streams.sql" with { type: "text" };
 import markPending from "./functions/mark_pending.sql" with { type: "text" };
+import markRestored from "./functions/mark_restored.sql" with { type: "text" };
 import mergeSegments from "./functions/merge_segments.sql" with { type: "text" };
 import namedEntries from "./functions/named_entries.sql" with { type: "text" };
 import needsRenewal from "./functions/needs_renewal.sql" with { type: "text" };
@@ -163,6 +164,7 @@ export const DEFINITIONS: readonly string[] = [
   loadProducers,
   loadStates,
   lockStreams,
+  markRestored,
   mergeSegments,
   readSegments,
   reconcileLinks,
