@@ -48,9 +48,9 @@ const filterOf = (pattern: string) => {
 
 Deno.test("a page examines a bounded number of paths, and tells none that is not the reader's", () =>
   withStreams(async (database) => {
-    const catalog = new Catalog(database);
+    const catalog = new Catalog({ database, rules: [], followers: () => 0 });
     // Another node of the same database.
-    const other = new Catalog(database);
+    const other = new Catalog({ database, rules: [], followers: () => 0 });
     const filter = filterOf("*/other/*");
     const found: string[] = [];
     const cursors: string[] = [];
