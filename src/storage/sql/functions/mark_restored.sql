@@ -1,11 +1,13 @@
--- For a database that was brought back from a backup, before its first node starts: what is appended
--- from now on gets offsets of another generation than what was lost. A reader that had read beyond the
--- restored end is told so then, even if others have written past its position before it comes back.
+-- For a database that was brought back from a backup, before its first node starts: what is
+-- appended from now on gets offsets of another generation than what was lost. A reader that had
+-- read beyond the restored end is told so then, even if others have written past its position
+-- before it comes back.
 --
--- Each stream goes on as a fork of itself at its tail. The old row keeps its bytes and its id, and so
--- the offsets up to the tail, and is soft-deleted under a name that no client has; the new row has all
--- else. Left as they are: closed streams, which end there; those whose writers use Stream-Seq, because
--- the newest value is part of the newest segment; those that are forked a hundred deep.
+-- Each stream goes on as a fork of itself at its tail. The old row keeps its bytes and its id,
+-- and so the offsets up to the tail, and is soft-deleted under a name that no client has; the
+-- new row has all else. Left as they are: closed streams, which end there; those whose writers
+-- use Stream-Seq, because the newest value is part of the newest segment; those that are forked
+-- a hundred deep.
 create or replace function penstock.mark_restored()
 returns table (marked bigint, left_as_they_are bigint)
 language plpgsql
