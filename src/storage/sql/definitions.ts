@@ -57,8 +57,10 @@ import mergeSegments from "./functions/merge_segments.sql" with { type: "text" }
 import needsRenewal from "./functions/needs_renewal.sql" with { type: "text" };
 import noteNewStreams from "./functions/note_new_streams.sql" with { type: "text" };
 import noteTrims from "./functions/note_trims.sql" with { type: "text" };
+import packSegments from "./functions/pack_segments.sql" with { type: "text" };
 import pathEnds from "./functions/path_ends.sql" with { type: "text" };
 import readSegments from "./functions/read_segments.sql" with { type: "text" };
+import rebuildSegmentIndex from "./functions/rebuild_segment_index.sql" with { type: "text" };
 import reconcileLinks from "./functions/reconcile_links.sql" with { type: "text" };
 import refreshSubscription from "./functions/refresh_subscription.sql" with { type: "text" };
 import releaseWake from "./functions/release_wake.sql" with { type: "text" };
@@ -156,7 +158,9 @@ export const DEFINITIONS: readonly string[] = [
   loadStates,
   lockStreams,
   mergeSegments,
+  packSegments,
   readSegments,
+  rebuildSegmentIndex,
   reconcileLinks,
   refreshSubscription,
   releaseWake,
