@@ -10,21 +10,28 @@ import type { Database } from "../../storage/database.ts";
 /** Between two rounds; between two VACUUMs so many times as long as one took, or this. Milliseconds. */
 const PAUSE_MS = 30_000;
 const PAUSE_FACTOR = 20;
+/** The longest pause, while an old snapshot keeps the room, or locks are not free. Milliseconds. */
+const LONGEST_PAUSE_MS = 600_000;
 /** VACUUM reads what has changed in a table of this size in less than a second. */
 const MAX_TABLE_BYTES = 256 << 20;
 
-const VACUUM = "vacuum (skip_locked) penstock.segments";
+/**
+ * With few dead rows PostgreSQL leaves their line pointers, and a page that has one cannot be cut: unless
+ * the index is cleaned too.
+ */
+const VACUUM = "vacuum (skip_locked, index_cleanup on) penstock.segments";
 
 export class SegmentSpace {
   readonly #database: Database;
-  readonly #pauseMs: number;
+  readonly #shortestPauseMs: number;
+  #pauseMs: number;
   #merged = false;
   #vacuumDueAt = 0;
   #dueAt = 0;
 
   constructor(database: Database, { pauseMs = PAUSE_MS }: { readonly pauseMs?: number } = {}) {
     this.#database = database;
-    this.#pauseMs = pauseMs;
+    this.#shortestPauseMs = this.#pauseMs = pauseMs;
   }
 
   /** Segments were merged: there is room to give back. */
@@ -45,13 +52,18 @@ export class SegmentSpace {
   async giveBack(): Promise<void> {
     if (!this.#merged || performance.now() < Math.max(this.#dueAt, this.#vacuumDueAt)) return;
     this.#merged = false;
-    this.#dueAt = performance.now() + this.#pauseMs;
     if (!await this.#vacuum()) return;
-    const [packed] = await this.#database.query<{ moved: number }>(
+    const [packed] = await this.#database.query<{ moved: number | null }>(
       "select penstock.pack_segments() as moved",
     );
-    if (packed!.moved > 0) await this.#vacuum();
-    await this.#database.query("select penstock.rebuild_segment_index()");
+    if (packed!.moved) await this.#vacuum();
+    const [index] = await this.#database.query<{ built: boolean | null }>(
+      "select penstock.rebuild_segment_index() as built",
+    );
+    const done = packed!.moved !== null && index!.built !== null;
+    if (!done) this.#merged = true;
+    this.#pauseMs = done ? this.#shortestPauseMs : Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
+    this.#dueAt = performance.now() + this.#pauseMs;
   }
 
   /** Returns whether the table is small enough. */
@@ -63,7 +75,7 @@ export class SegmentSpace {
     const startedAt = performance.now();
     await this.#database.execute(VACUUM);
     const now = performance.now();
-    this.#vacuumDueAt = now + Math.min(this.#pauseMs, PAUSE_FACTOR * (now - startedAt));
+    this.#vacuumDueAt = now + Math.min(this.#shortestPauseMs, PAUSE_FACTOR * (now - startedAt));
     return true;
   }
 }

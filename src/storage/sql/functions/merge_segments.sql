@@ -75,7 +75,12 @@ begin
       (array_agg(g.last_seq order by g.position desc))[1] as last_seq,
       max(g.appended_at) as appended_at
     from small m
-    join penstock.segments g on g.stream_id = stream and g.position = m.position
+    -- Each by its key, whatever the statistics of the table say or do not say yet.
+    cross join lateral (
+      select s.* from penstock.segments s
+      where s.stream_id = stream and s.position = m.position
+      limit 1
+    ) g
     group by m.run, m.hour
     having count(*) >= case
       when newest.closed or max(g.position) < newest.position - newest.position % run_bytes then 2

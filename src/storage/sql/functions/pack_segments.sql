@@ -7,7 +7,8 @@
 -- Meant to be called after a VACUUM, which makes PostgreSQL fill the first pages first; when the rows
 -- do not get before where they were (an older snapshot keeps the room), nothing is moved.
 --
--- Returns how many segments were moved; 0 also while another node merges or sweeps.
+-- Returns how many segments were moved; null when it has to be tried again: there was no room, or
+-- another node merges or sweeps.
 create or replace function penstock.pack_segments()
 returns bigint
 language plpgsql
@@ -26,8 +27,11 @@ declare
   moved bigint;
   last_page bigint;
 begin
-  if pages <= fewest_pages or not pg_try_advisory_xact_lock(penstock.lock_key(-1)) then
+  if pages <= fewest_pages then
     return 0;
+  end if;
+  if not pg_try_advisory_xact_lock(penstock.lock_key(-1)) then
+    return null;
   end if;
   -- A cut lies behind a page that has rows, so that the free pages after it are gained as well.
   select min(p.cut) into cut
@@ -58,7 +62,7 @@ begin
       raise exception 'no room before page %', cut using errcode = 'PS001';
     end if;
   exception when sqlstate 'PS001' then
-    moved := 0;
+    moved := null;
   end;
   return moved;
 end

@@ -3,7 +3,7 @@
 -- left, which takes milliseconds; and not at all when its locks are not free at once. The empty
 -- pages of a larger one are used by segments to come.
 --
--- Returns whether it was built.
+-- Returns whether it was built; null when it has to be tried again, for its locks were not free.
 create or replace function penstock.rebuild_segment_index()
 returns boolean
 language plpgsql
@@ -19,8 +19,7 @@ declare
   held constant bigint := pg_relation_size('penstock.segments_pkey');
   segments bigint;
 begin
-  if held < 262144 or held > 268435456 or not pg_try_advisory_xact_lock(penstock.lock_key(-1))
-    or not (select pg_has_role(c.relowner, 'usage')
+  if held < 262144 or held > 268435456 or not (select pg_has_role(c.relowner, 'usage')
       from pg_class c where c.oid = 'penstock.segments'::regclass) then
     return false;
   end if;
@@ -32,9 +31,12 @@ begin
   if segments > most_segments or segments * entry_bytes * 3 > held - 131072 then
     return false;
   end if;
+  if not pg_try_advisory_xact_lock(penstock.lock_key(-1)) then
+    return null;
+  end if;
   reindex index penstock.segments_pkey;
   return true;
 exception when lock_not_available or query_canceled then
-  return false;
+  return null;
 end
 $$;
