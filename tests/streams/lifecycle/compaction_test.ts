@@ -273,6 +273,8 @@ Deno.test("a snapshot that is held sees what it saw, and keeps the room until it
       assert.ok(await count(database, "segments", "a") < 40);
     });
     await step();
-    assert.ok(await diskPerByte(database) < 1.5);
+    // What was merged meanwhile was written behind all the rest, and once more to leave that place.
+    const after = await diskPerByte(database);
+    assert.ok(after < 2.5, `${after} bytes on disk for each`);
     assert.equal(await read(database, "a"), EXPECTED);
   }));

@@ -1,7 +1,7 @@
 -- Moves the segments of the table's last pages to its front, if they are few and small: then VACUUM
 -- can cut the file, which ends with the last page that has a row. Where many small segments were
 -- merged, those that are left lie behind the room of the others. It is worth it where what is moved
--- takes an eighth of the room that is gained, and not where a page of the end is all there is.
+-- takes at most a third of the room that is gained.
 --
 -- Rows are deleted and inserted again, in one transaction: updated, they would stay in their pages.
 -- Meant to be called after a VACUUM, which makes PostgreSQL fill the first pages first; when the rows
@@ -45,7 +45,7 @@ begin
       group by 1
     ) r
   ) p
-  where p.cut <= pages - fewest_pages and p.bytes <= (pages - p.cut) * page_bytes / 8;
+  where p.cut <= pages - fewest_pages and p.bytes <= (pages - p.cut) * page_bytes / 3;
   if cut is null then
     return 0;
   end if;
