@@ -32,6 +32,7 @@ export function checks(): Job[] {
     denoJob("format", ["fmt", "--check"]),
     denoJob("lint", ["lint"]),
     denoJob("types", ["check", "--quiet", "main.ts", ...rest]),
+    denoJob("types of the inspector", ["run", "-A", "scripts/inspector.ts", "--check"]),
     denoJob("types of the tools", ["check", "--quiet", ...tools]),
   ];
 }

@@ -1,7 +1,8 @@
 /** The inspector: the frame around the views. */
 import { render } from "preact";
-import { useState } from "preact/hooks";
+import { useErrorBoundary, useState } from "preact/hooks";
 import {
+  asApiError,
   hasToken,
   openSession,
   session,
@@ -11,6 +12,7 @@ import {
 } from "./api/request.ts";
 import { Dialog } from "./components/dialog.tsx";
 import { Icon, type IconName } from "./components/icon.tsx";
+import { ErrorNotice } from "./components/notice.tsx";
 import { Link } from "./components/path.tsx";
 import { Toasts } from "./components/toasts.tsx";
 import { visibleText } from "./model/visible_text.ts";
@@ -77,10 +79,21 @@ function Frame() {
   return (
     <div class="frame">
       <Sidebar onHelp={() => setHelp(true)} />
-      <View to={route.value} />
+      <GuardedView key={route.value.view} to={route.value} />
       <Toasts />
       {help && <KeysDialog onClose={() => setHelp(false)} />}
     </div>
+  );
+}
+
+/** A view that fails takes neither the frame nor the next view with it. */
+function GuardedView({ to }: { readonly to: Route }) {
+  const [error] = useErrorBoundary();
+  if (error === undefined) return <View to={to} />;
+  return (
+    <main class="view">
+      <ErrorNotice error={asApiError(error)} />
+    </main>
   );
 }
 

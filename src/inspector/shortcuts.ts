@@ -15,7 +15,7 @@ addEventListener("keydown", (event) => {
   const { target, key } = event;
   if (
     event.ctrlKey || event.metaKey || event.altKey ||
-    document.querySelector("dialog[open]")
+    document.querySelector("dialog")
   ) return;
   const typing = target instanceof HTMLElement &&
     (target.matches("input, textarea, select") || target.isContentEditable);

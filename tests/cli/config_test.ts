@@ -40,8 +40,6 @@ const NO_ACCESS_CONTROL = {
   jwtAudience: null,
   jwtClaim: "penstock",
   jwtRules: [],
-  jwtNamespaceClaim: "penstock_namespace",
-  jwtNamespace: null,
   anonymous: [],
 };
 /** Their values are members of `accessControl`, and have a test of their own. */

@@ -4,7 +4,7 @@ import postgres from "postgres";
 import { append, createStream } from "../support/http.ts";
 import { startChromium } from "../support/programs/chromium.ts";
 import { testWith } from "../support/programs/program.ts";
-import { serverForThisFile } from "../system/support.ts";
+import { elapse, serverForThisFile } from "../system/support.ts";
 import { assertClean, countOf, openInspector, show } from "./support.ts";
 
 const server = serverForThisFile("postgres");
@@ -21,7 +21,7 @@ testWith(["chromium"], "a tail follows 1,000 appends a second, and counts each o
   await Promise.all(Array.from({ length: 10 }, async (_, client) => {
     for (let n = client; n < total; n += 10) {
       const due = began + n - performance.now();
-      if (due > 0) await after(due);
+      if (due > 0) await elapse(due, "a client sends a hundred a second");
       await append(url, JSON.stringify({ n }), JSON_TYPE);
     }
   }));
@@ -33,13 +33,6 @@ testWith(["chromium"], "a tail follows 1,000 appends a second, and counts each o
   );
   assertClean(page, server.url);
 });
-
-/** Paces a client; nothing is waited for by it. */
-function after(ms: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  setTimeout(() => resolve(), ms);
-  return promise;
-}
 
 const HOSTILE = [
   `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>`,

@@ -3,8 +3,9 @@ import { getJson } from "./request.ts";
 import { controlUrl } from "./streams.ts";
 
 export interface Quantiles {
-  readonly p50: number;
-  readonly p99: number;
+  /** Null where nothing happened. */
+  readonly p50: number | null;
+  readonly p99: number | null;
 }
 
 export interface NodeReport {
@@ -34,7 +35,7 @@ export interface NodeReport {
     Record<"append" | "commit" | "wake_up", Quantiles | null>
   >;
   readonly commit_streams: Quantiles | null;
-  readonly event_loop_delay_seconds: { readonly p99: number } | null;
+  readonly event_loop_delay_seconds: { readonly p99: number | null } | null;
   readonly memory_bytes: {
     readonly rss: number;
     readonly heap: number;

@@ -1,6 +1,6 @@
 /** A question, or a form, above the page. The browser's own dialog keeps the focus in it. */
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { Icon } from "./icon.tsx";
 
 export function Dialog({ title, onClose, children, wide = false }: {
@@ -10,7 +10,7 @@ export function Dialog({ title, onClose, children, wide = false }: {
   readonly wide?: boolean;
 }) {
   const element = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = element.current!;
     const before = document.activeElement;
     dialog.showModal();

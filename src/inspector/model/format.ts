@@ -20,7 +20,8 @@ export function formatCount(count: number): string {
 }
 
 /** `940`, `12.3k`, `1.2M`. */
-export function formatCompact(value: number): string {
+export function formatCompact(value: number | null): string {
+  if (value === null) return "–";
   if (value === 0) return "0";
   if (value < 1) return value.toFixed(2);
   if (value < 10) return value.toFixed(1);
@@ -30,7 +31,8 @@ export function formatCompact(value: number): string {
 }
 
 /** `0.4 ms`, `12 ms`, `1.2 s`. */
-export function formatSeconds(seconds: number): string {
+export function formatSeconds(seconds: number | null): string {
+  if (seconds === null) return "–";
   const ms = seconds * 1000;
   if (ms < 10) return `${ms.toFixed(1)} ms`;
   if (ms < 1000) return `${Math.round(ms)} ms`;

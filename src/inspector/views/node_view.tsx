@@ -124,7 +124,9 @@ function Plots({ list, latest }: {
     }));
   const latency = (name: "append" | "commit" | "wake_up") => {
     const value = latest.latency_seconds[name];
-    return value === null ? "idle" : `${formatSeconds(value.p50)} · ${formatSeconds(value.p99)}`;
+    return value === null || value.p50 === null
+      ? "idle"
+      : `${formatSeconds(value.p50)} · ${formatSeconds(value.p99)}`;
   };
   const memory = latest.memory_bytes;
   const sizes = latest.commit_streams;
@@ -174,7 +176,9 @@ function Plots({ list, latest }: {
       />
       <Plot
         title="Streams per commit"
-        now={sizes === null ? "idle" : `${formatCompact(sizes.p50)} · ${formatCompact(sizes.p99)}`}
+        now={sizes === null || sizes.p50 === null
+          ? "idle"
+          : `${formatCompact(sizes.p50)} · ${formatCompact(sizes.p99)}`}
         times={times}
         format={formatCompact}
         series={quantiles((report) => report.commit_streams)}
