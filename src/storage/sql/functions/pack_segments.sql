@@ -1,7 +1,7 @@
 -- Moves the segments of the table's last pages to its front, if they are few and small: then VACUUM
 -- can cut the file, which ends with the last page that has a row. Where many small segments were
 -- merged, those that are left lie behind the room of the others. It is worth it where what is moved
--- takes at most a third of the room that is gained.
+-- takes at most a third of the room that is gained, and that is `fewest_pages` or more.
 --
 -- Rows are deleted and inserted again, in one transaction: updated, they would stay in their pages.
 -- Meant to be called after a VACUUM, which makes PostgreSQL fill the first pages first; when the rows
@@ -9,7 +9,7 @@
 --
 -- Returns how many segments were moved; null when it has to be tried again: there was no room, or
 -- another node merges or sweeps.
-create or replace function penstock.pack_segments()
+create or replace function penstock.pack_segments(fewest_pages bigint default 32)
 returns bigint
 language plpgsql
 set search_path = pg_catalog, penstock, pg_temp
@@ -18,7 +18,6 @@ set enable_seqscan = off
 as $$
 declare
   most_pages constant bigint := 4096;
-  fewest_pages constant bigint := 32;
   page_bytes constant bigint := current_setting('block_size')::bigint;
   pages constant bigint := pg_relation_size('penstock.segments') / page_bytes;
   first_page constant bigint := greatest(1, pages - most_pages);
