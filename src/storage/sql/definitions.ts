@@ -40,6 +40,7 @@ import findRetentionCuts from "./functions/find_retention_cuts.sql" with { type:
 import findSmallSegments from "./functions/find_small_segments.sql" with { type: "text" };
 import forkChain from "./functions/fork_chain.sql" with { type: "text" };
 import generationAt from "./functions/generation_at.sql" with { type: "text" };
+import grownStreams from "./functions/grown_streams.sql" with { type: "text" };
 import hasPending from "./functions/has_pending.sql" with { type: "text" };
 import isExpired from "./functions/is_expired.sql" with { type: "text" };
 import issueWake from "./functions/issue_wake.sql" with { type: "text" };
@@ -150,6 +151,7 @@ export const DEFINITIONS: readonly string[] = [
   failDelivery,
   findRetentionCuts,
   findSmallSegments,
+  grownStreams,
   issueWakes,
   labelledStreams,
   listStreams,
