@@ -61,7 +61,7 @@ Deno.test("paths that two servers might read differently are 400, with every met
 });
 
 Deno.test("no stream can be made under __ds, however it is written", async () => {
-  for (const path of ["__ds", "__ds/x", "%5f%5fds/x", "__d%73", "__ds/subscriptions"]) {
+  for (const path of ["__ds", "__ds/x", "%5f%5fds/x", "__d%73", "__ds/subscriptions/"]) {
     for (const method of ["PUT", "POST", "GET", "DELETE"]) {
       const body = method === "PUT" || method === "POST" ? { headers: plain, body: "x" } : {};
       const answer = await send(request(method, `/v1/stream/${path}`, body));
