@@ -60,9 +60,12 @@ export class SegmentSpace {
     const [index] = await this.#database.query<{ built: boolean | null }>(
       "select penstock.rebuild_segment_index() as built",
     );
-    const done = packed!.moved !== null && index!.built !== null;
-    if (!done) this.#merged = true;
-    this.#pauseMs = done ? this.#shortestPauseMs : Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
+    const hindered = packed!.moved === null || index!.built === null;
+    // Where rows were moved, more may lie before them.
+    if (hindered || packed!.moved !== 0) this.#merged = true;
+    this.#pauseMs = hindered
+      ? Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS)
+      : this.#shortestPauseMs;
     this.#dueAt = performance.now() + this.#pauseMs;
   }
 

@@ -4,8 +4,8 @@
 -- takes at most a third of the room that is gained, and that is `fewest_pages` or more.
 --
 -- Rows are deleted and inserted again, in one transaction: updated, they would stay in their pages.
--- Meant to be called after a VACUUM, which makes PostgreSQL fill the first pages first; when the rows
--- do not get before where they were (an older snapshot keeps the room), nothing is moved.
+-- Meant to be called after a VACUUM, which makes PostgreSQL fill the first pages first; when the
+-- rows do not get before where they were (an older snapshot keeps the room), nothing is moved.
 --
 -- Returns how many segments were moved; null when it has to be tried again: there was no room, or
 -- another node merges or sweeps.

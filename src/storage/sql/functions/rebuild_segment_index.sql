@@ -1,7 +1,7 @@
--- Builds the primary key of `segments` anew when it has `smallest` bytes and most of it is empty: no VACUUM makes an index
--- smaller. Appends and reads wait while it is built, so that is done only where few segments are
--- left, which takes milliseconds; and not at all when its locks are not free at once. The empty
--- pages of a larger one are used by segments to come.
+-- Builds the primary key of `segments` anew when it has `smallest` bytes and most of it is empty:
+-- no VACUUM makes an index smaller. Appends and reads wait while it is built, so that is done only
+-- where few segments are left, which takes milliseconds; and not at all when its locks are not free
+-- at once. The empty pages of a larger one are used by segments to come.
 --
 -- Returns whether it was built; null when it has to be tried again, for its locks were not free.
 create or replace function penstock.rebuild_segment_index(smallest bigint default 262144)
