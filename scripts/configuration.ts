@@ -59,6 +59,26 @@ They make no database: for a folder that holds none they end with exit code 1.
 
 A variable that begins with \`PENSTOCK_\` and is no setting is named in a warning at the start, and
 ignored.
+
+## Traces
+
+These variables are OpenTelemetry's. With none of the first two, nothing is traced.
+
+| variable | meaning |
+|---|---|
+| \`OTEL_EXPORTER_OTLP_ENDPOINT\` | The collector, such as \`http://collector:4318\`. Spans are posted to \`/v1/traces\` there, as JSON. |
+| \`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT\` | The whole URL that spans are posted to. |
+| \`OTEL_EXPORTER_OTLP_HEADERS\` | Headers of those requests, as \`name=value,name=value\`. |
+| \`OTEL_EXPORTER_OTLP_HEADERS_FILE\` | A file that holds them, for they may be secret. This one is Penstock's own. |
+| \`OTEL_EXPORTER_OTLP_TIMEOUT\`, \`…_COMPRESSION\`, \`…_CERTIFICATE\`, \`…_CLIENT_CERTIFICATE\`, \`…_CLIENT_KEY\` | As the standard has them. |
+| \`OTEL_SERVICE_NAME\`, \`OTEL_RESOURCE_ATTRIBUTES\` | What spans say of their service; \`penstock\` by default. |
+| \`OTEL_TRACES_SAMPLER\` | \`always_on\`, \`always_off\`, \`traceidratio\`, or one of these with \`parentbased_\` before it. By default \`parentbased_always_on\`. |
+| \`OTEL_TRACES_SAMPLER_ARG\` | The part of all traces that a sampler by ratio records, 0 to 1. |
+| \`OTEL_BSP_MAX_QUEUE_SIZE\`, \`OTEL_BSP_SCHEDULE_DELAY\` | How many spans may wait (2048), and for how many milliseconds (5000). |
+| \`OTEL_SDK_DISABLED\`, \`OTEL_TRACES_EXPORTER\` | \`true\`, and \`none\`: nothing is traced. |
+
+An endpoint that is no URL is refused. Any other of these that cannot be used is named in a warning at the
+start, and ignored.
 `;
 
 /** The whole page, from the table of settings. */

@@ -69,6 +69,8 @@ export type AccessRefusal =
     readonly windowSeconds: number;
     readonly retrySeconds: number;
   }
+  /** The namespace would hold more than its quota, which is `limit` streams or bytes. */
+  | { readonly kind: "quota_exceeded"; readonly quota: "streams" | "bytes"; readonly limit: number }
   /** `limit` live reads go on. */
   | { readonly kind: "too_many_live"; readonly limit: number }
   /** The keys that would verify a JWT cannot be fetched. */

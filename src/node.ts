@@ -1,5 +1,6 @@
 /** One running Penstock: opens the database, serves, and stops in an orderly manner. */
 import { Access } from "./access/access.ts";
+import { Quotas } from "./access/quotas.ts";
 import { hostname } from "node:os";
 import process from "node:process";
 import type { Config } from "./cli/config.ts";
@@ -11,6 +12,7 @@ import { type CertificateFiles, readCertificate } from "./lib/certificate.ts";
 import { createRouter } from "./http/router.ts";
 import { divideBufferedBytes } from "./limits.ts";
 import { startAll } from "./lib/service.ts";
+import { tracing } from "./lib/telemetry/tracing.ts";
 import { delay, settlesWithin } from "./lib/timeout.ts";
 import { MeasuredDatabase } from "./metrics/measured_database.ts";
 import { Metrics } from "./metrics/metrics.ts";
@@ -22,6 +24,7 @@ import { Streams } from "./streams/streams.ts";
 import { Subscriptions } from "./subscriptions/subscriptions.ts";
 import { openAccessLog, type RequestLine } from "./telemetry/access_log.ts";
 import type { Telemetry } from "./telemetry/events.ts";
+import type { OtlpTracing } from "./tracing/tracing.ts";
 import { VERSION } from "./version.ts";
 
 /**
@@ -44,6 +47,8 @@ export class Node {
   readonly #subscriptions: Subscriptions;
   readonly #telemetry: Telemetry;
   readonly #metrics: Metrics;
+  /** Null: nothing is traced. */
+  readonly #tracing: OtlpTracing | null;
   readonly #drainDelayMs: number;
   /** Whether /ready says so: a successor on the same port is ready for this node. */
   #draining = false;
@@ -51,11 +56,12 @@ export class Node {
   private constructor(
     database: MeasuredDatabase,
     config: Config,
-    { telemetry, metrics, worker, sharedPort }: NodeParts,
+    { telemetry, metrics, worker, sharedPort, traces }: NodeParts,
   ) {
     this.database = database;
     this.#telemetry = telemetry;
     this.#metrics = metrics;
+    this.#tracing = traces;
     this.#drainDelayMs = config.drainDelayMs;
     const buffered = divideBufferedBytes(config.maxBufferedBytes);
     this.#access = new Access({
@@ -74,6 +80,7 @@ export class Node {
     });
     const parts = {
       access: this.#access,
+      quotas: config.quotas === null ? null : new Quotas(database, config.quotas),
       streams: this.#streams,
       subscriptions: this.#subscriptions,
       dumps: new Dumps(database),
@@ -88,7 +95,7 @@ export class Node {
       build: { version: VERSION, runtime: runtimeName() },
       followers: () => this.#streams.followers,
       draining: parts.draining,
-      node: `${hostname()}:${process.pid}`,
+      node: nodeName(),
       worker,
     });
     const router = createRouter(parts, {
@@ -137,6 +144,7 @@ export class Node {
         metrics.report(event);
       },
     };
+    const traces = await openTracing(config, telemetry);
     const database = new MeasuredDatabase(
       await openDatabase(config, (event) => telemetry.report(event)),
       (awayMs) => telemetry.report({ event: "database_returned", awayMs }),
@@ -144,7 +152,7 @@ export class Node {
     try {
       const { applied } = await migrate(database);
       if (applied.length > 0) telemetry.report({ event: "migrated", steps: applied });
-      const node = new Node(database, config, { telemetry, metrics, worker, sharedPort });
+      const node = new Node(database, config, { telemetry, metrics, worker, sharedPort, traces });
       await node.#subscriptions.prepare();
       // Deliveries come last: a webhook's receiver may call back at once.
       const servers = node.#adminServer === null
@@ -206,6 +214,8 @@ export class Node {
     await settlesWithin(this.#access.stop(), STOP_MS);
     await this.#metrics.stop();
     await settlesWithin(this.#streams.stop().then(() => this.database.close()), STOP_MS);
+    if (tracing.active === this.#tracing) tracing.active = null;
+    await this.#tracing?.stop();
     this.#telemetry.report({ event: "stopped" });
   }
 }
@@ -215,6 +225,7 @@ interface NodeParts {
   readonly metrics: Metrics;
   readonly worker: number | null;
   readonly sharedPort: boolean;
+  readonly traces: OtlpTracing | null;
 }
 
 export interface StartOptions {
@@ -222,6 +233,27 @@ export interface StartOptions {
   readonly worker: number | null;
   /** Other processes may listen on the same port: other workers, or a successor. */
   readonly sharedPort: boolean;
+}
+
+/** The name of this node among its peers. */
+function nodeName(): string {
+  return `${hostname()}:${process.pid}`;
+}
+
+/** Loads what sends spans, and begins to record them; null without an endpoint. */
+async function openTracing(
+  { tracing: settings }: Config,
+  telemetry: Telemetry,
+): Promise<OtlpTracing | null> {
+  if (settings === null) return null;
+  // Most nodes need no SDK: those start as if there was none.
+  const { OtlpTracing } = await import("./tracing/tracing.ts");
+  const traces = new OtlpTracing(settings, { telemetry, version: VERSION, node: nodeName() });
+  tracing.active = traces;
+  const { url, sampler, ratio, ignored } = settings;
+  for (const variable of ignored) telemetry.report({ event: "variable_ignored", ...variable });
+  telemetry.report({ event: "tracing", url, sampler, ratio });
+  return traces;
 }
 
 /** Where a line for each request goes: the access log, and the log at level debug; null: nowhere. */

@@ -25,7 +25,17 @@ const ASSEMBLY: Record<string, readonly string[]> = {
 
 /** What the files of a folder of src may import besides each other and the root files of src. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
-  cli: ["client", "access", "streams", "subscriptions", "transfer", "storage", "telemetry", "lib"],
+  cli: [
+    "client",
+    "access",
+    "streams",
+    "subscriptions",
+    "transfer",
+    "storage",
+    "telemetry",
+    "tracing",
+    "lib",
+  ],
   client: ["lib"],
   // For browsers: a program of its own, which shows what rules allow, and knows the rest by URLs.
   inspector: ["access"],
@@ -42,6 +52,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   access: ["protocol", "storage", "telemetry", "lib"],
   subscriptions: ["access", "streams", "protocol", "storage", "telemetry", "lib"],
   transfer: ["storage", "telemetry", "lib"],
+  tracing: ["telemetry", "lib"],
   metrics: ["storage", "telemetry", "lib"],
   streams: ["protocol", "storage", "telemetry", "lib"],
   storage: ["telemetry", "lib"],

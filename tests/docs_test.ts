@@ -8,9 +8,12 @@ import * as header from "../src/protocol/headers.ts";
 const ROOT = join(import.meta.dirname ?? ".", "..");
 const PAGES = [
   ...readdirSync(ROOT).filter((name) => name.endsWith(".md")),
-  ...readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".md"))
-    .map((name) => join("docs", name)),
+  "llms.txt",
+  ...["docs", "examples"].flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".md") && !name.includes("node_modules"))
+      .map((name) => join(folder, name))
+  ),
 ];
 const SOURCES = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".ts"))
@@ -50,13 +53,25 @@ function anchorsOf(page: string): string[] {
   return [...page.matchAll(/^#+ (.*)$/gm)].map(([, heading]) => anchorOf(heading!));
 }
 
+/** The links and pictures of a page that lead to another file, or to a place of its own. */
+function localLinks(path: string): string[] {
+  const text = read(path).replaceAll(/^```[\s\S]*?^```/gm, "");
+  const marked = [...text.matchAll(/\]\(([^)\s]+)\)|<img [^>]*src="([^"]+)"/g)];
+  return marked.map(([, link, picture]) => (link ?? picture)!)
+    .filter((link) => !/^[a-z]+:/.test(link));
+}
+
+/** The path from the root that a link of a page leads to. */
+function targetOf(path: string, link: string): string {
+  const [file = ""] = link.split("#");
+  return file === "" ? path : join(dirname(path), file);
+}
+
 /** The links of a page that lead nowhere. */
 function brokenLinks(path: string): string[] {
-  const text = read(path).replaceAll(/^```[\s\S]*?^```/gm, "");
-  const links = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link!);
-  return links.filter((link) => !/^[a-z]+:/.test(link)).filter((link) => {
-    const [file = "", anchor] = link.split("#");
-    const target = file === "" ? path : join(dirname(path), file);
+  return localLinks(path).filter((link) => {
+    const [, anchor] = link.split("#");
+    const target = targetOf(path, link);
     if (!existsSync(join(ROOT, target))) return true;
     return anchor !== undefined && target.endsWith(".md") &&
       !anchorsOf(read(target)).includes(anchor);
@@ -77,6 +92,38 @@ Deno.test("docs/errors.md lists every error code with its status, and no other",
 
 Deno.test("error codes are upper case, with underscores", () => {
   for (const error of errorsOfSources()) assert.match(error, /^[A-Z][A-Z_]*[A-Z] \d{3}$/);
+});
+
+Deno.test("docs/README.md lists every page of docs/ once", () => {
+  const contents = join("docs", "README.md");
+  const listed = localLinks(contents).map((link) => targetOf(contents, link));
+  const pages = [
+    ...PAGES.filter((page) => page.startsWith("docs") && page !== contents),
+    "docs/openapi.yaml",
+  ];
+  assert.ok(pages.length > 20, `only ${pages.length} found`);
+  const inDocs = listed.filter((target) => target.startsWith("docs"));
+  assert.deepEqual(inDocs.toSorted(), pages.toSorted());
+});
+
+Deno.test("every example has a README of at most fifteen lines, and is listed", () => {
+  const contents = join("examples", "README.md");
+  const listed = localLinks(contents).map((link) => targetOf(contents, link))
+    .filter((target) => target.startsWith("examples"));
+  const readmes = PAGES.filter((page) => page.startsWith("examples") && page !== contents);
+  assert.deepEqual(listed.toSorted(), readmes.toSorted());
+  for (const page of readmes) {
+    assert.ok(read(page).trimEnd().split("\n").length <= 15, page);
+  }
+});
+
+Deno.test("llms.txt begins with a title and a summary, and its lists hold links alone", () => {
+  const lines = read("llms.txt").split("\n");
+  assert.match(lines[0]!, /^# Penstock$/);
+  assert.ok(lines.some((line) => line.startsWith("> ")));
+  const items = lines.filter((line) => line.startsWith("- "));
+  assert.ok(items.length > 10);
+  for (const item of items) assert.match(item, /^- \[[^\]]+\]\([^)]+\): ./);
 });
 
 Deno.test("every relative link in the README and docs/ leads somewhere", () => {

@@ -42,12 +42,15 @@ export interface NewAccessToken {
 
 /** A stored token that was presented, and the revision of the tokens as it was then. */
 export interface FoundToken extends AccessToken {
+  /** The outermost namespace on the way from the operator to it: whose quota counts. */
+  readonly tenant: Namespace;
   readonly revision: number;
 }
 
 type FoundRow = Omit<FoundToken, "rules"> & { readonly hash: string; readonly rules: string };
 
-const FIND = `select t.id, t.name, t.hash, t.rules, t.namespace,
+const FIND =
+  `select t.id, t.name, t.hash, t.rules, t.namespace, penstock.token_tenant(t.id) as tenant,
     floor(extract(epoch from t.created_at) * 1000)::bigint as "createdAtMs",
     floor(extract(epoch from t.expires_at) * 1000)::bigint as "expiresAtMs", r.revision
   from penstock.access_tokens t cross join penstock.access_revision r

@@ -99,6 +99,7 @@ export class Credentials {
     return await this.#remember(keyOfSigned(request), {
       name: `url signed by ${key.id}`,
       namespace: key.namespace,
+      tenant: key.tenant,
       rules: [ruleForPath(request.operation, request.path)],
       tokenId: null,
       urlKey: key.id,
@@ -164,8 +165,8 @@ export class Credentials {
       found = await this.#parts.tokens.find(token);
       if (found === null) throw invalidCredentials("the token is unknown, or was revoked");
     } while (found.revision < this.#revision);
-    const { id, name, namespace, rules, expiresAtMs } = found;
-    const holder = { name: `token ${name}`, namespace, rules, tokenId: id, expiresAtMs };
+    const { id, name, namespace, tenant, rules, expiresAtMs } = found;
+    const holder = { name: `token ${name}`, namespace, tenant, rules, tokenId: id, expiresAtMs };
     return this.#remember(header, holder);
   }
 

@@ -22,6 +22,8 @@ export interface PrincipalOptions {
   readonly rules: readonly Rule[];
   /** What its names are in. Rules speak of names as the holder does. */
   readonly namespace?: Namespace;
+  /** Whose quota counts: the namespace, or one that it is in. By default the namespace. */
+  readonly tenant?: Namespace;
   /** The row of a stored token; null for others. */
   readonly tokenId: number | null;
   /** The key of a signed URL; none for others. */
@@ -41,6 +43,7 @@ const expiries = new DeadlineQueue();
 export class Principal {
   readonly name: string;
   readonly namespace: Namespace;
+  readonly tenant: Namespace;
   readonly tokenId: number | null;
   readonly urlKey: string | null;
   readonly expiresAtMs: number | null;
@@ -53,6 +56,7 @@ export class Principal {
   constructor(options: PrincipalOptions) {
     this.name = options.name;
     this.namespace = options.namespace ?? NO_NAMESPACE;
+    this.tenant = options.tenant ?? this.namespace;
     this.tokenId = options.tokenId;
     this.urlKey = options.urlKey ?? null;
     this.expiresAtMs = options.expiresAtMs;

@@ -24,6 +24,8 @@ const BY_METHOD: Readonly<Record<string, Rated>> = {
   HEAD: "read",
 };
 
+const ADMITTED = Promise.resolve(null);
+
 export class RateLimits {
   readonly #limiters = new Map<
     Rated,
@@ -38,23 +40,26 @@ export class RateLimits {
   }
 
   /** Counts a request; why it is one too many, or null. */
-  async admit(account: string, method: string): Promise<AccessRefusal | null> {
+  admit(account: string, method: string): Promise<AccessRefusal | null> {
     const name = BY_METHOD[method];
-    if (name === undefined) return null;
+    if (name === undefined) return ADMITTED;
     const bytes = name === "read" ? undefined : this.#limiters.get("bytes");
-    const counted = await bytes?.limiter.get(account) ?? null;
-    if (counted !== null && counted.remainingPoints <= 0) {
-      return tooMany("bytes", bytes!.rate, counted);
-    }
+    return bytes === undefined
+      ? this.#count(account, name)
+      : bytes.limiter.get(account).then((counted) =>
+        counted !== null && counted.remainingPoints <= 0
+          ? tooMany("bytes", bytes.rate, counted)
+          : this.#count(account, name)
+      );
+  }
+
+  #count(account: string, name: Rated): Promise<AccessRefusal | null> {
     const requests = this.#limiters.get(name);
-    if (requests === undefined) return null;
-    try {
-      await requests.limiter.consume(account);
-      return null;
-    } catch (result) {
+    if (requests === undefined) return ADMITTED;
+    return requests.limiter.consume(account).then(() => null, (result) => {
       if (result instanceof Error) throw result;
       return tooMany(name, requests.rate, result as RateLimiterRes);
-    }
+    });
   }
 
   /** Counts a body that has come. */

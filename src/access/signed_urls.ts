@@ -24,6 +24,9 @@ export interface SignedRequest extends Grant {
   readonly signature: string;
 }
 
+/** What the query of a signed URL has, beside what its holder adds. */
+export const SIGNATURE_PARAMETERS = ["expires", "key", "signature"] as const;
+
 const SIGNATURE = /(?:^|&)signature=/;
 /** Where another Penstock could read the same bytes as something else, this differs. */
 const PURPOSE = "penstock signed url 1";

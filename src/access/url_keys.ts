@@ -16,6 +16,8 @@ const MOST_WAITING = 10_000;
 export interface UrlKey {
   readonly id: string;
   readonly namespace: Namespace;
+  /** That of the token that made it, or the namespace: whose quota counts. */
+  readonly tenant: Namespace;
   /** The stored token that made it; null: a JWT or the first token did. */
   readonly tokenId: number | null;
   /** In base64url. */
@@ -34,7 +36,8 @@ export interface ListedUrlKey extends Pick<UrlKey, "id" | "namespace" | "tokenId
 
 type ListedRow = Omit<ListedUrlKey, "rules"> & { readonly rules: string | null };
 
-const COLUMNS = `k.id, k.namespace, k.token_id as "tokenId", k.secret, r.revision
+const COLUMNS = `k.id, k.namespace, k.token_id as "tokenId", k.secret, r.revision,
+    case when k.token_id is null then k.namespace else penstock.token_tenant(k.token_id) end as tenant
   from penstock.url_keys k cross join penstock.access_revision r where r.id = 1`;
 
 const LIST = `select k.id, k.namespace, k.token_id as "tokenId", t.name as "tokenName", t.rules,
@@ -88,7 +91,8 @@ export class UrlKeys {
       case "token_gone":
         throw new Refused({ kind: "credentials_invalid", message: "the token was revoked" });
     }
-    return { id, namespace, tokenId, secret, revision: 0 };
+    // It is made to sign with: what it signs is verified by what is stored.
+    return { id, namespace, tenant: namespace, tokenId, secret, revision: 0 };
   }
 
   /** Those in this namespace and below it, the oldest first. */

@@ -1,9 +1,10 @@
 /** Settings: flags over environment over defaults, each validated, all errors at once. */
 import { type AccessSettings, asksForAccess } from "../access/settings.ts";
+import type { QuotaRules } from "../access/quotas.ts";
 import type { Rates } from "../access/rate_limits.ts";
 import type { CertificateFiles } from "../lib/certificate.ts";
 import type { Network } from "../lib/client_address.ts";
-import { parseRates, parseTrustedProxies } from "./limit_settings.ts";
+import { parseQuotas, parseRates, parseTrustedProxies } from "./limit_settings.ts";
 import { accessProblems, parseAccess } from "./access_settings.ts";
 import { type Option, type OptionName, OPTIONS } from "./options.ts";
 import { type GivenSettings, readSecretFiles } from "./secret_files.ts";
@@ -26,6 +27,7 @@ import { parseRetentionRules, type RetentionRule } from "../streams/retention/ru
 import type { AccessLogFormat } from "../telemetry/access_log.ts";
 import type { Level } from "../telemetry/describe.ts";
 import { redact } from "../telemetry/redact.ts";
+import { parseTracing, type TracingSettings } from "../tracing/settings.ts";
 import { type NetworkTarget, parseNetworkTarget } from "../lib/network_targets.ts";
 
 export interface Config {
@@ -73,6 +75,8 @@ export interface Config {
   readonly accessControl: AccessSettings;
   /** Empty: nothing is counted. */
   readonly rates: Rates;
+  /** Null: namespaces may hold anything. */
+  readonly quotas: QuotaRules | null;
   /** Null: any number. */
   readonly maxLivePerPrincipal: number | null;
   readonly trustedProxies: readonly Network[];
@@ -85,6 +89,8 @@ export interface Config {
   readonly logLevel: Level | "silent";
   readonly accessLog: AccessLogFormat | "off";
   readonly inspector: "on" | "read-only" | "off";
+  /** Null: nothing is traced. */
+  readonly tracing: TracingSettings | null;
 }
 
 /** The command line or the environment cannot be used. `problems` say what to change. */
@@ -149,6 +155,7 @@ export function parseConfig(
     ),
     accessLog: read("accessLog", (text) => oneOf(text, ["off", "text", "json"])),
     inspector: read("inspector", (text) => oneOf(text, ["on", "read-only", "off"])),
+    tracing: parseTracing(environment, problems),
   };
   const anonymous = read("allowAnonymous", (text) => oneOf(text, ["true", "false"]) === "true");
   checkCombinations(config, anonymous, problems);
@@ -202,6 +209,7 @@ function readerOf(
 
 type EdgeSetting =
   | "rates"
+  | "quotas"
   | "maxLivePerPrincipal"
   | "trustedProxies"
   | "certificateFiles"
@@ -212,6 +220,7 @@ type EdgeSetting =
 function parseEdge(read: Reader, problems: string[]): Pick<Config, EdgeSetting> {
   return {
     ...clientLimitsOf(read),
+    quotas: read("quota", parseQuotas),
     certificateFiles: certificateFilesOf(read, problems),
     adminPort: read("adminPort", (text) => text === "" ? null : parseInteger(text, 0, 65535)),
     adminHost: read("adminHost", parseHost),

@@ -2,6 +2,7 @@
  * Every setting: its flag, its environment variable, its default, and what the help says of it.
  * `docs/configuration.md` is generated from this table (`deno task configuration`).
  */
+import { EDGE_OPTIONS } from "./edge_options.ts";
 
 export interface Option {
   readonly flag: string;
@@ -333,61 +334,7 @@ export const OPTIONS = {
     help:
       "Serve a page at /_penstock/ that shows streams, subscriptions and this node. read-only means that the page offers nothing that writes; what a request may do is decided by access control alone.",
   },
-  rate: {
-    flag: "rate",
-    environment: "PENSTOCK_RATE",
-    value: "rates",
-    fallback: "",
-    help:
-      "What a principal, and an address where there is none, may do in a second or a minute, such as append=1000/s,bytes=10MiB/s,create=50/s,read=6000/m. bytes are those of bodies. Beyond it: 429. Each node counts by itself.",
-  },
-  maxLivePerPrincipal: {
-    flag: "max-live-per-principal",
-    environment: "PENSTOCK_MAX_LIVE_PER_PRINCIPAL",
-    value: "number",
-    fallback: "",
-    help:
-      "Long-polls and SSE connections that a principal, or an address where there is none, may have at once on each node. Further ones get 429. By default only --max-followers counts.",
-  },
-  trustedProxies: {
-    flag: "trusted-proxies",
-    environment: "PENSTOCK_TRUSTED_PROXIES",
-    value: "networks",
-    fallback: "",
-    help:
-      "Addresses and networks of proxies, with commas between, such as 127.0.0.1,10.0.0.0/8. Only from them X-Forwarded-For says where a request comes from.",
-  },
-  tlsCert: {
-    flag: "tls-cert",
-    environment: "PENSTOCK_TLS_CERT",
-    value: "file",
-    fallback: "",
-    help:
-      "A PEM file with the certificate to serve by, and those between it and a known authority. With --tls-key the server speaks HTTPS, TLS 1.2 and newer; on Deno also HTTP/2. SIGHUP reads both files again.",
-  },
-  tlsKey: {
-    flag: "tls-key",
-    environment: "PENSTOCK_TLS_KEY",
-    value: "file",
-    fallback: "",
-    help: "A PEM file with the key of --tls-cert, without a passphrase.",
-  },
-  adminPort: {
-    flag: "admin-port",
-    environment: "PENSTOCK_ADMIN_PORT",
-    value: "number",
-    fallback: "",
-    help:
-      "A port for what operators ask for, by plain HTTP: health, metrics, and the routes of tokens, of the node and of signing keys. They leave the public port. Worker N of --workers listens on this port + N - 1. By default they are on --port.",
-  },
-  adminHost: {
-    flag: "admin-host",
-    environment: "PENSTOCK_ADMIN_HOST",
-    value: "address",
-    fallback: "127.0.0.1",
-    help:
-      "The address of --admin-port. One that other machines can reach needs access control or --allow-anonymous.",
-  },
+  ...EDGE_OPTIONS,
   allowAnonymous: {
     flag: "allow-anonymous",
     environment: "PENSTOCK_ALLOW_ANONYMOUS",

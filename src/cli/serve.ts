@@ -1,5 +1,6 @@
 /** `penstock serve`: one node, or a supervisor of several. */
 import process from "node:process";
+import { asksForAccess } from "../access/settings.ts";
 import { Node } from "../node.ts";
 import { runtimeName, sharesPorts } from "../platform.ts";
 import type { Telemetry } from "../telemetry/events.ts";
@@ -8,6 +9,7 @@ import type { Config } from "./config.ts";
 import { claimPort } from "./listening_port.ts";
 import { announceServing, isSuccessor } from "./self_process.ts";
 import { notifyReady, notifyStopping } from "./service_manager.ts";
+import { quickStart } from "./quick_start.ts";
 import { reportSettings } from "./setting_reports.ts";
 import { telemetryOf } from "./telemetry.ts";
 import { Supervisor, whenSupervisorLeaves, workerNumber } from "./supervisor.ts";
@@ -27,7 +29,12 @@ export async function serve(config: Config, args: readonly string[]): Promise<vo
   const sharedPort = worker !== null || upgradeObstacle(config) === null;
   const node = await Node.start(config, telemetry, { worker, sharedPort });
   if (readable && (worker ?? 1) === 1 && !isSuccessor()) {
-    process.stdout.write(quickStart(node, config));
+    process.stdout.write(quickStart({
+      url: node.url.replace(/\/$/, ""),
+      database: node.database.description,
+      inspector: config.inspector !== "off",
+      guarded: asksForAccess(config.accessControl),
+    }));
   }
 
   let stopping = false;
@@ -77,19 +84,4 @@ function onSignals(stop: (signal: string) => void): void {
 /** Windows has no such signal. */
 function onUpgradeSignal(upgrade: () => void): void {
   if (process.platform !== "win32") process.on("SIGUSR2", upgrade);
-}
-
-/** What to try first. */
-function quickStart(node: Node, { inspector }: Config): string {
-  const stream = `${node.url}/v1/stream/hello`;
-  const page = inspector === "off" ? "" : `\n  Inspector ${node.url}/_penstock/`;
-  return `
-  Penstock ${VERSION}
-  Database  ${node.database.description}
-  Streams   ${node.url}/v1/stream/{path}${page}
-
-  Try       curl -X PUT -H 'Content-Type: text/plain' -d 'hello' ${stream}
-            curl ${stream}
-
-`;
 }

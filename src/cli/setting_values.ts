@@ -88,8 +88,8 @@ export function parseAge(text: string): number | null {
 
 /** `1048576`, `512KiB`, `16MiB`, `2GiB`. Returns bytes. */
 export function parseSize(text: string, most: number): number {
-  const match = /^(\d{1,13})(KiB|MiB|GiB)?$/.exec(text);
-  const unit = { "": 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 }[match?.[2] ?? ""]!;
+  const match = /^(\d{1,13})(KiB|MiB|GiB|TiB)?$/.exec(text);
+  const unit = { "": 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 }[match?.[2] ?? ""]!;
   const bytes = match === null ? NaN : Number(match[1]) * unit;
   if (bytes >= 1 && bytes <= most) return bytes;
   const largest = `${most / 2 ** 20}MiB`;

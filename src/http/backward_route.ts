@@ -1,4 +1,5 @@
 /** `?tail=` and `?before=&limit=`: the end first, and pages backwards. docs/extensions.md. */
+import { carriesSignature, SIGNATURE_PARAMETERS } from "../access/signed_urls.ts";
 import { invalid, type InvalidCode, type Result } from "../errors.ts";
 import { etagOf, matchesEtag } from "../protocol/etag.ts";
 import * as header from "../protocol/headers.ts";
@@ -22,6 +23,8 @@ export function parseBackwardQuery(query: string): Result<BackwardQuery> | null 
   const parameters = new URLSearchParams(query);
   const isTail = parameters.has("tail");
   if (!isTail && !parameters.has("before")) return null;
+  // Those of a signed URL, whose holder chooses how to read.
+  if (carriesSignature(query)) { for (const name of SIGNATURE_PARAMETERS) parameters.delete(name); }
   const names = [...parameters.keys()].sort().join();
   if (isTail) {
     if (names !== "tail") return refuse("INVALID_TAIL", "tail comes once, and alone");
@@ -78,8 +81,11 @@ export async function readBackward(
   } finally {
     pages.give(room);
   }
-  // The tail's URL stays while its answer changes: a cache asks each time.
-  const cacheControl = caches.page(stream, { upToDate: page.upToDate || before.kind === "now" });
+  // The tail's URL stays while its answer changes, and that of a beginning which a trim moves: a
+  // cache asks each time.
+  const moves = before.kind === "now" ||
+    (page.start === lowest && (lowest > 0 || streams.retentionOf(stream) !== null));
+  const cacheControl = caches.page(stream, { upToDate: page.upToDate || moves });
   const etag = etagOf(stream.id, page.start, page.end, page.closed);
   const previous: [string, string][] = page.start > lowest
     ? [[header.PREVIOUS_OFFSET, encodeOffset(offsetAt(stream, page.start))]]

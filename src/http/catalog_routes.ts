@@ -2,7 +2,7 @@
  * What there is, `__ds/streams`, `__ds/usage` and the list of `__ds/subscriptions`: extensions, which
  * docs/extensions.md describes.
  */
-import { type Namespace, NO_NAMESPACE, outerName, storedName } from "../access/namespaces.ts";
+import { NO_NAMESPACE, outerName, storedName } from "../access/namespaces.ts";
 import type { Principal } from "../access/principal.ts";
 import { invalidRequest, Refused } from "../errors.ts";
 import { matcherOf, parseGlob } from "../protocol/glob.ts";
@@ -10,6 +10,7 @@ import { faultOf, type Labels } from "../protocol/labels.ts";
 import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
 import type { Entry } from "../streams/catalog/entry.ts";
 import { pathFilter } from "../streams/catalog/path_ranges.ts";
+import { CURSOR_LENGTH, isPlaceCursor } from "../streams/catalog/place_cursors.ts";
 import type { Streams } from "../streams/streams.ts";
 import type { Subscriptions } from "../subscriptions/subscriptions.ts";
 import { respondRefusal } from "./error_responses.ts";
@@ -52,33 +53,51 @@ export async function listedStreams(
     const entry = await streams.catalog.find(storedName(namespace, path.value));
     const subscriptions = entry.subscriptions.filter(({ id }) => shows(principal, id))
       .map((subscription) => ({ ...subscription, id: outerName(namespace, subscription.id) }));
-    return respondJson(200, { ...outerEntry(namespace, entry), subscriptions });
+    const forkPaths = entry.fork_paths.map((stored) => outerName(namespace, stored))
+      .filter((fork) => fork !== null && (principal?.allows("list", fork) ?? true));
+    return respondJson(200, {
+      ...outerEntry(principal, entry),
+      subscriptions,
+      fork_paths: forkPaths,
+    });
   }
   const query = parseQuery(request.query, ["prefix", "after", "limit", "label"]);
-  const after = textOf(query, "after");
+  const sealed = isPlaceCursor(query.get("after") ?? "");
+  const after = textOf(query, "after", sealed ? CURSOR_LENGTH : LONGEST_TEXT);
   const { streams: entries, next_after: next } = await streams.catalog.list({
     filter: pathFilter(
       storedName(namespace, textOf(query, "prefix")),
-      principal?.globs("list") ?? null,
+      principal === null ? null : {
+        globs: principal.globs("list"),
+        matches: (path) => lists(principal, path),
+      },
     ),
-    after: after === "" ? "" : storedName(namespace, after),
+    after: after === "" || sealed ? after : storedName(namespace, after),
     limit: limitOf(query),
     labels: labelsOf(query),
   });
   return respondJson(200, {
-    streams: entries.map((entry) => outerEntry(namespace, entry)),
-    next_after: next === null ? null : outerName(namespace, next),
+    streams: entries.map((entry) => outerEntry(principal, entry)),
+    next_after: next === null || isPlaceCursor(next) ? next : outerName(namespace, next),
   });
 }
 
-/** As the holder of a namespace calls the streams. */
-function outerEntry<E extends Entry>(namespace: Namespace, entry: E): E {
+/** As the holder of a namespace calls the streams. A source that the holder may not list is not named. */
+function outerEntry<E extends Entry>(principal: Principal | null, entry: E): E {
+  if (principal === null) return entry;
+  const { namespace } = principal;
   const { path, forked_from: source } = entry;
   return {
     ...entry,
     path: outerName(namespace, path) ?? path,
-    forked_from: source === null ? null : outerName(namespace, source),
+    forked_from: source !== null && lists(principal, source) ? outerName(namespace, source) : null,
   };
+}
+
+/** Whether a principal learns of the stream that is stored at this path. */
+function lists(principal: Principal, stored: string): boolean {
+  const path = outerName(principal.namespace, stored);
+  return path !== null && principal.allows("list", path);
 }
 
 /** `GET __ds/usage`. A principal sees the sum of what it may list all of. */
@@ -109,7 +128,11 @@ export async function listedSubscriptions(
   const outer = (name: string | null) => name === null ? null : outerName(namespace, name);
   const after = textOf(query, "after");
   const { subscriptions: found, next_after: next } = await subscriptions.list(
-    { after: after === "" ? "" : storedName(namespace, after), limit: limitOf(query) },
+    {
+      after: after === "" ? "" : storedName(namespace, after),
+      limit: limitOf(query),
+      within: namespace,
+    },
     (id) => shows(principal, id),
   );
   return respondJson(200, {
@@ -155,12 +178,12 @@ function parseQuery(text: string, known: readonly string[]): URLSearchParams {
   return query;
 }
 
-function textOf(query: URLSearchParams, name: string): string {
+function textOf(query: URLSearchParams, name: string, longest = LONGEST_TEXT): string {
   const text = query.get(name) ?? "";
   // deno-lint-ignore no-control-regex
   const wrong = /[\x00-\x1f\x7f\ufffd]/.test(text) || !text.isWellFormed();
-  if (wrong || new TextEncoder().encode(text).length > LONGEST_TEXT) {
-    throw invalidRequest(`${name} is at most ${LONGEST_TEXT} bytes without control characters`);
+  if (wrong || new TextEncoder().encode(text).length > longest) {
+    throw invalidRequest(`${name} is at most ${longest} bytes without control characters`);
   }
   return text;
 }

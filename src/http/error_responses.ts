@@ -179,6 +179,11 @@ const ANSWERS: Table = {
       ["RateLimit", `"${policy}";r=0;t=${retrySeconds}`],
     ],
   }),
+  quota_exceeded: ({ quota, limit }) => ({
+    status: 403,
+    code: "QUOTA_EXCEEDED",
+    message: `the namespace may hold ${limit} ${quota}, and this would be more: delete some`,
+  }),
   too_many_live: ({ limit }) => ({
     status: 429,
     code: "TOO_MANY_LIVE_READS",

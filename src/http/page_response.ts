@@ -4,7 +4,7 @@ import { free } from "../lib/reference_counts.ts";
 import { encodeOffset } from "../protocol/offset.ts";
 import { isJsonMode } from "../protocol/content_type.ts";
 import * as header from "../protocol/headers.ts";
-import { renderJson } from "../protocol/json_mode.ts";
+import { renderMessages } from "../protocol/json_mode.ts";
 import { offsetAt } from "../streams/read/fork_chain.ts";
 import type { Page } from "../streams/read/page_reader.ts";
 import type { StreamState } from "../streams/stream_state.ts";
@@ -23,18 +23,45 @@ export function pageHeaders(stream: StreamState, page: Page, cacheControl: strin
   return headers;
 }
 
-/** 200 with a page. It has a Content-Length where the runtime allows one: Bun sends a stream in chunks. */
+/** What a response with a page holds. */
+export interface RenderedPage {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** JSON messages, or one where there are bytes. */
+  readonly messages: number;
+  /** Called when the bytes are no longer needed, if that can be known. */
+  readonly release?: (() => void) | undefined;
+}
+
+/** The bytes of a page as its content type has them. The page itself is not needed any more. */
+export function renderPage(stream: StreamState, page: Page): RenderedPage {
+  if (!isJsonMode(stream.contentType)) {
+    const bytes = page.bytes as Uint8Array<ArrayBuffer>;
+    return { bytes, messages: Math.min(bytes.length, 1), release: page.release };
+  }
+  const { bytes, messages } = renderMessages(page.bytes);
+  page.release?.();
+  return { bytes, messages, release: () => free(bytes) };
+}
+
+/** 200 with a page. */
 export function respondPage(
   stream: StreamState,
   page: Page,
   headers: HeaderList,
   pages: PageStreams,
 ): Response {
-  const bytes = bodyOf(stream, page);
-  const rendered = bytes !== page.bytes;
+  return respondRendered(renderPage(stream, page), headers, pages);
+}
+
+/** 200. It has a Content-Length where the runtime allows one: Bun sends a stream in chunks. */
+export function respondRendered(
+  { bytes, messages, release }: RenderedPage,
+  headers: HeaderList,
+  pages: PageStreams,
+): Response {
   measurements.bytesSent += bytes.length;
-  if (rendered) page.release?.();
-  const body = pages.bodyOf(bytes, rendered ? () => free(bytes) : page.release);
+  measurements.messagesSent += messages;
+  const body = pages.bodyOf(bytes, release);
   if (body instanceof ReadableStream) headers.push(["Content-Length", String(bytes.length)]);
   return respond(200, headers, body);
 }
@@ -45,11 +72,4 @@ export function respondNotModified(
   more: HeaderList = [],
 ): Response {
   return respond(304, [["ETag", etag], ["Cache-Control", cacheControl], ...more]);
-}
-
-/** The bytes of a page as its content type has them: JSON messages become an array. */
-export function bodyOf(stream: StreamState, page: Page): Uint8Array<ArrayBuffer> {
-  return isJsonMode(stream.contentType)
-    ? renderJson(page.bytes)
-    : page.bytes as Uint8Array<ArrayBuffer>;
 }

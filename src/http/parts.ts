@@ -1,5 +1,6 @@
 /** What the routes need of the node that serves them. */
 import type { Access } from "../access/access.ts";
+import type { Quotas } from "../access/quotas.ts";
 import type { Streams } from "../streams/streams.ts";
 import type { Subscriptions } from "../subscriptions/subscriptions.ts";
 import type { Telemetry } from "../telemetry/events.ts";
@@ -10,6 +11,8 @@ import type { PageStreams } from "./page_stream.ts";
 
 export interface RouterParts {
   readonly access: Access;
+  /** Null: namespaces may hold anything. */
+  readonly quotas: Quotas | null;
   readonly streams: Streams;
   readonly subscriptions: Subscriptions;
   readonly dumps: Dumps;

@@ -19,7 +19,7 @@ import type { Streams } from "../streams/streams.ts";
 import { parseBackwardQuery, readBackward } from "./backward_route.ts";
 import { longPoll } from "./long_poll.ts";
 import { MAX_CACHED_BYTES } from "./response_cache.ts";
-import { bodyOf, pageHeaders, respondNotModified, respondPage } from "./page_response.ts";
+import { pageHeaders, renderPage, respondNotModified, respondRendered } from "./page_response.ts";
 import type { ReadParts } from "./parts.ts";
 import { respondRefusal } from "./error_responses.ts";
 import { type HeaderList, NO_STORE, respond } from "./respond.ts";
@@ -157,8 +157,9 @@ async function catchUp(
   const cacheControl = caches.page(stream, { upToDate: moves || page.upToDate });
   const headers: HeaderList = [...pageHeaders(stream, page, cacheControl), ["ETag", etag]];
   const cacheable = page.upToDate && page.bytes.length <= MAX_CACHED_BYTES;
-  const response = respondPage(stream, page, headers, pages);
-  return cacheable ? responses.set(cacheEpoch, etag, response) : response;
+  const rendered = renderPage(stream, page);
+  const response = respondRendered(rendered, headers, pages);
+  return cacheable ? responses.set(cacheEpoch, etag, response, rendered) : response;
 }
 
 export interface ReadQuery {
@@ -223,5 +224,5 @@ function respondEnd(stream: StreamState): Response {
 function respondNow(stream: StreamState): Response {
   const { tail, closed } = stream;
   const page = { start: tail, end: tail, bytes: new Uint8Array(0), upToDate: true, closed };
-  return respond(200, pageHeaders(stream, page, NO_STORE), bodyOf(stream, page));
+  return respond(200, pageHeaders(stream, page, NO_STORE), renderPage(stream, page).bytes);
 }

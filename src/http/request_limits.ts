@@ -30,12 +30,11 @@ export interface LimitedRequest {
   readonly client: Client;
 }
 
-/** What a route that is limited uses in place of the general parts. */
-export interface LimitedParts {
-  readonly bodies: BodyReader;
-  /** A response that goes on is one live read: calls what this returns when it has ended. */
-  readonly keepLive?: () => () => void;
-}
+/** A response that goes on is one live read: calls what this returns when it has ended. */
+export type KeepLive = () => () => void;
+
+/** Serves a request with what counts for its sender. */
+type Serve = (bodies: BodyReader, keepLive?: KeepLive) => Promise<Response>;
 
 const MOST_NETWORKS = 10_000;
 
@@ -67,19 +66,25 @@ export class RequestLimits {
   }
 
   /** Serves a request of a stream, unless it is one too many. */
-  async serve(
-    limited: LimitedRequest,
-    bodies: BodyReader,
-    serve: (parts: LimitedParts) => Promise<Response>,
-  ): Promise<Response> {
-    const { request: { method }, target } = limited;
+  serve(limited: LimitedRequest, bodies: BodyReader, serve: Serve): Promise<Response> {
     const account = this.#accountOf(limited);
-    const refusal = await this.#rates.admit(account, method);
-    if (refusal !== null) return this.#refuse(refusal, limited);
-    const parts = { bodies: this.#counted(bodies, account) };
-    const live = method === "GET" && /(?:^|&)live=/.test(target.query);
-    const { maxLivePerPrincipal: most } = this.#options;
-    if (!live || most === null) return await serve(parts);
+    // By `then` and not by `await`, which would cost each request two promises more.
+    return this.#rates.admit(account, limited.request.method).then((refusal) => {
+      if (refusal !== null) return this.#refuse(refusal, limited);
+      const counted = this.#counted(bodies, account);
+      const { maxLivePerPrincipal: most } = this.#options;
+      const live = most !== null && isLive(limited);
+      return live
+        ? this.#serveLive(limited, { account, most }, (keepLive) => serve(counted, keepLive))
+        : serve(counted);
+    });
+  }
+
+  async #serveLive(
+    limited: LimitedRequest,
+    { account, most }: { readonly account: string; readonly most: number },
+    serve: (keepLive: KeepLive) => Promise<Response>,
+  ): Promise<Response> {
     const end = this.#beginLive(account, most);
     if (end === null) return this.#refuse({ kind: "too_many_live", limit: most }, limited);
     let kept = false;
@@ -88,7 +93,7 @@ export class RequestLimits {
       return end;
     };
     try {
-      return await serve({ ...parts, keepLive });
+      return await serve(keepLive);
     } finally {
       if (!kept) end();
     }
@@ -131,7 +136,13 @@ export class RequestLimits {
     };
   }
 
-  #refuse(refusal: Refusal, { request, target, principal, client }: LimitedRequest): Response {
+  #refuse(refusal: Refusal, limited: LimitedRequest): Response {
+    this.report(refusal, limited);
+    return respondRefusal(refusal);
+  }
+
+  /** Reports a refusal that another part decided on. */
+  report(refusal: Refusal, { request, target, principal, client }: LimitedRequest): void {
     this.#reports.refused({
       principal: principal?.name ?? "everybody",
       address: client(),
@@ -139,6 +150,9 @@ export class RequestLimits {
       path: target.path,
       reason: refusal.kind,
     });
-    return respondRefusal(refusal);
   }
+}
+
+function isLive({ request, target }: LimitedRequest): boolean {
+  return request.method === "GET" && /(?:^|&)live=/.test(target.query);
 }

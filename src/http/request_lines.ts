@@ -1,5 +1,6 @@
-/** A request that is logged: its id, and its line when the response has ended. */
+/** A request that is logged or traced: its id, and its line and span when the response has ended. */
 import { REQUEST_KINDS } from "../lib/telemetry/request_counts.ts";
+import { type TracedRequest, tracing } from "../lib/telemetry/tracing.ts";
 import type { RequestLine } from "../telemetry/access_log.ts";
 import { addressOf, type Connection, type Handler, type TargetState } from "./server.ts";
 
@@ -13,7 +14,10 @@ export interface LoggedRequest {
   readonly connection: Connection;
   /** An index of `REQUEST_KINDS`. */
   readonly kind: number;
-  readonly log: (line: RequestLine) => void;
+  /** Null: it is not logged. */
+  readonly log: ((line: RequestLine) => void) | null;
+  /** Null: it is not traced. */
+  readonly traced: TracedRequest | null;
 }
 
 /** The holders of the tokens of requests that are being logged. */
@@ -25,12 +29,15 @@ export function notePrincipal(request: Request, name: string): void {
   if (logging) principals.set(request, name);
 }
 
-/** Handles a request, names it in X-Request-Id, and logs it when its response has been taken. */
+/**
+ * Handles a request, names it in X-Request-Id, and logs it when its response has been taken. Its span
+ * ends then, too.
+ */
 export async function handleLogged(
   handler: Handler,
-  { request, state, connection, kind, log }: LoggedRequest,
+  { request, state, connection, kind, log, traced }: LoggedRequest,
 ): Promise<Response> {
-  logging = true;
+  logging = log !== null;
   const began = performance.now();
   const requestId = requestIdOf(request.headers.get(REQUEST_ID));
   const forwarded = request.headers.get("x-forwarded-for");
@@ -44,7 +51,10 @@ export async function handleLogged(
     path: pathOf(request.url),
     mode: mode === "" ? route : mode,
   };
-  const response = await handler(request, state, connection);
+  traced?.describe(line);
+  const response = traced === null
+    ? await handler(request, state, connection)
+    : await traced.run(() => handler(request, state, connection));
   const { status } = response;
   const principal = principals.get(request);
   const named = principal === undefined ? line : { ...line, principal };
@@ -53,13 +63,23 @@ export async function handleLogged(
     // A reader that breaks off ends its response, and the read in progress ends after that.
     if (ended) return;
     ended = true;
-    log({ ...named, status, bytes, ms: Math.round((performance.now() - began) * 100) / 100 });
+    log?.({ ...named, status, bytes, ms: Math.round((performance.now() - began) * 100) / 100 });
+    traced?.end({ status, bytes });
   };
   // The body of a response to HEAD says to the runtime which length to say: it is never sent.
   const sent = request.method === "HEAD" ? null : response.body;
   const answered = await counted(response, { body: sent, onEnd });
   answered.headers.set(REQUEST_ID, requestId);
   return answered;
+}
+
+/** Null: nothing is traced, or the request is not sampled. @param kind an index of `REQUEST_KINDS` */
+export function beginTrace(request: Request, kind: number): TracedRequest | null {
+  const { active } = tracing;
+  const { route, mode } = REQUEST_KINDS[kind]!;
+  // Probes come all the time, and no trace is about them.
+  if (active === null || route === "health" || route === "metrics") return null;
+  return active.beginRequest(request.headers, `${request.method} ${mode === "" ? route : mode}`);
 }
 
 /** The client's own id, if it is printable and short enough for a log; else a new one. */

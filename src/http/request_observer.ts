@@ -1,9 +1,10 @@
 /** What every request leaves behind: a count, and a line where requests are logged. */
 import { measurements } from "../lib/telemetry/measurements.ts";
+import { tracing } from "../lib/telemetry/tracing.ts";
 import { STREAM_PREFIX } from "../protocol/stream_path.ts";
 import type { RequestLine } from "../telemetry/access_log.ts";
 import type { RequestTarget } from "./request_target.ts";
-import { handleLogged, REQUEST_ID, requestIdOf } from "./request_lines.ts";
+import { beginTrace, handleLogged, REQUEST_ID, requestIdOf } from "./request_lines.ts";
 import type { Handler } from "./server.ts";
 
 /** Indices of `REQUEST_KINDS`. */
@@ -35,28 +36,27 @@ export function counted(kind: number, response: Response): Response {
 }
 
 /**
- * With `log`, writes a line for each request, and names it by X-Request-Id. Without, an id that is made
- * up would name nothing, and cost each request a header: one that a client sent is answered.
+ * With `log`, writes a line for each request, and names it by X-Request-Id; so does tracing with those
+ * that are sampled. Else an id that is made up would name nothing, and cost each request a header: one
+ * that a client sent is answered.
  */
 export function observeRequests(
   handler: Handler,
   log: ((line: RequestLine) => void) | null,
 ): Handler {
-  if (log === null) {
-    return (request, state, connection) => {
-      const answered = handler(request, state, connection);
-      const given = request.headers.get(REQUEST_ID);
-      return given === null ? answered : answered.then((response) => named(response, given));
-    };
-  }
-  return (request, state, connection) =>
-    handleLogged(handler, {
-      request,
-      state,
-      connection,
-      kind: kindOfUrl(request.method, request.url),
-      log,
-    });
+  const unobserved: Handler = (request, state, connection) => {
+    const answered = handler(request, state, connection);
+    const given = request.headers.get(REQUEST_ID);
+    return given === null ? answered : answered.then((response) => named(response, given));
+  };
+  if (log === null && tracing.active === null) return unobserved;
+  return (request, state, connection) => {
+    const kind = kindOfUrl(request.method, request.url);
+    const traced = beginTrace(request, kind);
+    return log === null && traced === null
+      ? unobserved(request, state, connection)
+      : handleLogged(handler, { request, state, connection, kind, log, traced });
+  };
 }
 
 function named(response: Response, given: string): Response {

@@ -16,6 +16,7 @@ export const MAX_CACHED_BYTES = longest;
 interface CachedResponse extends LruLinks<CachedResponse> {
   readonly etag: string;
   readonly response: Response;
+  readonly messages: number;
 }
 
 export class ResponseCache {
@@ -35,16 +36,25 @@ export class ResponseCache {
     }
     measurements.caches.responses.hits++;
     this.#used.use(cached);
+    measurements.messagesSent += cached.messages;
     return cached.response.clone();
   }
 
-  /** Takes a response with its ETag and a body that is no stream. Returns one to send. */
-  set(epoch: number, etag: string, response: Response): Response {
+  /**
+   * Takes a response with its ETag and a body that is no stream, and how many messages that holds.
+   * Returns one to send.
+   */
+  set(
+    epoch: number,
+    etag: string,
+    response: Response,
+    { messages }: { readonly messages: number } = { messages: 1 },
+  ): Response {
     if (!this.#isCurrent(epoch)) return response;
     const replaced = this.#responses.get(etag);
     if (replaced !== undefined) this.#used.remove(replaced);
     else if (this.#responses.size === MAX_RESPONSES) this.#evict();
-    const cached = { etag, response, older: null, newer: null };
+    const cached = { etag, response, messages, older: null, newer: null };
     this.#responses.set(etag, cached);
     this.#used.use(cached);
     return response.clone();

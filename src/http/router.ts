@@ -2,7 +2,7 @@
 import { invalid, type Refusal } from "../errors.ts";
 import type { Authorization } from "../access/access.ts";
 import { NO_NAMESPACE, storedName } from "../access/namespaces.ts";
-import type { Principal } from "../access/principal.ts";
+import type { Quotas } from "../access/quotas.ts";
 import type { BufferedBytes } from "../limits.ts";
 import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
 import { carriesSignature } from "../access/signed_urls.ts";
@@ -20,7 +20,13 @@ import { type BodyReader, RequestBodies } from "./request_body.ts";
 import { notePrincipal } from "./request_lines.ts";
 import { counted, kindOf, UNROUTED } from "./request_observer.ts";
 import { inspector, type InspectorMode, isInspectorPath } from "./inspector_routes.ts";
-import { type LimitedRequest, RequestLimits, type RequestLimitsOptions } from "./request_limits.ts";
+import { QuotaStreams, type WrittenStreams } from "./quota_streams.ts";
+import {
+  type KeepLive,
+  type LimitedRequest,
+  RequestLimits,
+  type RequestLimitsOptions,
+} from "./request_limits.ts";
 import { OriginPolicy, type OriginPolicyOptions } from "./origin_policy.ts";
 import { parseTarget, type RequestTarget } from "./request_target.ts";
 import { addressOf, type Handler, type TargetState } from "./server.ts";
@@ -55,7 +61,8 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
   const caches = new CachePolicy(options.cacheControl);
   const policy = new OriginPolicy(options.origins);
   const limits = new RequestLimits(options.limits, parts.telemetry);
-  const whole = { ...options, ...parts, bodies, pages, responses, caches, policy, limits };
+  const own = { bodies, pages, responses, caches, policy, limits, written: parts.streams };
+  const whole = { ...options, ...parts, ...own };
   return (request, state, connection) => {
     const parsed = parseTarget(request.url, request.headers.get("host"));
     if ("refusal" in parsed) {
@@ -71,7 +78,9 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
       if (carriesSignature(target.query)) hideReferrer(response);
       return counted(kind, policy.expose(response, origin, target.host));
     };
-    const client = limits.clientOf(request, () => addressOf(request, connection));
+    const client = parts.access.enabled || limits.counts
+      ? limits.clientOf(request, () => addressOf(request, connection))
+      : unasked;
     // One continuation for all that is left to do: each costs a promise.
     return authorized(whole, request, target, client).then(
       finish,
@@ -80,6 +89,9 @@ export function createRouter(parts: RouterParts, options: RouterOptions): Handle
     );
   };
 }
+
+/** Where nothing is refused or counted by its sender, the address is not asked for. */
+const unasked = () => null;
 
 /** Why a target is refused before routing: it is not as it was sent, or no route can match it. */
 function refuseTarget({ path }: RequestTarget, state: TargetState): Refusal | null {
@@ -117,9 +129,16 @@ function printable(origin: string): string {
   return origin.slice(0, 200);
 }
 
-type RouteParts = RouterParts & ReadParts & {
-  readonly inspector: InspectorMode;
+/** What depends on the sender: its limits are in them. */
+interface SenderParts {
   readonly bodies: BodyReader;
+  /** The streams, or as much of them as a quota allows. */
+  readonly written: WrittenStreams;
+  readonly keepLive?: KeepLive | undefined;
+}
+
+type RouteParts = RouterParts & ReadParts & SenderParts & {
+  readonly inspector: InspectorMode;
   readonly policy: OriginPolicy;
   readonly limits: RequestLimits;
 };
@@ -149,25 +168,42 @@ function authorized(
 
 /** Routes what is not one too many: of streams, for the control APIs are not counted. */
 function limited(parts: RouteParts, asked: LimitedRequest): Promise<Response> {
-  const { request, target, principal } = asked;
-  const { limits, bodies } = parts;
-  if (!limits.counts || !target.path.startsWith(STREAM_PREFIX) || isControlPath(target.path)) {
-    return route(parts, request, target, principal);
+  const { limits, quotas } = parts;
+  const counts = limits.counts || quotas !== null;
+  const { path } = asked.target;
+  if (!counts || !path.startsWith(STREAM_PREFIX) || isControlPath(path)) {
+    return route(parts, asked, parts);
   }
+  const written = quotas === null ? parts.streams : writtenStreams({ ...parts, quotas }, asked);
+  if (!limits.counts) return route(parts, asked, { bodies: parts.bodies, written });
   return limits.serve(
     asked,
-    bodies,
-    (own) => route({ ...parts, ...own }, request, target, principal),
+    parts.bodies,
+    (bodies, keepLive) => route(parts, asked, { bodies, written, keepLive }),
   );
+}
+
+/** What the sender writes to: within the quota of its namespace. */
+function writtenStreams(
+  { streams, quotas, limits }: RouteParts & { readonly quotas: Quotas },
+  asked: LimitedRequest,
+): WrittenStreams {
+  const tenant = asked.principal?.tenant ?? NO_NAMESPACE;
+  return quotas.bounds(tenant)
+    ? new QuotaStreams({
+      streams,
+      quotas,
+      tenant,
+      onRefused: (refusal) => limits.report(refusal, asked),
+    })
+    : streams;
 }
 
 /** Hands the route's own promise on: one promise less a request than by `async`. */
 function route(
   parts: RouteParts,
-  request: Request,
-  { path, query, host }: RequestTarget,
-  /** Null: there is no access control. */
-  principal: Principal | null,
+  { request, target: { path, query, host }, principal }: LimitedRequest,
+  { bodies, written, keepLive }: SenderParts,
 ): Promise<Response> {
   if (!path.startsWith(STREAM_PREFIX)) {
     const page = isInspectorPath(path) ? inspector(parts, request, path, principal) : null;
@@ -184,19 +220,28 @@ function route(
   if (isControlPath(path)) return control(parts, request, { path, query }, principal);
   const stream = parseStreamPath(path);
   if ("refusal" in stream) return Promise.resolve(respondRefusal(stream.refusal));
-  const { streams, bodies } = parts;
+  const { streams } = parts;
   const namespace = principal?.namespace ?? NO_NAMESPACE;
   const stored = storedName(namespace, stream.value);
   switch (method) {
     case "POST":
-      return post(streams, stored, request, bodies);
+      return post(written, stored, request, bodies);
     case "GET":
-      return get(parts, stored, request, query, principal);
+      return get(
+        keepLive === undefined ? parts : { ...parts, keepLive },
+        stored,
+        request,
+        query,
+        principal,
+      );
     case "HEAD":
       return head(streams, stored);
     case "PUT":
       return put(
-        { ...parts, namespace, isOwnHost: (other) => parts.policy.isOwnHost(other, host) },
+        {
+          ...{ streams: written, bodies, namespace },
+          isOwnHost: (other) => parts.policy.isOwnHost(other, host),
+        },
         stream.value,
         request,
       );

@@ -171,6 +171,7 @@ export class SseConnection implements UnderlyingDefaultSource<Uint8Array>, Liste
   }
 
   #advanceBy(frame: SseFrame): Uint8Array {
+    measurements.messagesSent += frame.messages;
     this.#position = frame.next;
     this.#sentUpTo = frame.end;
     this.#last = frame.last;

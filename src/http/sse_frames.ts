@@ -4,6 +4,7 @@ import { measurements } from "../lib/telemetry/measurements.ts";
 import { CACHED_BYTES } from "../limits.ts";
 import { encodeOffset } from "../protocol/offset.ts";
 import { isJsonMode, isTextual } from "../protocol/content_type.ts";
+import { positionAfterMessages } from "../protocol/json_mode.ts";
 import {
   encodeBase64Data,
   encodeControl,
@@ -23,6 +24,8 @@ export interface SseFrame {
   readonly end: number;
   /** The position that the control event names; bytes from there to `end` are held back. */
   readonly next: number;
+  /** JSON messages in it, or one where there are bytes. */
+  readonly messages: number;
   /** It says that the stream is closed: nothing comes after it. */
   readonly last: boolean;
 }
@@ -94,15 +97,19 @@ export function encodePage(stream: StreamState, page: Page, cursor: string): Sse
   const { contentType } = stream;
   const events: string[] = [];
   let next = page.end;
+  let messages = 0;
   if (page.bytes.length > 0) {
     if (isJsonMode(contentType)) {
       events.push(encodeJsonData(page.bytes));
+      messages = positionAfterMessages(page.bytes, Infinity).found;
     } else if (isTextual(contentType)) {
       const { text, used } = splitText(page.bytes, page.closed);
       next = page.start + used;
       if (used > 0) events.push(encodeTextData(text));
+      messages = Math.min(used, 1);
     } else {
       events.push(encodeBase64Data(page.bytes));
+      messages = 1;
     }
   }
   const streamNextOffset = encodeOffset(offsetAt(stream, next));
@@ -114,5 +121,5 @@ export function encodePage(stream: StreamState, page: Page, cursor: string): Sse
   }));
   // The first event, for the second adds nothing to it: a connection may be cut between them.
   events[0] = withId(events[0]!, streamNextOffset);
-  return { bytes: encodeEvents(...events), end: page.end, next, last: page.closed };
+  return { bytes: encodeEvents(...events), end: page.end, next, messages, last: page.closed };
 }

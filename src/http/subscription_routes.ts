@@ -69,6 +69,9 @@ export async function control(
       if ("refusal" in trimmed) return respondRefusal(trimmed.refusal);
       return await trim(parts, request, storedName(namespaceOf(principal), trimmed.value));
     }
+    if (trimmed !== null && method !== "GET" && method !== "HEAD") {
+      return methodNotAllowed("GET, HEAD, POST");
+    }
     const streamPath = rawId === undefined ? null : path.slice("streams/".length);
     return await listedStreams(parts, { method, query, principal }, streamPath);
   }

@@ -14,7 +14,7 @@ import type { BodyReader } from "./request_body.ts";
 import { type HeaderList, NO_STORE, respond } from "./respond.ts";
 
 export interface PutParts {
-  readonly streams: Streams;
+  readonly streams: Pick<Streams, "create">;
   readonly bodies: BodyReader;
   /** The client's: in it are the stream and the source of a fork. */
   readonly namespace: Namespace;
@@ -71,7 +71,7 @@ export async function put(
 }
 
 export async function post(
-  streams: Streams,
+  streams: Pick<Streams, "append">,
   path: string,
   request: Request,
   bodies: BodyReader,

@@ -8,6 +8,7 @@ import {
   type StreamEntry,
   type Usage,
 } from "./api/streams.ts";
+import { positionOf } from "./model/format.ts";
 
 const PAGE = 1000;
 /** How many rows in sight are asked for again, at most. */
@@ -25,7 +26,7 @@ export class StreamList {
   readonly #run = new AbortController();
   readonly #seen = new Map<
     string,
-    { readonly bytes: number; readonly at: number }
+    { readonly position: number; readonly at: number }
   >();
   #after: string | null = null;
 
@@ -50,6 +51,7 @@ export class StreamList {
         limit: PAGE,
         signal,
       });
+      this.#measure(page.streams);
       this.rows.value = this.rows.value.concat(page.streams);
       this.#after = page.next_after;
       this.complete.value = page.next_after === null;
@@ -89,18 +91,20 @@ export class StreamList {
     }
   }
 
+  /** Of the rows on the page; a page that is loaded for the first time has no rates yet. */
   #measure(entries: readonly StreamEntry[]): void {
     const at = performance.now();
-    const rates = new Map<string, number>();
-    for (const { path, bytes } of entries) {
+    const rates = new Map(this.rates.value);
+    for (const { path, next_offset: next } of entries) {
+      const position = positionOf(next);
       const before = this.#seen.get(path);
       if (before !== undefined && at > before.at) {
         rates.set(
           path,
-          Math.max(0, (bytes - before.bytes) * 1000 / (at - before.at)),
+          Math.max(0, (position - before.position) * 1000 / (at - before.at)),
         );
       }
-      this.#seen.set(path, { bytes, at });
+      this.#seen.set(path, { position, at });
     }
     this.rates.value = rates;
   }

@@ -37,7 +37,16 @@ function addRequests(readings: Readings): void {
       "Messages in bodies to be stored: JSON values, or one per body of another content type.",
       () => measurements.messagesReceived,
     ],
+    messages_sent_total: [
+      "Messages in streams' content that was sent: JSON values, or one per response or event.",
+      () => measurements.messagesSent,
+    ],
     events_sent_total: ["SSE events sent.", () => measurements.eventsSent],
+    spans_sent_total: ["Spans that the collector took.", () => measurements.spansSent],
+    spans_dropped_total: [
+      "Spans that were lost: the collector was away, or too slow.",
+      () => measurements.spansDropped,
+    ],
   } as const;
   for (const [name, [help, read]] of Object.entries(counted)) {
     readings.counter({ name, help }, read);

@@ -1,6 +1,7 @@
 /** A database that is watched: its statements are counted and timed, and its outages noticed. */
 import { Distribution, LATENCY_MS } from "../lib/telemetry/distribution.ts";
 import { measurements } from "../lib/telemetry/measurements.ts";
+import { tracing } from "../lib/telemetry/tracing.ts";
 import {
   type Database,
   DatabaseExhausted,
@@ -54,23 +55,23 @@ export class MeasuredDatabase implements Database {
   }
 
   query<Row>(statement: string, parameters?: readonly Parameter[]): Promise<Row[]> {
-    return this.#measured(this.#database.query<Row>(statement, parameters));
+    return this.#measured(this.#database.query<Row>(statement, parameters), statement);
   }
 
   hedged<Row>(statement: string, parameters?: readonly Parameter[]): Promise<Row[]> {
-    return this.#measured(this.#database.hedged<Row>(statement, parameters));
+    return this.#measured(this.#database.hedged<Row>(statement, parameters), statement);
   }
 
   typedQuery<T>(build: (drizzle: Drizzle) => PromiseLike<T>): Promise<T> {
-    return this.#measured(this.#database.typedQuery(build));
+    return this.#measured(this.#database.typedQuery(build), "typed");
   }
 
   scan(query: string, parameters: readonly number[], expected?: number): Promise<ScannedRow[]> {
-    return this.#measured(this.#database.scan(query, parameters, expected));
+    return this.#measured(this.#database.scan(query, parameters, expected), query);
   }
 
   transaction<T>(work: (transaction: Drizzle) => Promise<T>): Promise<T> {
-    return this.#measured(this.#database.transaction(work));
+    return this.#measured(this.#database.transaction(work), "transaction");
   }
 
   /** Not measured: it lasts as long as a dump. */
@@ -94,12 +95,16 @@ export class MeasuredDatabase implements Database {
     return this.#database.close();
   }
 
-  async #measured<T>(answer: Promise<T>): Promise<T> {
+  /** @param statement its text, or what it is: names its span */
+  async #measured<T>(answer: Promise<T>, statement: string): Promise<T> {
     const began = performance.now();
+    const endSpan = tracing.active === null ? null : tracing.active.beginQuery(statement);
     this.#inProgress++;
+    let failed = true;
     try {
       const value = await answer;
       if (measurements.databaseAwaySince !== null) this.#answered(began);
+      failed = false;
       return value;
     } catch (error) {
       // A database that says that it is exhausted has answered.
@@ -108,6 +113,7 @@ export class MeasuredDatabase implements Database {
       throw error;
     } finally {
       this.#inProgress--;
+      if (endSpan !== null) endSpan(failed);
       this.durations.observe(performance.now() - began);
     }
   }

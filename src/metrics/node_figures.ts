@@ -67,7 +67,7 @@ function report(parts: NodeFiguresParts, recent: RecentFigures) {
       commit: recent.quantiles(commits, SECONDS),
       wake_up: recent.quantiles(deliveries, SECONDS),
     },
-    commit_streams: recent.quantiles(commitStreams, 1),
+    commit_streams: recent.wholeQuantiles(commitStreams),
     event_loop_delay_seconds: { p99: recent.quantiles(eventLoopDelays, SECONDS).p99 },
     memory_bytes: memory(),
     subscriptions: database.subscriptions,

@@ -45,6 +45,15 @@ export class RecentFigures {
     };
     return { p50: scaled(0.5), p99: scaled(0.99) };
   }
+
+  /** Of a distribution of whole numbers, which a place between two of them is none of. */
+  wholeQuantiles(distribution: Distribution): Quantiles {
+    const whole = (share: number) => {
+      const value = this.quantile(distribution, share);
+      return value === null ? null : Math.ceil(value);
+    };
+    return { p50: whole(0.5), p99: whole(0.99) };
+  }
 }
 
 /**

@@ -31,7 +31,7 @@ const OBJECT_CLOSE = 0x7d;
 // ignoreBOM keeps a byte order mark in the text, where JSON.parse refuses it.
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** What is stored of a request body, and how many messages that is. */
+/** What is stored of a request body, or what a response holds, and how many messages that is. */
 export interface FlattenedJson {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly messages: number;
@@ -101,7 +101,12 @@ function flattenShort(body: Uint8Array): FlattenedJson {
  * @throws RangeError when `stored` ends within a message.
  */
 export function renderJson(stored: Uint8Array): Uint8Array<ArrayBuffer> {
-  if (stored.length === 0) return Uint8Array.of(ARRAY_OPEN, ARRAY_CLOSE);
+  return renderMessages(stored).bytes;
+}
+
+/** As `renderJson`, and how many messages they are. */
+export function renderMessages(stored: Uint8Array): FlattenedJson {
+  if (stored.length === 0) return { bytes: Uint8Array.of(ARRAY_OPEN, ARRAY_CLOSE), messages: 0 };
   if (stored[stored.length - 1] !== MESSAGE_END) {
     throw new RangeError("stored JSON ends within a message");
   }
@@ -109,9 +114,13 @@ export function renderJson(stored: Uint8Array): Uint8Array<ArrayBuffer> {
   body[0] = ARRAY_OPEN;
   body.set(stored, 1);
   const last = stored.length;
-  for (let at = nextEnd(body, 1); at < last; at = nextEnd(body, at + 1)) body[at] = COMMA;
+  let messages = 1;
+  for (let at = nextEnd(body, 1); at < last; at = nextEnd(body, at + 1)) {
+    body[at] = COMMA;
+    messages++;
+  }
   body[last] = ARRAY_CLOSE;
-  return body;
+  return { bytes: body, messages };
 }
 
 /**

@@ -6,6 +6,7 @@
 import { WAITING } from "../limits.ts";
 import { Batcher } from "../lib/batcher.ts";
 import { measurements } from "../lib/telemetry/measurements.ts";
+import { type SharedWork, type TracedRequest, tracing } from "../lib/telemetry/tracing.ts";
 import { Overloaded } from "../errors.ts";
 import { type Database, numberArray, StatementTimeout, textArray } from "../storage/database.ts";
 import { ForkChains } from "./read/fork_chain.ts";
@@ -35,6 +36,8 @@ interface StateRequest {
   readonly path: string;
   /** Whether the state is loaded for a read, which renews the stream's TTL. */
   readonly renewsTtl: boolean;
+  /** Null: it is not traced. */
+  readonly traced: TracedRequest | null;
 }
 
 export class StateLoader {
@@ -50,7 +53,10 @@ export class StateLoader {
       maxBatch: MAX_BATCH,
       maxWaiting: WAITING.stateLoads,
       onFull: () => new Overloaded("too many reads wait for the database", "read_queue"),
-      run: (batch) => this.#loadBatch(batch),
+      run: (batch) =>
+        tracing.active === null
+          ? this.#loadBatch(batch)
+          : tracing.active.share(traceOfLoad(batch), () => this.#loadBatch(batch)),
       // Requests that wait behind a query that timed out have waited as long: they fail with it, so
       // that none waits for two time limits.
       failsWaiting: (error) => error instanceof StatementTimeout,
@@ -64,12 +70,12 @@ export class StateLoader {
    * @throws DatabaseUnavailable, Overloaded
    */
   load(path: string): Promise<StreamState | null> {
-    return this.#batcher.submit({ path, renewsTtl: false });
+    return this.#batcher.submit({ path, renewsTtl: false, traced: tracedRequest() });
   }
 
   /** As `load`, and renews the TTL: a read (section 5.1, Stream-TTL). */
   loadForRead(path: string): Promise<StreamState | null> {
-    return this.#batcher.submit({ path, renewsTtl: true });
+    return this.#batcher.submit({ path, renewsTtl: true, traced: tracedRequest() });
   }
 
   /** The current states at many paths, by a query of their own. */
@@ -155,4 +161,13 @@ export class StateLoader {
     if (ids.length === 0) return;
     await this.#database.hedged(RENEW_TTL, [numberArray(ids.sort((a, b) => a - b))]);
   }
+}
+
+function tracedRequest(): TracedRequest | null {
+  return tracing.active === null ? null : tracing.active.currentRequest();
+}
+
+function traceOfLoad(batch: readonly StateRequest[]): SharedWork {
+  const attributes = { "penstock.load.requests": batch.length };
+  return { name: "load states", requests: batch.map(({ traced }) => traced), attributes };
 }

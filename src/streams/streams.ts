@@ -81,7 +81,11 @@ export class Streams extends BaseService {
     this.#database = database;
     this.#retentionRules = options.retention;
     this.#stateLoader = new StateLoader(database);
-    this.catalog = new Catalog(database, options.retention);
+    this.catalog = new Catalog({
+      database,
+      rules: options.retention ?? [],
+      followers: (id) => this.#hub.watch(id)?.followers ?? 0,
+    });
     this.#nodeNotifier = new NodeNotifier(database, {
       onNotification: (ids, changedAt) => this.#streamMonitor.onNotification(ids, changedAt),
       onGap: () => this.#streamMonitor.reconcileAll(),

@@ -1,5 +1,5 @@
 /** Pages of the subscriptions, an extension: docs/extensions.md. */
-import type { Database } from "../storage/database.ts";
+import { type Database, textArray } from "../storage/database.ts";
 import type { WakePhase } from "../storage/schema.ts";
 
 export interface SubscriptionsPage {
@@ -25,6 +25,8 @@ export interface PageRequest {
   /** The page begins behind this id; "" at the start. */
   readonly after: string;
   readonly limit: number;
+  /** A namespace; "": all. */
+  readonly within: string;
 }
 
 interface Row {
@@ -37,29 +39,39 @@ interface Row {
   readonly due_at_ms: number | null;
 }
 
-const LIST = "select * from penstock.list_subscriptions($1, $2)";
+/** Names that one statement reads, by the index alone. */
+const BATCH = 2000;
+const NAMES = `select s.name from penstock.subscriptions s
+  where s.deleted_at is null and s.name > $1 and s.name < $2 order by s.name limit ${BATCH}`;
+const LIST = "select * from penstock.list_subscriptions($1::text[])";
 
 /**
- * @param shows whether the reader may see the subscription of this id: the others leave no trace
+ * What is not the reader's leaves no trace: in a namespace nothing else is read, and of a
+ * subscription nothing but its name unless it is shown.
+ *
+ * @param shows whether the reader may see the subscription of this id
  * @throws DatabaseUnavailable
  */
 export async function listSubscriptions(
   database: Database,
-  { after, limit }: PageRequest,
+  { after, limit, within }: PageRequest,
   shows: (id: string) => boolean,
 ): Promise<SubscriptionsPage> {
-  const shown: Row[] = [];
-  let rows: Row[];
-  let from = after;
+  // '0' follows '/'; no name begins with what the other one is.
+  const [first, stop] = within === "" ? ["", "\u{10ffff}"] : [`${within}/`, `${within}0`];
+  const shown: string[] = [];
+  let from = after === "" ? first : after;
+  let names: readonly { readonly name: string }[];
   do {
-    rows = await database.hedged<Row>(LIST, [from, limit + 1]);
-    shown.push(...rows.filter(({ name }) => shows(name)));
-    from = rows.at(-1)?.name ?? from;
-  } while (rows.length > limit && shown.length <= limit);
+    names = await database.hedged<{ name: string }>(NAMES, [from, stop]);
+    shown.push(...names.map(({ name }) => name).filter(shows));
+    from = names.at(-1)?.name ?? from;
+  } while (names.length === BATCH && shown.length <= limit);
   const page = shown.slice(0, limit);
+  const rows = page.length === 0 ? [] : await database.hedged<Row>(LIST, [textArray(page)]);
   return {
-    subscriptions: page.map(listed),
-    next_after: shown.length > limit ? page.at(-1)!.name : null,
+    subscriptions: rows.map(listed),
+    next_after: shown.length > limit ? page.at(-1)! : null,
   };
 }
 

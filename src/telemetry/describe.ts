@@ -17,6 +17,8 @@ export function levelOf(event: TelemetryEvent): Level {
     case "lease_claimed":
       return "debug";
     case "unknown_variable":
+    case "variable_ignored":
+    case "spans_dropped":
     case "worker_died":
     case "upgrade_failed":
     case "notify_failed":
@@ -57,6 +59,12 @@ const SENTENCES: Sentences = {
   unknown_variable: (event) =>
     `${event.variable} is not a setting and is ignored` +
     (event.nearest === null ? "" : `: did you mean ${event.nearest}?`),
+  variable_ignored: (event) => `${event.variable} is ignored: ${event.reason}`,
+  tracing: (event) =>
+    `Spans go to ${event.url}, sampler ${event.sampler}` +
+    (event.sampler.endsWith("ratio") ? ` (${event.ratio})` : ""),
+  spans_dropped: (event) =>
+    `${event.dropped} spans were not sent, requests are served on: ${messageOf(event.error)}`,
   database_chosen: (event) => choiceOf(event),
   settings_refused: (event) => `${event.problems.join("; ")} (penstock --help lists all settings)`,
   failed: (event) => messageOf(event.error),

@@ -23,6 +23,17 @@ export type TelemetryEvent =
     /** The flag or variable that names another one, and gives way. */
     readonly ignored: string | null;
   }
+  /** A variable that OpenTelemetry gives a name to cannot be used, and has no effect. */
+  | { readonly event: "variable_ignored"; readonly variable: string; readonly reason: string }
+  /** Spans of requests are sent there. */
+  | {
+    readonly event: "tracing";
+    readonly url: string;
+    readonly sampler: string;
+    readonly ratio: number;
+  }
+  /** Spans were lost: the collector is away, or too slow. Once a minute at most. */
+  | { readonly event: "spans_dropped"; readonly dropped: number; readonly error: unknown }
   /** The settings cannot be used, so nothing is started. */
   | { readonly event: "settings_refused"; readonly problems: readonly string[] }
   /** The command ends for this. */

@@ -25,6 +25,13 @@ export interface DumpOptions {
   onStream?(bytes: number): void;
 }
 
+/** A key of signed URLs. The token that made it, if one did, is named by its hash. */
+interface UrlKeyRow {
+  readonly id: string;
+  readonly row: string;
+  readonly token_hash: string | null;
+}
+
 export interface DumpReport {
   readonly streams: number;
   readonly bytes: number;
@@ -174,6 +181,25 @@ class Dump {
       const token = picked(JSON.parse(row), this.#columns.access_tokens);
       this.#writer.add({ access_token: { ...token, parent } });
       await this.#endEntry();
+    }
+    for await (const { row, token_hash } of this.#urlKeys()) {
+      const key = picked(JSON.parse(row), this.#columns.url_keys);
+      this.#writer.add({ url_key: { ...key, token_hash } });
+      await this.#endEntry();
+    }
+  }
+
+  async *#urlKeys(): AsyncGenerator<UrlKeyRow> {
+    for (let after = "";;) {
+      const rows = await this.#snapshot.query<UrlKeyRow>(
+        `select k.id, to_json(k)::text as row, t.hash as token_hash
+        from penstock.url_keys k left join penstock.access_tokens t on t.id = k.token_id
+        where k.id > $1 order by k.id limit 5000`,
+        [after],
+      );
+      if (rows.length === 0) return;
+      yield* rows;
+      after = rows.at(-1)!.id;
     }
   }
 

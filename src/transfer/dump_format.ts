@@ -24,6 +24,7 @@ export const TABLES = [
   "subscription_links",
   "keys",
   "access_tokens",
+  "url_keys",
 ] as const;
 export type Table = typeof TABLES[number];
 
@@ -57,6 +58,7 @@ export type DumpRecord =
   | { readonly kind: "link"; readonly row: Row }
   | { readonly kind: "key"; readonly row: Row }
   | { readonly kind: "access_token"; readonly row: Row }
+  | { readonly kind: "url_key"; readonly row: Row }
   | { readonly kind: "end"; readonly end: DumpEnd }
   | { readonly kind: "checksum"; readonly entry: number; readonly sha256: string };
 
@@ -69,6 +71,7 @@ export const ENTRIES: Readonly<Partial<Record<RecordKind, readonly RecordKind[]>
   subscription: ["link"],
   key: [],
   access_token: [],
+  url_key: [],
   end: [],
 };
 

@@ -13,6 +13,7 @@ export type WrittenRecord =
   | { readonly link: Row }
   | { readonly key: Row }
   | { readonly access_token: Row }
+  | { readonly url_key: Row }
   | { readonly end: DumpEnd };
 
 /** About how many bytes leave together. */

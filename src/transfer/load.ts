@@ -52,6 +52,17 @@ interface OpenStream {
   closed: boolean;
 }
 
+/** The subscription whose entry is being read. */
+interface OpenSubscription {
+  readonly row: Row;
+  /** Null: it is left out. */
+  readonly id: number | null;
+  /** Those that are not in the database yet. */
+  links: Row[];
+}
+
+type SecretKind = "key" | "access_token" | "url_key";
+
 class Load {
   readonly #database: Database;
   readonly #options: LoadOptions;
@@ -62,8 +73,8 @@ class Load {
   #occupied = false;
   #open: OpenStream | null = null;
   #present: { readonly tail: number; readonly closed: boolean } | null = null;
-  #subscription: { readonly row: Row; readonly links: Row[] } | null = null;
-  #other: { readonly kind: "key" | "access_token"; readonly row: Row } | null = null;
+  #subscription: OpenSubscription | null = null;
+  #secret: { readonly kind: SecretKind; readonly row: Row } | null = null;
   #segments: LoadedSegment[] = [];
   #segmentBytes = 0;
   #producers: Row[] = [];
@@ -102,14 +113,17 @@ class Load {
       case "segment":
         return await this.#segment(record);
       case "subscription":
-        this.#subscription = { row: record.row, links: [] };
+        return await this.#beginSubscription(record.row);
+      case "link": {
+        const { links, id } = this.#subscription!;
+        if (id !== null) links.push(record.row);
+        if (links.length >= BATCH_ROWS) await this.#flushLinks();
         return;
-      case "link":
-        this.#subscription!.links.push(record.row);
-        return;
+      }
       case "key":
       case "access_token":
-        this.#other = record;
+      case "url_key":
+        this.#secret = record;
         return;
       case "end":
         return;
@@ -128,6 +142,8 @@ class Load {
     if (this.#target === null || this.#progress.entry < 0) return;
     if (!this.#failed) await this.#flush();
     await this.#target.removeUnfinished(this.#visible, this.#header!.last_stream_id);
+    const subscription = this.#subscription?.id ?? null;
+    if (subscription !== null) await this.#target.removeLinks(subscription);
   }
 
   async #start(header: DumpHeader, entry: number, checksum: string): Promise<void> {
@@ -152,6 +168,7 @@ class Load {
     this.#occupied = any;
     if (before !== null) {
       await target.removeUnfinished(before.streamId, header.last_stream_id);
+      await target.removeLinks(null);
       if (resume) {
         this.#resumed = before;
         this.#occupied = onExisting !== null;
@@ -229,18 +246,15 @@ class Load {
       throw new LoadRefused("the load that was interrupted was of another dump");
     }
     if (this.#open !== null) this.#endStream(this.#open);
-    if (this.#subscription !== null && entry > this.#resumed.entry) {
-      await this.#flush();
-      const { row, links } = this.#subscription;
-      const replace = this.#options.onExisting === "replace";
-      if (await this.#target!.addSubscription(row, links, replace)) this.#counts.subscriptions++;
-    }
-    if (this.#other !== null && entry > this.#resumed.entry) {
-      if (this.#other.kind === "key") await this.#target!.addKey(this.#other.row);
-      else await this.#target!.addAccessToken(this.#other.row);
+    if (this.#subscription !== null) await this.#endSubscription();
+    if (this.#secret !== null && entry > this.#resumed.entry) {
+      const { kind, row } = this.#secret;
+      if (kind === "key") await this.#target!.addKey(row);
+      else if (kind === "access_token") await this.#target!.addAccessToken(row);
+      else await this.#target!.addUrlKey(row);
     }
     const streamId = this.#open?.row.id ?? this.#progress.streamId;
-    [this.#open, this.#subscription, this.#other] = [null, null, null];
+    [this.#open, this.#subscription, this.#secret] = [null, null, null];
     this.#progress = { entry, checksum: sha256, streamId };
     if (this.#finished.length >= BATCH_STREAMS) await this.#flush();
   }
@@ -259,6 +273,31 @@ class Load {
     } else if (passedOver === "skipped") this.#counts.skipped++;
     else if (passedOver === null) this.#finished.push({ row, replaces, bytes });
     this.#options.onStream?.(bytes);
+  }
+
+  async #beginSubscription(row: Row): Promise<void> {
+    const replace = this.#options.onExisting === "replace";
+    const id = this.#progress.entry + 1 > this.#resumed.entry
+      ? await this.#target!.subscriptionId(String(row.name), replace)
+      : null;
+    this.#subscription = { row, id, links: [] };
+  }
+
+  async #flushLinks(): Promise<void> {
+    const subscription = this.#subscription!;
+    const { id, links } = subscription;
+    subscription.links = [];
+    await this.#target!.addLinks(id!, links);
+  }
+
+  async #endSubscription(): Promise<void> {
+    const { id, row } = this.#subscription!;
+    if (id === null) return;
+    await this.#flush();
+    await this.#flushLinks();
+    const replace = this.#options.onExisting === "replace";
+    if (await this.#target!.addSubscription(id, row, replace)) this.#counts.subscriptions++;
+    else await this.#target!.removeLinks(id);
   }
 
   async #flushSegments(): Promise<void> {

@@ -8,6 +8,12 @@ import type { StoredSegment } from "./stored_rows.ts";
 /** As in merge_segments.sql: segments that begin in one run of this length become one. */
 const RUN_BYTES = 65_536;
 
+/**
+ * Retention by age is kept to the hour, so segments of different hours stay apart. The hours are those
+ * of the clock, because then what is joined has one of them, and would be joined the same again.
+ */
+const HOUR_MS = 3_600_000;
+
 /** @param segments of one or several streams, in order */
 export async function* joinRuns(
   segments: AsyncIterable<StoredSegment>,
@@ -26,7 +32,12 @@ export async function* joinRuns(
 function continues(first: StoredSegment, last: StoredSegment, next: StoredSegment): boolean {
   return next.streamId === first.streamId &&
     last.position + last.data.length === next.position &&
-    runOf(first) === runOf(next) && isSmall(next) && isSmall(last);
+    runOf(first) === runOf(next) && isSmall(next) && isSmall(last) &&
+    hourOf(last) === hourOf(next);
+}
+
+function hourOf({ row }: StoredSegment): number {
+  return Math.floor(Date.parse(String(row.appended_at)) / HOUR_MS);
 }
 
 function runOf({ position }: StoredSegment): number {

@@ -15,6 +15,7 @@ const LEFT_OUT: Readonly<Record<Table, readonly string[]>> = {
   subscription_links: ["subscription_id", "pending", "reattached"],
   keys: [],
   access_tokens: ["id", "parent_id"],
+  url_keys: ["token_id"],
 };
 
 export type Columns = Readonly<Record<Table, readonly string[]>>;
@@ -131,10 +132,12 @@ export async function* storedSegments(
       const rows = await snapshot.query<
         { stream_id: number; position: number; row: string; data: Uint8Array }
       >(query, [ids, id, position]);
-      if (rows.length === 0) break;
+      let bytes = 0;
       for (const { stream_id: streamId, position, row, data } of rows) {
+        bytes += data.length;
         yield { streamId, position, row: JSON.parse(row) as Row, data };
       }
+      if (rows.length < PAGE_ROWS && bytes < PAGE_BYTES) break;
       [id, position] = [rows.at(-1)!.stream_id, rows.at(-1)!.position];
     }
   }
@@ -155,12 +158,13 @@ function groupsOf(streams: readonly StoredStream[]): StoredStream[][] {
   return groups;
 }
 
+const PAGE_PRODUCERS = 5000;
 const PRODUCERS = `select distinct on (p.stream_id, p.producer_id)
     p.stream_id, p.producer_id, to_json(p)::text as row
   from penstock.producers p
   where p.stream_id = any ($1::bigint[]) and (p.stream_id, p.producer_id) > ($2, $3)
   order by p.stream_id, p.producer_id, p.epoch desc, p.last_seq desc
-  limit 5000`;
+  limit ${PAGE_PRODUCERS}`;
 
 /** The newest row of each producer of these streams, in order. */
 export async function* storedProducers(
@@ -174,10 +178,10 @@ export async function* storedProducers(
       PRODUCERS,
       [ids, id, producer],
     );
-    if (rows.length === 0) return;
     for (const { stream_id: streamId, row } of rows) {
       yield { streamId, row: picked(JSON.parse(row), columns) };
     }
+    if (rows.length < PAGE_PRODUCERS) return;
     [id, producer] = [rows.at(-1)!.stream_id, rows.at(-1)!.producer_id];
   }
 }

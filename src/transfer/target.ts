@@ -154,8 +154,33 @@ export class LoadTarget {
     });
   }
 
-  /** Adds one subscription with its links: seen once all of it is there. */
-  async addSubscription(row: Row, links: readonly Row[], replace: boolean): Promise<boolean> {
+  /**
+   * An id for a subscription whose links are to come; null where it is to be left out. Links whose
+   * subscription is not there count nowhere, so there may be any number before it is.
+   */
+  async subscriptionId(name: string, replace: boolean): Promise<number | null> {
+    const [row] = await this.#database.query<{ id: number | null }>(
+      `select case when not $2::boolean and exists (
+          select from penstock.subscriptions u where u.name = $1 and u.deleted_at is null)
+        then null else nextval('penstock.subscriptions_id_seq') end as id`,
+      [name, replace],
+    );
+    return row!.id;
+  }
+
+  async addLinks(subscription: number, links: readonly Row[]): Promise<void> {
+    if (links.length === 0) return;
+    const columns = listOf(this.#columns.subscription_links);
+    await this.#database.query(
+      `insert into penstock.subscription_links (subscription_id, ${columns})
+      select $1, ${columns}
+      from json_populate_recordset(null::penstock.subscription_links, $2::json)`,
+      [subscription, JSON.stringify(links)],
+    );
+  }
+
+  /** Adds a subscription whose links are there. False: another has taken its name meanwhile. */
+  async addSubscription(id: number, row: Row, replace: boolean): Promise<boolean> {
     return await this.#database.transaction(async (transaction) => {
       const name = row.name as string;
       await transaction.execute(
@@ -169,22 +194,31 @@ export class LoadTarget {
         await transaction.execute(sql`select penstock.delete_subscription(${name})`);
       }
       const columns = sql.raw(listOf(this.#columns.subscriptions));
-      const [{ id }] = await transaction.execute(
-        sql`insert into penstock.subscriptions (${columns})
-          select ${columns} from json_populate_record(null::penstock.subscriptions,
-            ${JSON.stringify(row)}::json) returning id`,
-      ) as unknown as [{ id: number }];
-      const linkColumns = sql.raw(listOf(this.#columns.subscription_links));
-      for (let at = 0; at < links.length; at += 5000) {
-        await transaction.execute(
-          sql`insert into penstock.subscription_links (subscription_id, ${linkColumns})
-            select ${id}, ${linkColumns} from json_populate_recordset(
-              null::penstock.subscription_links,
-              ${JSON.stringify(links.slice(at, at + 5000))}::json)`,
-        );
-      }
+      await transaction.execute(
+        sql`insert into penstock.subscriptions (id, ${columns}) overriding system value
+          select ${id}, ${columns} from json_populate_record(null::penstock.subscriptions,
+            ${JSON.stringify(row)}::json)`,
+      );
       return true;
     });
+  }
+
+  /** Removes links whose subscription was not added; null: of any that is not there. */
+  async removeLinks(subscription: number | null): Promise<void> {
+    for (let removed = 1; removed > 0;) {
+      const rows = await this.#database.query<{ removed: number }>(
+        `with gone as (
+          delete from penstock.subscription_links l where l.ctid = any (array(
+            select k.ctid from penstock.subscription_links k
+            where k.subscription_id = coalesce($1, k.subscription_id)
+              and not exists (select from penstock.subscriptions u where u.id = k.subscription_id)
+            limit 10000))
+          returning 1
+        ) select count(*) as removed from gone`,
+        [subscription],
+      );
+      removed = rows[0]!.removed;
+    }
   }
 
   /** Adds a signing key. Where the database signs with one already, this one only verifies. */
@@ -208,6 +242,21 @@ export class LoadTarget {
       from json_populate_record(null::penstock.access_tokens, $1::json)
       on conflict do nothing`,
       [JSON.stringify(row), (parent ?? null) as string | null],
+    );
+    await this.#database.query("update penstock.access_revision set revision = revision + 1");
+  }
+
+  /** Adds a key of signed URLs, unless the token that made it is not there, or it is already. */
+  async addUrlKey({ token_hash: hash, ...row }: Row): Promise<void> {
+    const columns = listOf(this.#columns.url_keys);
+    await this.#database.query(
+      `insert into penstock.url_keys (token_id, ${columns})
+      select (select t.id from penstock.access_tokens t where t.hash = $2), ${columns}
+      from json_populate_record(null::penstock.url_keys, $1::json)
+      where $2::text is null
+        or exists (select from penstock.access_tokens t where t.hash = $2)
+      on conflict do nothing`,
+      [JSON.stringify(row), (hash ?? null) as string | null],
     );
     await this.#database.query("update penstock.access_revision set revision = revision + 1");
   }

@@ -149,7 +149,7 @@ export async function makeToken(
   base: string,
   name: string,
   rules: readonly string[],
-  { by = ADMIN, expiresAt }: { by?: string; expiresAt?: Date } = {},
+  { by = ADMIN, expiresAt, namespace }: { by?: string; expiresAt?: Date; namespace?: string } = {},
 ): Promise<string> {
   const answered = await ask(`${base}/v1/stream/__ds/tokens`, {
     method: "POST",
@@ -157,6 +157,7 @@ export async function makeToken(
     body: {
       name,
       rules,
+      ...namespace === undefined ? {} : { namespace },
       ...expiresAt === undefined ? {} : { expires_at: expiresAt.toISOString() },
     },
   });

@@ -83,6 +83,7 @@ Deno.test("without flags and environment the defaults hold", () => {
       adminHost: "127.0.0.1",
       cacheControl: "public",
       retention: [],
+      tracing: null,
       drainDelayMs: 0,
       accessControl: NO_ACCESS_CONTROL,
       logFormat: "auto",

@@ -33,9 +33,12 @@ export const NPM = {
 
 export const PYTHON = "durable-streams==0.1.0";
 
-export function installNpmPackages(): Promise<Packages> {
-  return install("npm", JSON.stringify(NPM), async (folder) => {
-    const manifest = { private: true, type: "module", dependencies: NPM };
+/** A folder with `node_modules`: of the clients, unless other packages are named. */
+export function installNpmPackages(
+  dependencies: Readonly<Record<string, string>> = NPM,
+): Promise<Packages> {
+  return install("npm", JSON.stringify(dependencies), async (folder) => {
+    const manifest = { private: true, type: "module", dependencies };
     writeFileSync(join(folder, "package.json"), JSON.stringify(manifest));
     await execute("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts"], folder);
   });
@@ -50,7 +53,12 @@ export function installPythonPackage(): Promise<Packages> {
 }
 
 /** Builds the Go probe; the folder holds its program, `probe`. */
-export async function buildGoProbe(module: string): Promise<Packages> {
+export function buildGoProbe(module: string): Promise<Packages> {
+  return buildGoProgram(module, "probe");
+}
+
+/** Builds a Go module's program; the folder holds it, under that name. */
+export async function buildGoProgram(module: string, name: string): Promise<Packages> {
   const folder = join(cacheFolder(), "go");
   mkdirSync(folder, { recursive: true });
   try {
@@ -58,8 +66,8 @@ export async function buildGoProbe(module: string): Promise<Packages> {
   } catch (error) {
     return { missing: (error as Error).message };
   }
-  // Not caught: a probe that does not compile against the real module is a failure.
-  await execute("go", ["build", "-o", join(folder, "probe"), "."], module);
+  // Not caught: a program that does not compile against the real module is a failure.
+  await execute("go", ["build", "-o", join(folder, name), "."], module);
   return { folder };
 }
 

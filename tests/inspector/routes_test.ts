@@ -1,22 +1,13 @@
-/** The inspector's files at the socket: their headers, their size, and who is let in. */
+/** The inspector's files at the socket: their headers and their size. */
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { staleFiles } from "../../scripts/inspector.ts";
-import { ADMIN, secretFiles } from "../access/support.ts";
-import { startChromium } from "../support/programs/chromium.ts";
-import { testWith } from "../support/programs/program.ts";
 import { expectStatus, serverForThisFile } from "../system/support.ts";
-import { openInspector } from "./support.ts";
 
-const files = secretFiles({ admin: ADMIN });
-globalThis.addEventListener("unload", () => files.remove());
 const SERVERS = {
   deno: serverForThisFile("postgres"),
   bun: serverForThisFile("postgres", { runtime: "bun" }),
 };
-const guarded = serverForThisFile("postgres", {
-  args: ["--admin-token-file", files.path("admin"), "--inspector", "read-only"],
-});
 const without = serverForThisFile("postgres", { args: ["--inspector", "off"] });
 const MOST_BYTES = 150_000;
 const HTML = { headers: { accept: "text/html,*/*" } };
@@ -63,26 +54,3 @@ Deno.test("--inspector off serves nothing, and another host's name is refused", 
   for await (const chunk of socket) text += chunk;
   assert.match(text, /^HTTP\/1.1 421 /);
 });
-
-testWith(
-  ["chromium"],
-  "under access control the page asks for a token, and keeps it in the tab",
-  async () => {
-    await using chromium = await startChromium();
-    const page = await openInspector(chromium, guarded.url);
-    await page.waitFor(`document.querySelector("input[type=password]")`);
-    await page.playwright.fill("input[type=password]", "not-a-token-that-anybody-has-made-here");
-    await page.playwright.click("button.primary");
-    await page.waitFor(`document.querySelector(".form-error")`);
-    assert.deepEqual(await page.accessibilityViolations(), []);
-    await page.playwright.fill("input[type=password]", ADMIN);
-    await page.playwright.click("button.primary");
-    await page.waitForText("Streams", "h1");
-    assert.equal(await page.evaluate("localStorage.getItem('penstock.token')"), null);
-    // --inspector read-only offers nothing that writes.
-    await page.waitForText("read-only", ".sidebar-foot");
-    assert.ok(!(await page.text()).includes("New stream"));
-    await page.playwright.click("button[aria-label='Sign out']");
-    await page.waitFor(`document.querySelector("input[type=password]")`);
-  },
-);

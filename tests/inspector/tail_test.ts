@@ -10,27 +10,92 @@ import { assertClean, countOf, openInspector, show } from "./support.ts";
 const server = serverForThisFile("postgres");
 const JSON_TYPE = { contentType: "application/json" };
 
-testWith(["chromium"], "a tail follows 1,000 appends a second, and counts each once", async () => {
+const BATCH = 30;
+const BATCHES = 250;
+const EVERY_MS = 24;
+
+/** Scrolls from the end to the beginning, and answers each message that was in a row. */
+const COLLECT = `new Promise((resolve) => {
+  const list = document.querySelector(".content");
+  const seen = {};
+  const step = () => {
+    for (const row of list.querySelectorAll(".row-text")) seen[row.innerText] = true;
+    if (list.scrollTop === 0) return resolve(Object.keys(seen));
+    list.scrollTop -= list.clientHeight;
+    requestAnimationFrame(() => requestAnimationFrame(step));
+  };
+  step();
+})`;
+
+testWith(["chromium"], "a tail follows 1,000 messages a second, and shows each once", async () => {
   await using chromium = await startChromium();
   const url = await createStream(server.url, "busy", JSON_TYPE);
   const page = await openInspector(chromium, server.url, "#/stream/busy");
   await page.waitFor(`document.querySelector(".status.live")`);
-  const total = 6000;
+  const total = BATCH * BATCHES;
   const began = performance.now();
-  // Ten clients, each at a hundred a second.
-  await Promise.all(Array.from({ length: 10 }, async (_, client) => {
-    for (let n = client; n < total; n += 10) {
-      const due = began + n - performance.now();
-      if (due > 0) await elapse(due, "a client sends a hundred a second");
-      await append(url, JSON.stringify({ n }), JSON_TYPE);
-    }
-  }));
+  const sent: Promise<unknown>[] = [];
+  for (let batch = 0; batch < BATCHES; batch++) {
+    const due = began + batch * EVERY_MS - performance.now();
+    if (due > 0) await elapse(due, "batches come at their times");
+    const messages = Array.from({ length: BATCH }, (_, n) => ({ n: batch * BATCH + n }));
+    sent.push(append(url, JSON.stringify(messages), JSON_TYPE));
+  }
+  await Promise.all(sent);
   const seconds = (performance.now() - began) / 1000;
+  const rate = total / seconds;
+  console.log(`${total} messages in ${seconds.toFixed(1)} s, ${Math.round(rate)} a second`);
+  assert.ok(seconds >= 5 && rate >= 1000, `${rate} a second for ${seconds} s`);
   await page.waitFor(`${countOf("messages")} >= ${total}`);
   assert.equal(await page.evaluate(countOf("messages")), total);
-  console.log(
-    `${total} appends in ${seconds.toFixed(1)} s, ${Math.round(total / seconds)} a second`,
+  const shown = await page.evaluate<string[]>(COLLECT);
+  assert.equal(shown.length, total);
+  assert.deepEqual(
+    shown.map((text) => JSON.parse(text).n).toSorted((a, b) => a - b),
+    Array.from({ length: total }, (_, n) => n),
   );
+  assertClean(page, server.url);
+});
+
+testWith(["chromium"], "scrolled to the top, a tail reads what came before", async () => {
+  await using chromium = await startChromium();
+  const numbers = (count: number) => Array.from({ length: count }, (_, n) => n);
+  await createStream(server.url, "long/json", {
+    ...JSON_TYPE,
+    body: JSON.stringify(numbers(1500).map((n) => ({ n }))),
+  });
+  const lines = numbers(20_000).map((n) => `line ${String(n).padStart(6, "0")}\n`).join("");
+  await createStream(server.url, "long/text", { body: lines });
+  const page = await openInspector(chromium, server.url, "#/stream/long/json");
+  await page.waitFor(`${countOf("messages")} === 200`);
+  const toTop = (selector: string) =>
+    page.evaluate(`document.querySelector("${selector}").scrollTop = 0`);
+  const inSight = `[...document.querySelectorAll(".row-text")].map((row) => row.innerText)`;
+  await toTop(".content");
+  await page.waitFor(`${countOf("messages")} === 700`);
+  // What was in sight stays there.
+  assert.ok((await page.evaluate<string[]>(inSight)).includes('{"n":1300}'));
+  await toTop(".content");
+  await page.waitFor(`${countOf("messages")} === 1200`);
+  await toTop(".content");
+  await page.waitFor(`${countOf("messages")} === 1500`);
+  await toTop(".content");
+  await page.waitFor(`${inSight}.includes('{"n":0}')`);
+  await append(`${server.url}/v1/stream/long/json`, '{"n":1500}', JSON_TYPE);
+  await page.waitFor(`${countOf("messages")} === 1501`);
+
+  await show(page, "#/stream/long/text");
+  await page.waitFor(`${countOf("bytes")} === ${64 << 10}`);
+  for (let kib = 128; kib <= 192; kib += 64) {
+    await toTop(".content");
+    await page.waitFor(`${countOf("bytes")} === ${kib << 10}`);
+  }
+  await page.playwright.click("text=Hex");
+  await toTop(".content");
+  await page.waitFor(`${countOf("bytes")} === ${lines.length}`);
+  await toTop(".content");
+  await page.waitFor(`document.querySelector(".hex-row .row-time").innerText === "00000000"`);
+  await page.waitForText("line 000000", ".hex-text");
   assertClean(page, server.url);
 });
 

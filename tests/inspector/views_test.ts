@@ -11,6 +11,7 @@ import {
   countOf,
   DESKTOP,
   fillServer,
+  keepBusy,
   openInspector,
   PHONE,
   show,
@@ -26,7 +27,12 @@ async function picture(page: BrowserPage, name: string): Promise<void> {
 }
 
 const VIEWS: Readonly<Record<string, { readonly hash: string; readonly ready: string }>> = {
-  streams: { hash: "#/streams", ready: `document.querySelectorAll(".stream-row").length > 10` },
+  streams: {
+    hash: "#/streams",
+    ready: SCREENSHOTS === undefined
+      ? `document.querySelectorAll(".stream-row").length > 10`
+      : `document.querySelectorAll(".rate:not(.none)").length > 2`,
+  },
   stream: {
     hash: "#/stream/chat/support/1037",
     ready:
@@ -50,6 +56,7 @@ const VIEWS: Readonly<Record<string, { readonly hash: string; readonly ready: st
 
 testWith(["chromium"], "every view, in light and dark and at a phone's width", async (t) => {
   await fillServer(server.url);
+  using _ = SCREENSHOTS === undefined ? null : keepBusy(server.url);
   await using chromium = await startChromium();
   const page = await openInspector(chromium, server.url);
   for (const colorScheme of ["light", "dark"] as const) {
@@ -108,6 +115,35 @@ testWith(["chromium"], "a stream from its creation to its end, by clicks and key
     `[...document.querySelectorAll(".tree a")].some((a) => a.innerText === "made/here")`,
   );
 
+  const branches = `[...document.querySelectorAll(".tree a")].map((a) => a.innerText)`;
+  await show(page, "#/stream/made/here");
+  await page.waitFor(`${branches}.includes("made/here-fork")`);
+  await page.waitForText("Followers\n1", ".details");
+
+  // The first three of five messages go; the end is what the dialog proposes.
+  const { nextOffset } = await readAll(url);
+  await playwright.click(".actions >> text=Trim");
+  assert.equal(
+    await page.evaluate(`document.querySelector("dialog input").value`),
+    nextOffset,
+  );
+  await playwright.fill("dialog input", "not an offset");
+  await playwright.click("dialog button.solid");
+  await page.waitFor(`document.querySelector("dialog .form-error")`);
+  const third = await fetch(`${url}?tail=2`);
+  await third.body?.cancel();
+  const before = third.headers.get("stream-previous-offset")!;
+  await playwright.fill("dialog input", before);
+  await playwright.click("dialog button.solid");
+  await page.waitForText("Trimmed", ".toasts");
+  assert.deepEqual(JSON.parse((await readAll(url)).text), [{ n: 4 }, { n: 5 }]);
+  await page.waitFor(`!document.querySelector("dialog")`);
+  assert.equal((await fetch(`${url}?offset=0000000000000000_0000000000000000`)).status, 410);
+  await page.waitForText(`Begins\n${Number(before.slice(0, 16))}`, ".details");
+  await show(page, "#/stream/made/here-fork");
+  await page.waitForText("here-fork", "h1");
+  await page.waitFor(`document.querySelector(".status.live")`);
+
   await playwright.click(".actions >> text=Close");
   await playwright.click("dialog button.solid");
   await page.waitFor(`document.querySelector(".status.closed")`);
@@ -133,5 +169,6 @@ testWith(["chromium"], "a stream from its creation to its end, by clicks and key
   await page.waitForText("Node", "h1");
   await playwright.keyboard.press("?");
   await page.waitForText("Pause or resume", "dialog");
-  assertClean(page, server.url);
+  // Of the wrong offset, and of a tail whose stream was deleted before the page left it.
+  assertClean(page, server.url, [400, 404]);
 });

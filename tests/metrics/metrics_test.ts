@@ -48,6 +48,8 @@ for (const [runtime, kind] of [["deno", "postgres"], ["bun", "embedded"]] as con
         assert.equal(value("commit_appends_sum"), 6);
         assert.equal(value("messages_received_total"), 2 + 5 * 2 + 1);
         assert.equal(value("bytes_received_total"), 6 * 5 + 5);
+        // What one GET and one SSE event hold.
+        assert.equal(value("messages_sent_total"), 2 * (2 + 5 * 2));
         assert.equal(value(`followers{mode="sse"}`), 1);
         assert.equal(value("events_sent_total"), 1);
         assert.equal(value("database_up"), 1);

@@ -1,7 +1,7 @@
 /** `__ds/node` of a running server, and the quantiles of its last seconds. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Distribution } from "../../src/lib/telemetry/distribution.ts";
+import { COUNTS, Distribution } from "../../src/lib/telemetry/distribution.ts";
 import { quantileOf, RECENT_SECONDS, RecentFigures } from "../../src/metrics/recent_figures.ts";
 import { append, createStream } from "../support/http.ts";
 import { Events, eventually, expectError, withServer, withStorage } from "../system/support.ts";
@@ -62,7 +62,7 @@ for (const [runtime, kind] of [["deno", "postgres"], ["bun", "embedded"]] as con
         assert.deepEqual(busy.followers, { long_poll: 0, sse: 1 });
         const { p50, p99 } = busy.latency_seconds.append!;
         assert.ok(p50! > 0 && p50! <= p99! && p99! < 5, `${p50} ${p99}`);
-        assert.ok(busy.commit_streams.p99! <= 1);
+        assert.deepEqual(busy.commit_streams, { p50: 1, p99: 1 });
         assert.ok(busy.memory_bytes.rss > busy.memory_bytes.heap / 2);
         assert.ok(busy.memory_bytes.heap > 1e6);
 
@@ -96,6 +96,24 @@ Deno.test("quantileOf lies in the bucket of the value with that rank", () => {
     const quantile = quantileOf(bounds, distribution.counts, share)!;
     if (bucket === -1) assert.equal(quantile, 100);
     else assert.ok(quantile >= (bounds[bucket - 1] ?? 0) && quantile <= bounds[bucket]!);
+  }));
+});
+
+Deno.test("quantiles of a count are whole numbers that were observed, or lie in their bucket", () => {
+  const counts = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1 });
+  fc.assert(fc.property(counts, (values) => {
+    const distribution = new Distribution(COUNTS);
+    const recent = new RecentFigures([distribution]);
+    recent.sample(0);
+    for (const value of values) distribution.observe(value);
+    const { p50, p99 } = recent.wholeQuantiles(distribution);
+    const sorted = values.toSorted((a, b) => a - b);
+    for (const [share, quantile] of [[0.5, p50!], [0.99, p99!]] as const) {
+      const ranked = sorted[Math.ceil(share * values.length) - 1]!;
+      const bucket = COUNTS.findIndex((bound) => ranked <= bound);
+      assert.ok(Number.isInteger(quantile));
+      assert.ok(quantile > (COUNTS[bucket - 1] ?? 0) && quantile <= COUNTS[bucket]!);
+    }
   }));
 });
 

@@ -3,7 +3,14 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createStream } from "../support/http.ts";
 import { closeAll, expectOverloaded, stalledUpload } from "../system/overload_support.ts";
-import { eventually, expectStatus, withServer, withStorage } from "../system/support.ts";
+import {
+  Events,
+  eventually,
+  expectError,
+  expectStatus,
+  withServer,
+  withStorage,
+} from "../system/support.ts";
 import { metricsOf } from "./support.ts";
 
 /** A quarter of --max-buffered-bytes is for bodies on their way in: four of the longest small ones. */
@@ -43,6 +50,36 @@ Deno.test("full of small bodies, a node is not ready, says why, and recovers", a
         await response.body?.cancel();
         return response.status === 200 || undefined;
       });
+    });
+  });
+});
+
+Deno.test("what is turned away is logged once a second, with the number of requests", async () => {
+  await withStorage("embedded", async (database) => {
+    await withServer({ database, args: ["--max-followers", "1"] }, async (server) => {
+      const url = await createStream(server.url);
+      const events = await Events.open(url, "-1");
+      await events.next();
+      const lines = () =>
+        server.logs.map((line) => JSON.parse(line) as Record<string, unknown>)
+          .filter(({ event }) => event === "overloaded");
+      let turnedAway = 0;
+      while (lines().length < 3) {
+        assert.equal(
+          await expectError(await fetch(`${url}?offset=now&live=sse`), 503),
+          "OVERLOADED",
+        );
+        turnedAway++;
+      }
+      const times = lines().map(({ time }) => Date.parse(String(time)));
+      for (let n = 1; n < times.length; n++) {
+        assert.ok(times[n]! - times[n - 1]! >= 990, `${times[n]! - times[n - 1]!} ms between two`);
+      }
+      const reported = lines().reduce((sum, { suppressed }) => sum + 1 + Number(suppressed), 0);
+      assert.ok(reported <= turnedAway && reported > 10, `${reported} of ${turnedAway}`);
+      const metrics = await metricsOf(server.url);
+      assert.equal(metrics.get(`penstock_turned_away_total{by="followers"}`), turnedAway);
+      await events.close();
     });
   });
 });

@@ -213,7 +213,13 @@ class Cluster {
     } catch {
       // pgrep exits with 1 when there is no child.
     }
-    for (const child of children.split("\n").filter(Boolean)) process.kill(Number(child), signal);
+    for (const child of children.split("\n").filter(Boolean)) {
+      try {
+        process.kill(Number(child), signal);
+      } catch {
+        // It has ended since pgrep saw it.
+      }
+    }
   }
 }
 

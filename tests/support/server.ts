@@ -138,7 +138,7 @@ function parseLine(line: string): Record<string, unknown> | undefined {
   }
 }
 
-async function commandOf(
+export async function commandOf(
   runtime: Runtime,
   { preload, binary }: Pick<ServerOptions, "preload" | "binary">,
 ): Promise<{ command: string; args: string[] }> {

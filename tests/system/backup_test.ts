@@ -15,8 +15,7 @@ import { type RunningServer, startServer } from "../support/server.ts";
 import { eventually, freePort } from "./support.ts";
 
 const run = promisify(execFile);
-const JUMP = `select setval('penstock.streams_id_seq',
-  last_value + 1000000 + floor(random() * 1e9)::bigint) from penstock.streams_id_seq`;
+const MARK = "select * from penstock.mark_restored()";
 
 /** A server of PostgreSQL and its own tools of the same version, as a distribution installs them. */
 function findTools(): string | null {
@@ -172,15 +171,33 @@ async function checkRestored(restored: RunningServer, { answered, ahead, late }:
   const kept = await readAll(url);
   assert(kept.length >= answered, `${kept.length} of ${answered} that were answered are there`);
   assert.deepEqual(kept, [...kept.keys()]);
+  const end = (await fetch(url, { method: "HEAD" })).headers.get("stream-next-offset")!;
   const reader = await fetch(`${url}?offset=${ahead}&live=long-poll`);
   const { error } = await reader.json() as { error: { code: string } };
-  assert.deepEqual([reader.status, error.code], [400, "OFFSET_BEYOND_TAIL"]);
+  assert.deepEqual([reader.status, error.code], [410, "OFFSET_OF_ANOTHER_STREAM"]);
 
   assert.equal((await send(url, kept.length - 1)).status, 204);
   for (let seq = kept.length; seq < kept.length + 5; seq++) {
     assert.equal((await send(url, seq)).status, 200);
   }
   assert.deepEqual(await readAll(url), [...Array(kept.length + 5).keys()]);
+
+  // A reader that was at the restored end goes on; one that was beyond it is told, once others have
+  // written past its position too.
+  const tail = (await fetch(url, { method: "HEAD" })).headers.get("stream-next-offset")!;
+  assert.equal((await fetch(`${url}?offset=${tail}`)).status, 200);
+  const next = await fetch(`${url}?offset=${end}`);
+  assert.deepEqual(await next.json(), [...Array(5).keys()].map((at) => kept.length + at));
+  let seq = kept.length + 5;
+  for (let at = tail; at.slice(0, 16) <= ahead.slice(0, 16); seq++) {
+    at = (await send(url, seq)).offset!;
+  }
+  for (const mode of ["", "&live=long-poll", "&live=sse"]) {
+    const passed = await fetch(`${url}?offset=${ahead}${mode}`);
+    const { error } = await passed.json() as { error: { code: string } };
+    assert.deepEqual([passed.status, error.code], [410, "OFFSET_OF_ANOTHER_STREAM"]);
+  }
+  assert.deepEqual(await readAll(url), [...Array(seq).keys()]);
 
   const lateUrl = `${restored.url}/v1/stream/late`;
   await create(lateUrl);
@@ -239,7 +256,7 @@ Deno.test({
         await run(join(bin!, "pg_restore"), [
           ...["--exit-on-error", `--dbname=${cluster.url("restored")}`, file],
         ]);
-        await cluster.sql(JUMP, "restored");
+        await cluster.sql(MARK, "restored");
         const restored = await startServer({ database: { url: cluster.url("restored") } });
         try {
           await checkRestored(restored, lost);
@@ -280,7 +297,7 @@ Deno.test({
         );
         writeFileSync(join(base, "recovery.signal"), "");
         await recovered.start();
-        await recovered.sql(JUMP, "streams");
+        await recovered.sql(MARK, "streams");
         const restored = await startServer({ database: { url: recovered.url("streams") } });
         try {
           await checkRestored(restored, { ...lost, answered: answeredAtMoment });

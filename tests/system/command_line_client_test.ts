@@ -151,7 +151,7 @@ Deno.test("client commands: every example of every help works as it stands", asy
     assert.ok(command.examples.length > 0, name);
     for (const example of command.examples) {
       assert.ok(help.includes(example), example);
-      // It goes on until somebody ends it: tests/system/status_test.ts.
+      // It goes on until somebody ends it: tests/system/status_command_test.ts.
       if (example !== "penstock status") await ok(example);
     }
     for (const flag of command.flags) assert.ok(help.includes(`--${flag.name}`), flag.name);

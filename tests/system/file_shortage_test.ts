@@ -8,15 +8,20 @@ import process from "node:process";
 import { append, createStream, readAll } from "../support/http.ts";
 import { startServer } from "../support/server.ts";
 import { Disk } from "../torture/disk.ts";
+import { limitOpenFiles } from "../torture/open_files.ts";
 import { elapse, eventually } from "./support.ts";
 
 const RECOVERY_MS = 8000;
 const FAULT_MS = 2000;
+/** For how long the fault is kept up until it has refused something. */
+const MOST_FAULT_MS = 20_000;
 const BODY = "x".repeat(200_000);
 
 interface Place {
   readonly folder: string;
   readonly disk: Disk | null;
+  /** How many files the server might have open before the fault. */
+  openFiles: number;
 }
 
 interface Shortage {
@@ -24,9 +29,6 @@ interface Shortage {
   begin(place: Place, pid: number): void;
   end(place: Place, pid: number): void;
 }
-
-const limitFiles = (pid: number, limit: number) =>
-  assert.equal(spawnSync("prlimit", ["--pid", String(pid), `--nofile=${limit}:`]).status, 0);
 
 const SHORTAGES: readonly Shortage[] = [
   {
@@ -36,18 +38,20 @@ const SHORTAGES: readonly Shortage[] = [
   },
   {
     name: "descriptors",
-    begin: (_, pid) => limitFiles(pid, 3),
-    end: (_, pid) => limitFiles(pid, 1024),
+    begin: (place, pid) => place.openFiles = limitOpenFiles(pid, 3),
+    end: ({ openFiles }, pid) => limitOpenFiles(pid, openFiles),
   },
 ];
 
 function place(name: string): Place | null {
   const folder = mkdtempSync(join(tmpdir(), "penstock-shortage-"));
   if (name !== "inodes") {
-    return spawnSync("prlimit", ["--version"]).status === 0 ? { folder, disk: null } : null;
+    return spawnSync("prlimit", ["--version"]).status === 0
+      ? { folder, disk: null, openFiles: 0 }
+      : null;
   }
   const disk = Disk.mount(folder, 1 << 29);
-  return disk === null ? null : { folder, disk };
+  return disk === null ? null : { folder, disk, openFiles: 0 };
 }
 
 for (const runtime of ["deno", "bun"] as const) {
@@ -67,18 +71,23 @@ for (const runtime of ["deno", "bun"] as const) {
           const url = await createStream(node.url);
           const acked: string[] = [];
           let refused = 0;
+          const reasons = new Map<string, number>();
+          const refuse = (error: Error) => {
+            refused++;
+            const reason = /"code":"(\w+)"/.exec(error.message)?.[1] ?? error.message;
+            reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+          };
           shortage.begin(at, pid);
-          const until = Date.now() + FAULT_MS;
-          for (let round = 0; Date.now() < until; round++) {
+          const since = Date.now();
+          const lasts = () => Date.now() - since < (refused === 0 ? MOST_FAULT_MS : FAULT_MS);
+          for (let round = 0; lasts(); round++) {
             const text = `${round};`;
-            await append(url, text + BODY).then(
-              () => acked.push(text),
-              () => refused++,
-            );
-            await createStream(node.url).catch(() => refused++);
+            await append(url, text + BODY).then(() => acked.push(text), refuse);
+            await createStream(node.url).catch(refuse);
             await elapse(20, "so that a server that refuses is not asked in a tight loop");
           }
           shortage.end(at, pid);
+          assert.ok(refused > 0, "nothing was refused, so nothing was short");
           const began = Date.now();
           await eventually(RECOVERY_MS, "an append, a creation and a read", async () => {
             const made = await createStream(node.url).catch(() => undefined);
@@ -92,7 +101,8 @@ for (const runtime of ["deno", "bun"] as const) {
           await node.kill();
           node = await startServer({ runtime, database });
           assert.equal((await readAll(node.url + new URL(url).pathname)).text, text);
-          console.log(`  ${acked.length} acked and ${refused} refused during the fault`);
+          const why = [...reasons].map(([reason, times]) => `${times} ${reason}`).join(", ");
+          console.log(`  ${acked.length} acked and ${refused} refused during the fault: ${why}`);
         } finally {
           await node.kill();
           at.disk?.unmount();

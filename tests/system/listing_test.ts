@@ -1,8 +1,16 @@
 /** The listing (docs/extensions.md): what it shows, page by page, and nothing of what it must not. */
 import assert from "node:assert/strict";
+import postgres from "postgres";
 import { ADMIN, ask, makeToken, secretFiles } from "../access/support.ts";
 import { append, createStream } from "../support/http.ts";
-import { eventually, expectError, expectStatus, nextOffset, serverForThisFile } from "./support.ts";
+import {
+  Events,
+  eventually,
+  expectError,
+  expectStatus,
+  nextOffset,
+  serverForThisFile,
+} from "./support.ts";
 
 const files = secretFiles({ admin: ADMIN });
 globalThis.addEventListener("unload", () => files.remove());
@@ -90,6 +98,7 @@ for (const [name, server] of Object.entries(SERVERS)) {
       expires_at: null,
       forked_from: null,
       forks: 1,
+      followers: 0,
       retention: null,
       labels: { "0-x": "", team: "a b" },
     });
@@ -219,6 +228,42 @@ for (const [name, server] of Object.entries(SERVERS)) {
         "INVALID_LABEL",
       );
     }
+  });
+
+  Deno.test(`a stream shows its forks, and its followers on this node: ${name}`, async () => {
+    const base = server.url;
+    const url = await createStream(base, "tree/root", { body: "x" });
+    const fork = (path: string, source: string) =>
+      createStream(base, path, { headers: { "stream-forked-from": source } });
+    for (let n = 0; n < 102; n++) await fork(`tree/fork-${n}`, "tree/root");
+    await fork("tree/deep", "tree/fork-7");
+    await expectStatus(await fetch(`${base}/v1/stream/tree/fork-0`, { method: "DELETE" }), 204);
+    const show = (path: string) =>
+      getJson<Entry & { fork_paths: string[] }>(`${base}/v1/stream/__ds/streams/${path}`);
+    const root = await show("tree/root");
+    assert.equal(root.forks, 101);
+    assert.equal(root.fork_paths.length, 100, "not more than a hundred");
+    assert.deepEqual(root.fork_paths, root.fork_paths.toSorted());
+    assert.ok(!root.fork_paths.includes("tree/fork-0") && !root.fork_paths.includes("tree/deep"));
+    assert.deepEqual((await show("tree/fork-7")).fork_paths, ["tree/deep"]);
+    assert.deepEqual((await show("tree/deep")).fork_paths, []);
+
+    assert.equal(root.followers, 0);
+    const first = await Events.open(url, "-1");
+    const second = await Events.open(url, "-1");
+    const followed = (count: number) =>
+      eventually(
+        5000,
+        `${count} followers`,
+        async () => (await show("tree/root")).followers === count || undefined,
+      );
+    await followed(2);
+    const { streams } = await getJson<Page>(`${base}/v1/stream/__ds/streams?prefix=tree/root`);
+    assert.equal(streams[0]!.followers, 2);
+    await first.close();
+    await followed(1);
+    await second.close();
+    await followed(0);
   });
 
   Deno.test(`one stream shows its producers and subscriptions: ${name}`, async () => {
@@ -356,6 +401,16 @@ Deno.test("a principal sees what its rules let it list, and no sign of anything 
       assert.equal(status, expected.includes(path) ? 200 : 403, `${name}: ${path}`);
     }
   }
+  for (const [path, source] of [["a/3", "a/1"], ["b/2", "a/1"]]) {
+    const headers = { "stream-forked-from": source! };
+    const forked = await ask(`${base}/v1/stream/${path}`, { method: "PUT", token: ADMIN, headers });
+    assert.equal(forked.status, 201);
+  }
+  const forks = await makeToken(base, "forks", ["list:a/**"]);
+  assert.deepEqual((await list(forks, "streams/a/1")).body.fork_paths, ["a/3"]);
+  for (const path of ["a/3", "b/2"]) {
+    await ask(`${base}/v1/stream/${path}`, { method: "DELETE", token: ADMIN });
+  }
   const a = await makeToken(base, "usage", ["list:a/**"]);
   assert.deepEqual((await list(a, "usage?prefix=a/")).body.streams, 4);
   assert.equal((await list(a, "usage?prefix=a/1")).status, 200);
@@ -364,4 +419,35 @@ Deno.test("a principal sees what its rules let it list, and no sign of anything 
   }
   const reader = await makeToken(base, "reader", ["read:**"]);
   assert.equal((await list(reader, "streams")).status, 403);
+});
+
+Deno.test("where a page stops among streams of others is not told", async () => {
+  const base = guarded.url;
+  const sql = postgres(guarded.databaseUrl, { max: 1, onnotice: () => {} });
+  try {
+    await sql`insert into penstock.streams (path, content_type)
+      select 'many/' || n || '/secret', 'text/plain' from generate_series(1, 15000) n`;
+    await sql`insert into penstock.streams (path, content_type) values ('zz/found', 'text/plain')`;
+  } finally {
+    await sql.end();
+  }
+  const wild = await makeToken(base, "wild", ["list:*/found"]);
+  const within = await makeToken(base, "within", ["list:*/*/found"], { namespace: "many" });
+  for (const [token, expected] of [[wild, ["zz/found"]], [within, []]] as const) {
+    const found: string[] = [];
+    let cursors = 0;
+    for (let after: string | null = ""; after !== null;) {
+      const query = `limit=1000&after=${encodeURIComponent(after)}`;
+      const answer = await ask(`${base}/v1/stream/__ds/streams?${query}`, { token });
+      assert.equal(answer.status, 200);
+      assert.ok(!JSON.stringify(answer.body).includes("secret"));
+      found.push(...pathsOf(answer.body.streams as Entry[]));
+      after = answer.body.next_after as string | null;
+      if (after?.startsWith("__ds/")) cursors++;
+    }
+    assert.deepEqual(found, expected);
+    assert.ok(cursors >= 1);
+  }
+  const forged = await ask(`${base}/v1/stream/__ds/streams?after=__ds/AAAA`, { token: wild });
+  assert.deepEqual([forged.status, forged.code], [400, "INVALID_REQUEST"]);
 });

@@ -1,5 +1,4 @@
 /** The nodes of a run, each behind a proxy that keeps its address when the node comes back. */
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +6,7 @@ import process from "node:process";
 import { type RunningServer, type Runtime, startServer } from "../support/server.ts";
 import { TortureDatabase } from "./database.ts";
 import { Disk } from "./disk.ts";
+import { limitOpenFiles } from "./open_files.ts";
 import { TcpProxy } from "./tcp_proxy.ts";
 
 export const TOPOLOGIES = ["embedded", "nodes", "failover"] as const;
@@ -20,9 +20,8 @@ const CLOCK = join(import.meta.dirname ?? ".", "../system/wrong_clock.ts");
 const SHIFTS_MS = [0, 3_600_000, -86_400_000];
 const STEP_MS = -120_000;
 const START_PAUSE_MS = 300;
-/** Fewer than a node has open, and what nodes are started with. */
+/** Fewer than a node has open. */
 const FEW_FILES = 3;
-const MANY_FILES = 1024;
 
 export interface ClusterOptions {
   readonly topology: Topology;
@@ -89,14 +88,20 @@ export class TortureNode {
     if (pid !== undefined) process.kill(pid, signal);
   }
 
-  /** None beyond those it has open, or as many as before. The hard limit stays, so it can be taken back. */
+  /** None beyond those it has open, or as many as before. */
   limitOpenFiles(limited: boolean): void {
     const pid = this.#server?.process.pid;
     if (pid === undefined) return;
-    const limit = limited ? FEW_FILES : MANY_FILES;
-    spawnSync("prlimit", ["--pid", String(pid), `--nofile=${limit}:`]);
+    if (limited) {
+      this.#openFiles ??= { pid, limit: limitOpenFiles(pid, FEW_FILES) };
+    } else {
+      // One that was started since has a limit of its own.
+      if (this.#openFiles?.pid === pid) limitOpenFiles(pid, this.#openFiles.limit);
+      this.#openFiles = null;
+    }
   }
 
+  #openFiles: { readonly pid: number; readonly limit: number } | null = null;
   readonly #logs: (readonly string[])[] = [];
 
   /** All that it has logged, over all its starts. */

@@ -1,9 +1,8 @@
 /** What can go wrong. Every fault ends by itself, and leaves things as they were. */
-import { spawnSync } from "node:child_process";
-import process from "node:process";
 import type { Cluster, TortureNode } from "./cluster.ts";
 import { DATABASE_FAULTS } from "./database_faults.ts";
 import type { Fault } from "./history.ts";
+import { canLimitOpenFiles } from "./open_files.ts";
 import type { Random } from "./random.ts";
 import { type RunState, sleep } from "./run_state.ts";
 
@@ -150,7 +149,7 @@ const NODE_FAULTS: readonly FaultKind[] = [
     name: "take a node's file descriptors",
     part: "node",
     weight: 2,
-    applies: () => limitsOpenFiles(),
+    applies: () => canLimitOpenFiles(),
     async inject({ cluster, random }) {
       const node = pickNode(cluster, random);
       node.limitOpenFiles(true);
@@ -180,11 +179,6 @@ const NODE_FAULTS: readonly FaultKind[] = [
     },
   },
 ];
-
-/** prlimit, of util-linux, changes a limit of a process that runs. */
-function limitsOpenFiles(): boolean {
-  return process.platform === "linux" && spawnSync("prlimit", ["--version"]).status === 0;
-}
 
 function pickNode(cluster: Cluster, random: Random): TortureNode {
   return random.pick(cluster.nodes);

@@ -139,6 +139,28 @@ Deno.test("dump, load and dump again give the same file, from PostgreSQL and emb
   }
 });
 
+Deno.test("what was appended in different hours can still be trimmed by age after a load", async () => {
+  await using source = await emptyDatabase();
+  await source.database.execute(`
+    insert into penstock.streams (path, content_type) values ('log', 'text/plain');
+    insert into penstock.segments (stream_id, position, data, appended_at)
+    select s.id, p, 'x', timestamptz '2026-01-01 00:20Z' + p * interval '25 minutes'
+    from penstock.streams s, generate_series(0, 5) p`);
+  const dump = await dumped(source.database);
+  await using target = await emptyDatabase();
+  await loaded(target.database, dump);
+  const segments = await target.database.query<{ position: number; at: string }>(
+    `select position, to_char(appended_at at time zone 'UTC', 'HH24:MI') as at
+    from penstock.segments order by position`,
+  );
+  assert.deepEqual([...segments], [
+    { position: 0, at: "00:45" },
+    { position: 2, at: "01:35" },
+    { position: 4, at: "02:25" },
+  ]);
+  assert(dump.equals(await dumped(target.database)));
+});
+
 function difference(one: string, other: string): string {
   const [lines, others] = [one.split("\n"), other.split("\n")];
   const at = lines.findIndex((line, index) => line !== others[index]);

@@ -121,6 +121,13 @@ export async function getJson<T>(url: URL, signal?: AbortSignal): Promise<T> {
   return await response.json() as T;
 }
 
+const BODILESS: Readonly<Record<number, readonly [code: string, message: string]>> = {
+  401: ["UNAUTHENTICATED", "a token is needed"],
+  403: ["FORBIDDEN", "no rule of this token allows it"],
+  404: ["STREAM_NOT_FOUND", "there is no such stream"],
+  410: ["STREAM_GONE", "the stream was deleted"],
+};
+
 async function errorOf(response: Response): Promise<ApiError> {
   const retryAfter = Number(response.headers.get("retry-after"));
   const retryAfterMs = retryAfter > 0 ? retryAfter * 1000 : null;
@@ -135,12 +142,10 @@ async function errorOf(response: Response): Promise<ApiError> {
       retryAfterMs,
     );
   } catch {
-    return new ApiError(
-      response.status,
-      `HTTP_${response.status}`,
-      response.statusText,
-      retryAfterMs,
-    );
+    const { status, statusText } = response;
+    // An answer to HEAD says no more than its status.
+    const [code, message] = BODILESS[status] ?? [`HTTP_${status}`, statusText];
+    return new ApiError(status, code, message, retryAfterMs);
   }
 }
 

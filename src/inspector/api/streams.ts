@@ -1,5 +1,5 @@
 /** The listing, and what can be done to a stream. */
-import { getJson, send, STREAMS } from "./request.ts";
+import { ApiError, getJson, send, session, STREAMS } from "./request.ts";
 
 export interface StreamEntry {
   readonly path: string;
@@ -13,7 +13,8 @@ export interface StreamEntry {
   readonly expires_at: string | null;
   readonly forked_from: string | null;
   readonly forks: number;
-  readonly followers?: number;
+  /** On the node that answered. */
+  readonly followers: number;
   readonly created_at: string | null;
   readonly last_append_at: string | null;
   readonly retention:
@@ -40,8 +41,8 @@ export interface StreamDetail extends StreamEntry {
   readonly producers: readonly Producer[];
   readonly producers_total: number;
   readonly subscriptions: readonly StreamSubscription[];
-  /** Streams that were forked from this one, as far as they are said. */
-  readonly fork_paths?: readonly string[];
+  /** Streams that were forked from this one: not all, where there are many. */
+  readonly fork_paths: readonly string[];
 }
 
 export interface Usage {
@@ -134,23 +135,27 @@ export async function readHead(
   };
 }
 
+export interface EarlierPage {
+  readonly bytes: Uint8Array;
+  /** Where the page begins; null where nothing comes before it. */
+  readonly startOffset: string | null;
+}
+
 /** A page of what comes before an offset: so many messages, or bytes of what is not JSON. */
 export async function readBefore(
   path: string,
-  before: string,
-  limit: number,
-): Promise<{
-  readonly bytes: Uint8Array;
-  /** Null where it is not said. */
-  readonly startOffset: string | null;
-}> {
-  const response = await send(
-    "GET",
-    streamUrl(path, { before, limit: String(limit) }),
-  );
+  { before, limit, signal }: {
+    readonly before: string;
+    readonly limit: number;
+    readonly signal: AbortSignal;
+  },
+): Promise<EarlierPage> {
+  const response = await send("GET", streamUrl(path, { before, limit: String(limit) }), {
+    signal,
+  });
   return {
     bytes: new Uint8Array(await response.arrayBuffer()),
-    startOffset: response.headers.get("stream-start-offset"),
+    startOffset: response.headers.get("stream-previous-offset"),
   };
 }
 
@@ -175,6 +180,9 @@ export interface Action {
 export async function perform(
   { method, url, headers, body }: Action,
 ): Promise<Response> {
+  if (session.value?.mode === "read-only" && method !== "GET") {
+    throw new ApiError(0, "READ_ONLY", "this page only reads: the server says so");
+  }
   return await send(method, url, {
     headers,
     ...body === undefined ? {} : { body },

@@ -1,6 +1,7 @@
 /** Subscriptions: the list, and one of them as its maker would read it. */
+import { maySome } from "./permissions.ts";
 import { getJson } from "./request.ts";
-import { type Action, controlUrl } from "./streams.ts";
+import { type Action, controlUrl, listStreams } from "./streams.ts";
 
 export interface SubscriptionEntry {
   readonly id: string;
@@ -43,11 +44,43 @@ export async function listSubscriptions(
   return subscriptions;
 }
 
-export function readSubscription(
+/** With the tails of its streams, as far as the token may list them. */
+export async function readSubscription(
   id: string,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<SubscriptionDetail> {
-  return getJson<SubscriptionDetail>(subscriptionUrl(id), signal);
+  const detail = await getJson<SubscriptionDetail>(subscriptionUrl(id), signal);
+  const streams = detail.streams ?? [];
+  if (streams.length === 0 || !maySome("list")) return detail;
+  const tails = await readTails(streams.map(({ path }) => path), signal);
+  return {
+    ...detail,
+    streams: streams.map((stream) => {
+      const next = tails.get(stream.path);
+      return next === undefined ? stream : { ...stream, next_offset: next };
+    }),
+  };
+}
+
+/** In one request, so not of all where there are very many with a common beginning. */
+async function readTails(
+  paths: readonly string[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  const prefix = paths.reduce(commonPrefix);
+  try {
+    const page = await listStreams({ prefix, labels: [] }, { after: null, limit: 1000, signal });
+    return new Map(page.streams.map(({ path, next_offset: next }) => [path, next]));
+  } catch {
+    return new Map();
+  }
+}
+
+function commonPrefix(one: string, other: string): string {
+  const left = [...one];
+  const right = [...other];
+  const at = left.findIndex((character, index) => character !== right[index]);
+  return at === -1 ? one : left.slice(0, at).join("");
 }
 
 export function removeSubscriptionAction(id: string): Action {

@@ -15,6 +15,8 @@ export interface Page {
   readonly bytes: Uint8Array;
   /** Where the next read begins. */
   readonly nextOffset: string;
+  /** Where the page begins; null where nothing comes before it, or it is not said. */
+  readonly startOffset: string | null;
   /** Whether it is what was there when the reader began. */
   readonly history: boolean;
 }
@@ -129,12 +131,13 @@ export class TailReader {
         "a response without Stream-Next-Offset",
       );
     }
+    const startOffset = this.#offset ?? headers.get("stream-previous-offset");
     this.#offset = next;
     this.#closed = headers.get("stream-closed") === "true";
     const upToDate = this.#closed ||
       headers.get("stream-up-to-date") === "true";
-    if (bytes.length > 0) {
-      this.#listener.page({ bytes, nextOffset: next, history: !live });
+    if (bytes.length > 0 || !live) {
+      this.#listener.page({ bytes, nextOffset: next, startOffset, history: !live });
     }
     if (this.#closed) {
       this.#run = null;

@@ -37,7 +37,9 @@ export function ForkTree({ entry, forks }: {
       ))}
       {unknown > 0 && (
         <Branch depth={ancestors.length + 1}>
-          {unknown === entry.forks ? `${unknown} forks` : `${unknown} more`}
+          <span class="dim">
+            {unknown === entry.forks ? `${unknown} forks` : `${unknown} more`}
+          </span>
         </Branch>
       )}
     </ul>

@@ -15,13 +15,19 @@ export interface PlotProps {
   readonly times: readonly number[];
   readonly series: readonly Series[];
   format(value: number): string;
+  /** The least that the axis reaches to; it has no steps smaller than a whole number then. */
+  readonly reach?: number;
 }
 
 const HEIGHT = 120;
 /** Seconds in sight, however few samples there are yet. */
 const SPAN = 120;
+/** Steps of an axis of counts or bytes. */
+const WHOLE = [0, 1, 2, 3, 4].flatMap((power) => [1, 2, 5].map((n) => n * 10 ** power)).concat(
+  Array.from({ length: 28 }, (_, power) => 2 ** (power + 14)),
+);
 
-export function Plot({ title, now, times, series, format }: PlotProps) {
+export function Plot({ title, now, times, series, format, reach }: PlotProps) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const look = appearance.value;
@@ -30,7 +36,7 @@ export function Plot({ title, now, times, series, format }: PlotProps) {
   useEffect(() => {
     const element = host.current!;
     const made = new uPlot(
-      optionsOf(element.clientWidth, series.map(({ label }) => label), format),
+      optionsOf(element.clientWidth, series.map(({ label }) => label), { format, reach }),
       [[], ...series.map(() => [])] as unknown as uPlot.AlignedData,
       element,
     );
@@ -74,7 +80,10 @@ export function Plot({ title, now, times, series, format }: PlotProps) {
 function optionsOf(
   width: number,
   labels: readonly string[],
-  format: (value: number) => string,
+  { format, reach }: {
+    readonly format: (value: number) => string;
+    readonly reach: number | undefined;
+  },
 ): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const color = (name: string) => style.getPropertyValue(name).trim();
@@ -92,7 +101,7 @@ function optionsOf(
     padding: [8, 4, 0, 0],
     scales: {
       x: { time: true, range: (_, __, max) => [(max ?? 0) - SPAN, max ?? 0] },
-      y: { range: (_, __, max) => [0, max > 0 ? max * 1.15 : 1] },
+      y: { range: (_, __, max) => [0, Math.max(reach ?? 0, max > 0 ? max * 1.15 : reach ?? 1)] },
     },
     axes: [
       {
@@ -105,6 +114,7 @@ function optionsOf(
       {
         ...axis,
         size: 54,
+        ...reach === undefined ? {} : { incrs: WHOLE },
         space: 34,
         values: (_, splits) => splits.map((value) => value === null ? "" : format(value)),
       },

@@ -30,7 +30,16 @@ export class MessageContent {
     heaviest: MOST_CHARACTERS,
     weigh: ({ text }) => text.length,
   });
+  /** The position in the stream of the first byte that was read. */
+  origin = 0;
   readonly #decoder = new TextDecoder();
+  #before = 0;
+
+  /** Whether the rows still begin where they began, and take more in front. */
+  get hasRoomBefore(): boolean {
+    return this.rows.first === -this.#before && this.rows.length < MOST_ROWS &&
+      this.rows.weight < MOST_CHARACTERS / 2;
+  }
 
   /** Adds a page. Returns how many messages it held. */
   add(page: Uint8Array, receivedAt: number | null): number {
@@ -42,14 +51,17 @@ export class MessageContent {
   /** Adds a page of what came before. Returns how many rows it made. */
   addBefore(page: Uint8Array): number {
     const messages = splitMessages(this.#decoder.decode(page));
-    return this.rows.unshift(
-      messages.map((text) => ({ text, receivedAt: null })),
-    );
+    const taken = this.rows.unshift(messages.map((text) => ({ text, receivedAt: null })));
+    this.#before += messages.length;
+    return taken;
   }
 }
 
 /** A stream of bytes: its end, as text and as hexadecimal digits. */
 export class ByteContent {
+  /** The position in the stream of the first byte that was read. */
+  origin = 0;
+  #before = 0;
   #chunks: Uint8Array[] = [];
   #length = 0;
   /** How many bytes of what was read came before those that are kept. */
@@ -72,6 +84,11 @@ export class ByteContent {
     return this.#dropped;
   }
 
+  /** Whether the bytes still begin where they began, and take more in front. */
+  get hasRoomBefore(): boolean {
+    return this.#dropped === -this.#before && this.#length < MOST_BYTES;
+  }
+
   get hexRows(): number {
     return Math.ceil(this.#length / HEX_WIDTH);
   }
@@ -87,9 +104,11 @@ export class ByteContent {
 
   addBefore(page: Uint8Array): number {
     const rows = this.#lines.length;
+    if (page.length === 0) return 0;
     this.#chunks.unshift(page);
     this.#length += page.length;
     this.#dropped -= page.length;
+    this.#before += page.length;
     this.#layOut();
     return this.#lines.length - rows;
   }
@@ -130,11 +149,14 @@ export class ByteContent {
     this.#dropped += bytes;
   }
 
+  /** Rows are numbered from the end of what is there, so that what is in sight stays. */
   #layOut(): void {
+    const end = this.#lines.first + this.#lines.length;
     this.#lines = ByteContent.#emptyLines();
     this.#decoder = new TextDecoder();
     this.#open = false;
     this.#addText(this.#decoder.decode(this.#joined(), { stream: true }), null);
+    this.#lines.renumber(end - this.#lines.length);
   }
 
   #addText(text: string, receivedAt: number | null): void {

@@ -2,7 +2,7 @@
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
-/** `512 B`, `1.4 MiB`. */
+/** `512 B`, `64 KiB`, `1.4 MiB`. */
 export function formatBytes(bytes: number): string {
   let value = bytes;
   let unit = 0;
@@ -10,7 +10,7 @@ export function formatBytes(bytes: number): string {
     value /= 1024;
     unit++;
   }
-  const digits = unit === 0 || value >= 100 ? 0 : 1;
+  const digits = unit === 0 || value >= 100 || Number.isInteger(value) ? 0 : 1;
   return `${value.toFixed(digits)} ${UNITS[unit]}`;
 }
 
@@ -24,7 +24,7 @@ export function formatCompact(value: number | null): string {
   if (value === null) return "–";
   if (value === 0) return "0";
   if (value < 1) return value.toFixed(2);
-  if (value < 10) return value.toFixed(1);
+  if (value < 10) return value.toFixed(Number.isInteger(value) ? 0 : 1);
   if (value < 1000) return String(Math.round(value));
   if (value < 1e6) return `${(value / 1e3).toFixed(value < 1e4 ? 1 : 0)}k`;
   return `${(value / 1e6).toFixed(1)}M`;

@@ -34,6 +34,15 @@ export class Ring<T> {
     return this.#items.length;
   }
 
+  get weight(): number {
+    return this.#weight;
+  }
+
+  /** Gives the oldest item another number, and with it all. */
+  renumber(first: number): void {
+    this.#first = first;
+  }
+
   /** By its place among those that are kept. */
   at(index: number): T | undefined {
     return this.#items[index];

@@ -4,7 +4,7 @@ import { CopyButton } from "../components/copy_button.tsx";
 import { Icon } from "../components/icon.tsx";
 import { VirtualList } from "../components/virtual_list.tsx";
 import { hexOf, type Row } from "../model/content.ts";
-import { formatBytes } from "../model/format.ts";
+import { formatBytes, formatClock } from "../model/format.ts";
 import { prettyJson, tokensOf } from "../model/json_messages.ts";
 import { visibleLines } from "../model/visible_text.ts";
 
@@ -40,6 +40,7 @@ export function MessagePane({ row, json, onClose }: {
         </span>
         <span class="dim">
           {formatBytes(size)}
+          {row.receivedAt !== null && ` · ${formatClock(row.receivedAt)}`}
           {row.text.length > LONGEST && ", the first MiB of it"}
         </span>
         <span class="grow" />

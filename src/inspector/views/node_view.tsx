@@ -1,5 +1,6 @@
 /** The node that served this page: what it does now, as plots. */
 import type { NodeReport, Quantiles } from "../api/node.ts";
+import type { ApiError } from "../api/request.ts";
 import { maySome } from "../api/permissions.ts";
 import { ErrorNotice, Notice } from "../components/notice.tsx";
 import { Plot } from "../components/plot.tsx";
@@ -28,16 +29,30 @@ export function NodeView() {
         )}
       </header>
       <div class="scroll" tabIndex={0}>
-        {!maySome("admin")
+        {!maySome("admin") || nodeError.value?.status === 403
           ? <Notice title="A token with the right admin sees the node" />
           : latest === undefined
-          ? nodeError.value === null
-            ? <Notice title="Waiting for the first figures" />
-            : <ErrorNotice error={nodeError.value} />
+          ? <Missing error={nodeError.value} />
           : <Figures list={list} latest={latest} />}
       </div>
     </main>
   );
+}
+
+function Missing({ error }: { readonly error: ApiError | null }) {
+  if (error === null) return <Notice title="Waiting for the first figures" />;
+  // The route is there on every server: it was moved.
+  if (error.status === 404) {
+    return (
+      <Notice title="This port does not serve the node's figures">
+        <p>
+          The server was started with <code>--admin-port</code>: what operators ask for,{" "}
+          <code>__ds/node</code> among it, is served there.
+        </p>
+      </Notice>
+    );
+  }
+  return <ErrorNotice error={error} />;
 }
 
 function Figures({ list, latest }: {
@@ -136,6 +151,7 @@ function Plots({ list, latest }: {
         title="Appends"
         now={perSecond(appends)}
         times={times}
+        reach={4}
         format={formatCompact}
         series={[{ label: "per second", values: appends }]}
       />
@@ -143,6 +159,7 @@ function Plots({ list, latest }: {
         title="Reads"
         now={perSecond(reads)}
         times={times}
+        reach={4}
         format={formatCompact}
         series={[{ label: "per second", values: reads }]}
       />
@@ -150,6 +167,7 @@ function Plots({ list, latest }: {
         title="Bytes appended"
         now={`${formatBytes(bytes.at(-1) ?? 0)}/s`}
         times={times}
+        reach={1024}
         format={formatBytes}
         series={[{ label: "per second", values: bytes }]}
       />
@@ -180,6 +198,7 @@ function Plots({ list, latest }: {
           ? "idle"
           : `${formatCompact(sizes.p50)} · ${formatCompact(sizes.p99)}`}
         times={times}
+        reach={4}
         format={formatCompact}
         series={quantiles((report) => report.commit_streams)}
       />
@@ -187,6 +206,7 @@ function Plots({ list, latest }: {
         title="Memory"
         now={formatBytes(memory.rss)}
         times={times}
+        reach={1048576}
         format={formatBytes}
         series={(["rss", "heap", "buffered"] as const).map((label) => ({
           label,

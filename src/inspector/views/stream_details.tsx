@@ -1,8 +1,8 @@
 /** Beside a stream's messages: its facts, its place among forks, producers and subscriptions. */
 import type { Producer, StreamDetail, StreamSubscription } from "../api/streams.ts";
-import { CopyButton } from "../components/copy_button.tsx";
 import { Facts } from "../components/facts.tsx";
 import { ForkTree } from "../components/fork_tree.tsx";
+import { OffsetText } from "../components/offset_text.tsx";
 import { Label, Link } from "../components/path.tsx";
 import { formatAge, formatBytes, formatCount, formatSpan, formatTime } from "../model/format.ts";
 import { visibleText } from "../model/visible_text.ts";
@@ -19,13 +19,9 @@ export function StreamDetails({ detail }: { readonly detail: StreamDetail }) {
         facts={{
           Size: formatBytes(detail.bytes),
           Messages: detail.messages === null ? null : formatCount(detail.messages),
-          Followers: detail.followers === undefined ? null : formatCount(detail.followers),
-          "Last append": detail.last_append_at === null
-            ? null
-            : `${formatTime(detail.last_append_at)} (${
-              formatAge(detail.last_append_at, Date.now())
-            })`,
-          Created: formatTime(detail.created_at),
+          Followers: <span title="On this node">{formatCount(detail.followers)}</span>,
+          "Last append": detail.last_append_at && <Moment time={detail.last_append_at} />,
+          Created: detail.created_at && <Moment time={detail.created_at} />,
           TTL: detail.ttl_seconds === null ? null : formatSpan(detail.ttl_seconds),
           Expires: formatTime(detail.expires_at),
           "Keeps for": retention?.age_seconds ? formatSpan(retention.age_seconds) : null,
@@ -49,7 +45,7 @@ export function StreamDetails({ detail }: { readonly detail: StreamDetail }) {
       {isForked && (
         <section>
           <h2>Forks</h2>
-          <ForkTree entry={detail} forks={detail.fork_paths ?? []} />
+          <ForkTree entry={detail} forks={detail.fork_paths} />
         </section>
       )}
       <Producers list={detail.producers} total={detail.producers_total} />
@@ -61,15 +57,13 @@ export function StreamDetails({ detail }: { readonly detail: StreamDetail }) {
   );
 }
 
-function OffsetText({ offset }: { readonly offset: string }) {
-  const position = /^0*(\d+)_/.exec(offset)?.[1];
+/** How long ago; the time itself where the pointer rests. */
+function Moment({ time }: { readonly time: string }) {
+  const age = formatAge(time, Date.now());
   return (
-    <span class="offset">
-      <span class="mono" title={offset}>
-        {position === undefined ? offset : formatCount(Number(position))}
-      </span>
-      <CopyButton label={`Copy the offset ${offset}`} text={() => offset} />
-    </span>
+    <time dateTime={time} title={formatTime(time)}>
+      {formatTime(time).slice(5)} <span class="dim">{age === "now" ? age : `${age} ago`}</span>
+    </time>
   );
 }
 

@@ -184,6 +184,7 @@ function Rows(
         <span>Stream</span>
         <span class="number">Size</span>
         <span class="number">Rate</span>
+        <span class="number">Followers</span>
         <span class="number">Last append</span>
         <span class="number">Age</span>
       </div>
@@ -237,11 +238,14 @@ function StreamRow({ entry, rate, selected }: {
           ))}
         </span>
         <span class="number size">{formatBytes(entry.bytes)}</span>
-        <span class="number rate">
+        <span class={rate !== undefined && rate > 0 ? "number rate" : "number rate none"}>
           {rate !== undefined && rate > 0 ? `${formatBytes(rate)}/s` : "–"}
         </span>
+        <span class={entry.followers > 0 ? "number followers" : "number followers none"}>
+          {entry.followers > 0 ? formatCount(entry.followers) : "–"}
+        </span>
         <span class="number age">{formatAge(entry.last_append_at, now)}</span>
-        <span class="number">{formatAge(entry.created_at, now)}</span>
+        <span class="number created">{formatAge(entry.created_at, now)}</span>
       </Link>
     </div>
   );

@@ -13,9 +13,17 @@ import { ConfirmDialog } from "../components/confirm_dialog.tsx";
 import { CurlButton } from "../components/copy_button.tsx";
 import { Icon } from "../components/icon.tsx";
 import { ErrorNotice, Notice } from "../components/notice.tsx";
+import { OffsetText } from "../components/offset_text.tsx";
 import { Link, StreamLink } from "../components/path.tsx";
 import { Facts } from "../components/facts.tsx";
-import { formatAge, formatBytes, formatCount, formatTime, positionOf } from "../model/format.ts";
+import {
+  formatAge,
+  formatBytes,
+  formatCount,
+  formatSpan,
+  formatTime,
+  positionOf,
+} from "../model/format.ts";
 import { visibleText } from "../model/visible_text.ts";
 import { usePolled } from "../polling.ts";
 import { navigate } from "../router.ts";
@@ -95,10 +103,15 @@ function State(
 function nextOf(
   { next_attempt_at: next, lease_expires_at: lease }: SubscriptionEntry,
 ): string {
-  const time = next ?? lease;
-  if (time === null) return "–";
-  const seconds = Math.max(0, (Date.parse(time) - Date.now()) / 1000);
-  return `${next === null ? "lease ends in" : "in"} ${seconds.toFixed(0)} s`;
+  const attempt = timeLeft(next);
+  if (attempt !== null) return attempt;
+  const left = timeLeft(lease);
+  return left === null ? "–" : `lease ends ${left}`;
+}
+
+function timeLeft(time: string | null): string | null {
+  if (time === null) return null;
+  return `in ${formatSpan(Math.max(0, (Date.parse(time) - Date.now()) / 1000))}`;
 }
 
 export function SubscriptionView({ id }: { readonly id: string }) {
@@ -173,8 +186,12 @@ function Detail({ value, entry }: {
           Lease: value.lease_ttl_ms === undefined ? null : `${value.lease_ttl_ms / 1000} s`,
           State: entry?.state ?? value.status,
           Failures: entry === undefined ? null : formatCount(entry.failures),
-          "Next attempt": entry?.next_attempt_at ? nextOf(entry) : null,
-          "Lease ends": entry?.lease_expires_at ? nextOf(entry) : null,
+          "Next attempt": entry === undefined
+            ? null
+            : timeLeft(entry.next_attempt_at) ?? "none due",
+          "Lease ends": entry === undefined
+            ? null
+            : timeLeft(entry.lease_expires_at) ?? "nobody holds the wake",
           Created: formatTime(value.created_at),
           Age: formatAge(value.created_at, Date.now()),
           Description: value.description,
@@ -185,7 +202,7 @@ function Detail({ value, entry }: {
         <thead>
           <tr>
             <th>Stream</th>
-            <th>Acked</th>
+            <th class="number">Acked</th>
             <th class="number">Lag</th>
           </tr>
         </thead>
@@ -195,7 +212,9 @@ function Detail({ value, entry }: {
               <td>
                 <StreamLink path={stream.path} />
               </td>
-              <td class="mono">{visibleText(stream.acked_offset)}</td>
+              <td class="number">
+                <OffsetText offset={stream.acked_offset} />
+              </td>
               <td class="number">
                 {lagOf(stream.acked_offset, stream.next_offset)}
               </td>

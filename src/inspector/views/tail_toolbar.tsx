@@ -65,7 +65,7 @@ export function TailToolbar(props: {
         disabled={kind === "closed"}
         title={paused ? "Resume (space)" : "Pause (space)"}
       >
-        <Icon name={paused ? "play" : "pause"} /> {paused ? "Resume" : "Pause"}
+        <Icon name={paused ? "play" : "pause"} /> <span>{paused ? "Resume" : "Pause"}</span>
       </button>
     </div>
   );

@@ -26,7 +26,8 @@ const ROW = 24;
 const LAST_MESSAGES = 200;
 const LAST_BYTES = 64 << 10;
 /** Pixels of a character of the fixed-width font, about. */
-const CHARACTER = 7.3;
+const CHARACTER = 7.55;
+const NARROW = 500;
 
 export function TailView({ path, head, detail, onChange }: {
   readonly path: string;
@@ -147,7 +148,7 @@ function useRows(tail: Tail, format: Format): RowsOf {
     };
   }
   return {
-    first: content.dropped / 16,
+    first: Math.floor(content.dropped / 16),
     count: content.hexRows,
     at: () => undefined,
   };
@@ -167,8 +168,10 @@ function Rows({ rows, format, tail, follow, selected, onFollow, onSelect }: {
     const { content } = tail;
     if (!(content instanceof ByteContent)) return;
     const observer = new ResizeObserver(([entry]) => {
-      const width = entry!.contentRect.width - 120;
-      content.setColumns(Math.max(30, Math.floor(width / CHARACTER)));
+      const { width } = entry!.contentRect;
+      // A phone shows no times beside text: phone.css.
+      const beside = width > NARROW ? 140 : 32;
+      content.setColumns(Math.max(30, Math.floor((width - beside) / CHARACTER)));
       tail.revision.value++;
     });
     observer.observe(host.current!);
@@ -177,22 +180,29 @@ function Rows({ rows, format, tail, follow, selected, onFollow, onSelect }: {
   const { kind } = tail.state.value;
   return (
     <div class="tail-rows" ref={host}>
+      {tail.loadingEarlier.value && <p class="earlier" role="status">Reading what came before</p>}
       {rows.count === 0 && (kind === "live" || kind === "closed") && (
         <Notice
           title={kind === "closed" ? "This stream ended empty" : "Nothing yet"}
         >
           <p>{kind === "live" && "What is appended appears here at once."}</p>
+          {tail.hasEarlier && (
+            <button type="button" onClick={() => void tail.loadEarlier()}>
+              Show what came before
+            </button>
+          )}
         </Notice>
       )}
       <VirtualList
         label="Content"
-        class={`content ${format}`}
+        class={`content ${format}${tail.counts.value.live > 0 ? " timed" : ""}`}
         count={rows.count}
         first={rows.first}
         rowHeight={ROW}
         follow={follow}
         reveal={follow || selected === null ? null : selected - rows.first}
         onFollow={onFollow}
+        onStart={() => void tail.loadEarlier()}
         row={(index) => {
           const number = rows.first + index;
           if (format === "hex" && tail.content instanceof ByteContent) {
@@ -242,7 +252,7 @@ function HexRow(
   { content, index }: { readonly content: ByteContent; readonly index: number },
 ) {
   const { digits, text } = hexOf(content.hexRow(index));
-  const offset = (content.dropped + index * 16).toString(16).padStart(8, "0");
+  const offset = (content.origin + content.dropped + index * 16).toString(16).padStart(8, "0");
   return (
     <div role="listitem" class="row hex-row">
       <span class="row-time">{offset}</span>

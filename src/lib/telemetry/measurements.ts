@@ -50,6 +50,12 @@ class Measurements {
   /** Messages in accepted bodies: JSON values, or one per body of another content type. */
   messagesReceived = 0;
   eventsSent = 0;
+  /** Messages in what was sent of streams: as `messagesReceived` counts them. */
+  messagesSent = 0;
+
+  /** Spans that the collector took, and those that it did not or for which there was no room. */
+  spansSent = 0;
+  spansDropped = 0;
 
   longPolls = 0;
   /** LISTEN: 1 in force, 0 not. Null: this node does not listen. */

@@ -26,6 +26,7 @@ import commitAppend from "./functions/commit_append.sql" with { type: "text" };
 import commitAppends from "./functions/commit_appends.sql" with { type: "text" };
 import confirmDelivery from "./functions/confirm_delivery.sql" with { type: "text" };
 import countProducers from "./functions/count_producers.sql" with { type: "text" };
+import countStored from "./functions/count_stored.sql" with { type: "text" };
 import createAccessToken from "./functions/create_access_token.sql" with { type: "text" };
 import createFork from "./functions/create_fork.sql" with { type: "text" };
 import createStreams from "./functions/create_streams.sql" with { type: "text" };
@@ -47,6 +48,7 @@ import issueWake from "./functions/issue_wake.sql" with { type: "text" };
 import issueWakes from "./functions/issue_wakes.sql" with { type: "text" };
 import labelledStreams from "./functions/labelled_streams.sql" with { type: "text" };
 import linkExplicitly from "./functions/link_explicitly.sql" with { type: "text" };
+import listPaths from "./functions/list_paths.sql" with { type: "text" };
 import listStreams from "./functions/list_streams.sql" with { type: "text" };
 import listSubscriptions from "./functions/list_subscriptions.sql" with { type: "text" };
 import loadProducers from "./functions/load_producers.sql" with { type: "text" };
@@ -54,7 +56,9 @@ import loadStates from "./functions/load_states.sql" with { type: "text" };
 import lockKey from "./functions/lock_key.sql" with { type: "text" };
 import lockStreams from "./functions/lock_streams.sql" with { type: "text" };
 import markPending from "./functions/mark_pending.sql" with { type: "text" };
+import markRestored from "./functions/mark_restored.sql" with { type: "text" };
 import mergeSegments from "./functions/merge_segments.sql" with { type: "text" };
+import namedEntries from "./functions/named_entries.sql" with { type: "text" };
 import needsRenewal from "./functions/needs_renewal.sql" with { type: "text" };
 import noteNewStreams from "./functions/note_new_streams.sql" with { type: "text" };
 import noteTrims from "./functions/note_trims.sql" with { type: "text" };
@@ -72,12 +76,14 @@ import revokeAccessToken from "./functions/revoke_access_token.sql" with { type:
 import revokeUrlKey from "./functions/revoke_url_key.sql" with { type: "text" };
 import rotateKey from "./functions/rotate_key.sql" with { type: "text" };
 import segmentOwner from "./functions/segment_owner.sql" with { type: "text" };
+import streamForks from "./functions/stream_forks.sql" with { type: "text" };
 import streamProducers from "./functions/stream_producers.sql" with { type: "text" };
 import streamSubscriptions from "./functions/stream_subscriptions.sql" with { type: "text" };
 import subscriptionMatches from "./functions/subscription_matches.sql" with { type: "text" };
 import sweepProducers from "./functions/sweep_producers.sql" with { type: "text" };
 import takeDue from "./functions/take_due.sql" with { type: "text" };
 import terminateStream from "./functions/terminate_stream.sql" with { type: "text" };
+import tokenTenant from "./functions/token_tenant.sql" with { type: "text" };
 import trimStreams from "./functions/trim_streams.sql" with { type: "text" };
 import usage from "./functions/usage.sql" with { type: "text" };
 import wakeStreams from "./functions/wake_streams.sql" with { type: "text" };
@@ -141,6 +147,7 @@ export const DEFINITIONS: readonly string[] = [
   commitAppends,
   confirmDelivery,
   countProducers,
+  countStored,
   createAccessToken,
   createFork,
   createStreams,
@@ -154,11 +161,14 @@ export const DEFINITIONS: readonly string[] = [
   grownStreams,
   issueWakes,
   labelledStreams,
+  listPaths,
   listStreams,
+  namedEntries,
   listSubscriptions,
   loadProducers,
   loadStates,
   lockStreams,
+  markRestored,
   mergeSegments,
   packSegments,
   readSegments,
@@ -172,11 +182,13 @@ export const DEFINITIONS: readonly string[] = [
   revokeAccessToken,
   revokeUrlKey,
   rotateKey,
+  streamForks,
   streamProducers,
   streamSubscriptions,
   sweepProducers,
   takeDue,
   terminateStream,
+  tokenTenant,
   trimStreams,
   usage,
   wakeStreams,

@@ -5,6 +5,7 @@
  * in one statement; and `settle` answers it.
  */
 import { Overloaded } from "../../errors.ts";
+import { tracing } from "../../lib/telemetry/tracing.ts";
 import { type Database, StatementTimeout } from "../../storage/database.ts";
 import type { StateLoader } from "../state_loader.ts";
 import { needsTurns, type StoredBody, storedBodyInTurns } from "../stored_body.ts";
@@ -14,7 +15,7 @@ import { commitAppends } from "./committer.ts";
 import type { AppendRequest } from "./decide.ts";
 import { type ProducerLimit, QueueLoader } from "./queue_loader.ts";
 import { Reordering } from "./reordering.ts";
-import { measureCommit } from "./commit_measurements.ts";
+import { measureCommit, traceOfCommit } from "./commit_measurements.ts";
 import { failWrites, settle, type SettlementParts } from "./settlement.ts";
 import type { StreamQueue } from "./stream_queue.ts";
 import { StreamQueues } from "./stream_queues.ts";
@@ -54,7 +55,10 @@ export class Appender {
     });
     this.#scheduler = new CommitScheduler({
       concurrency: parts.database.concurrency,
-      commit: (group) => this.#commit(group),
+      commit: (group) =>
+        tracing.active === null
+          ? this.#commit(group)
+          : tracing.active.share(traceOfCommit(group.writes), () => this.#commit(group)),
       onUnloaded: (queue) => this.#loader.enqueue(queue),
       onHeld: ({ queue, held }) => this.#reordering.hold(queue, held),
       onReleased: (queues) => {
@@ -96,6 +100,7 @@ export class Appender {
         admittedAt: performance.now(),
         commitsStartedBefore: this.#scheduler.commitsStarted,
         mayBeHeld: request.producer !== null,
+        traced: tracing.active === null ? null : tracing.active.currentRequest(),
         ...stored === undefined ? {} : { stored },
         resolve,
         reject,

@@ -1,5 +1,9 @@
-/** What metrics learn of a group commit: one reading of the clock serves all appends in it. */
+/**
+ * What metrics and traces learn of a group commit: one reading of the clock serves all appends in it, and
+ * one span, which links to the requests of all.
+ */
 import { measurements } from "../../lib/telemetry/measurements.ts";
+import type { SharedWork, TracedRequest } from "../../lib/telemetry/tracing.ts";
 import type { StreamWrite } from "./stream_queue.ts";
 
 export interface MeasuredCommit {
@@ -29,4 +33,16 @@ export function measureCommit(
   measurements.commitAppends.observe(appends);
   measurements.commitBytes.observe(bytes);
   measurements.commitStreams.observe(streams);
+}
+
+export function traceOfCommit(writes: readonly StreamWrite[]): SharedWork {
+  const requests: (TracedRequest | null | undefined)[] = [];
+  for (const { answers } of writes) for (const [{ traced }] of answers) requests.push(traced);
+  const bytes = writes.reduce((sum, { after, stream }) => sum + after.tail - stream.tail, 0);
+  const attributes = {
+    "penstock.commit.appends": requests.length,
+    "penstock.commit.streams": writes.length,
+    "penstock.commit.bytes": bytes,
+  };
+  return { name: "commit", requests, attributes };
 }

@@ -1,5 +1,6 @@
 /** One append that waits for its commit, and the order in which a producer's appends are decided. */
 import type { Refusal } from "../../errors.ts";
+import type { TracedRequest } from "../../lib/telemetry/tracing.ts";
 import type { StoredBody } from "../stored_body.ts";
 import type { Appended, AppendRequest } from "./decide.ts";
 
@@ -11,6 +12,8 @@ export interface WaitingAppend {
   readonly commitsStartedBefore: number;
   /** As `performance.now()`. */
   readonly admittedAt: number;
+  /** Null, or not there: it is not traced. */
+  readonly traced?: TracedRequest | null;
   /** The body as it will be stored: parsed once, however often the append is decided. */
   stored?: StoredBody;
   /** Whether it may (still) be held for the sequence numbers before its own. */

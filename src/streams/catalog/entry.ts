@@ -17,6 +17,8 @@ export interface Entry {
   readonly expires_at: string | null;
   readonly forked_from: string | null;
   readonly forks: number;
+  /** On this node. */
+  readonly followers: number;
   readonly created_at: string | null;
   readonly last_append_at: string | null;
   readonly retention: {
@@ -46,15 +48,17 @@ export interface EntryRow {
   readonly labels: string | null;
 }
 
-/**
- * @param sources of a fork, nearest first
- * @param retention what holds for the stream, by its PUT or by the server's rules
- */
-export function entryOf(
-  row: EntryRow,
-  sources: readonly Ancestor[],
-  retention: Retention | null,
-): Entry {
+/** What an entry shows that is not of its row. */
+export interface EntryContext {
+  /** Of a fork, nearest first. */
+  readonly sources: readonly Ancestor[];
+  /** What holds for the stream, by its PUT or by the server's rules. */
+  readonly retention: Retention | null;
+  /** On this node. */
+  readonly followers: number;
+}
+
+export function entryOf(row: EntryRow, { sources, retention, followers }: EntryContext): Entry {
   const { id, tail, earliest, fork_position: forkPosition } = row;
   const forked = { id, forkPosition, sources };
   const bytes = tail - Math.max(forkPosition ?? 0, earliest);
@@ -71,6 +75,7 @@ export function entryOf(
     expires_at: timeOf(row.expires_at_ms),
     forked_from: row.source_path,
     forks: row.fork_count,
+    followers,
     created_at: timeOf(row.created_at_ms),
     last_append_at: timeOf(row.last_append_at_ms),
     retention: retention === null

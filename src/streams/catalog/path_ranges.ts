@@ -14,8 +14,8 @@ export interface PathRange {
 export interface PathFilter {
   /** Ascending; they do not overlap. */
   readonly ranges: readonly PathRange[];
-  /** A regular expression for `/` and the path; null: every path in the ranges. */
-  readonly regex: string | null;
+  /** Null: every path in the ranges. */
+  readonly matches: ((path: string) => boolean) | null;
 }
 
 /** One path, or all that begin so. */
@@ -32,11 +32,16 @@ export function rangeOf(prefix: string): PathRange {
   return { first: prefix, stop: prefix + LAST };
 }
 
-/**
- * @param globs of the rules that allow the listing; null: there is no access control
- */
-export function pathFilter(prefix: string, globs: readonly Glob[] | null): PathFilter {
-  if (globs === null) return { ranges: [rangeOf(prefix)], regex: null };
+/** What the rules of a principal allow: their patterns, and whether one of them matches a path. */
+export interface AllowedPaths {
+  readonly globs: readonly Glob[];
+  matches(path: string): boolean;
+}
+
+/** @param allowed null: there is no access control */
+export function pathFilter(prefix: string, allowed: AllowedPaths | null): PathFilter {
+  if (allowed === null) return { ranges: [rangeOf(prefix)], matches: null };
+  const { globs } = allowed;
   const patterns = globs.map(({ pattern }) => pattern);
   const scopes = patterns.flatMap(scopesOf);
   const kept = scopes.flatMap((scope) => within(scope, prefix));
@@ -46,7 +51,7 @@ export function pathFilter(prefix: string, globs: readonly Glob[] | null): PathF
       // No path holds a control character, so none lies between a path and this.
       kind === "prefix" ? rangeOf(text) : { first: text, stop: `${text}\u0001` }
     ),
-    regex: exact ? null : globs.map(({ regex }) => regex).join("|"),
+    matches: exact ? null : (path) => allowed.matches(path),
   };
 }
 

@@ -20,13 +20,15 @@ export interface BackwardRange {
   readonly most: number;
 }
 
-/** What is read first, and how much larger each further part is. Bytes. */
+/** What is read first; of further parts the least. Bytes. */
 const FIRST_BYTES = 16 << 10;
+/** How much more all that has been read may become by one more part. */
 const GROWTH = 4;
 
 /**
- * The page that ends at `stop`. It costs what it holds, and at most four times as much where messages
- * are larger than 16 KiB: parts are read backwards until enough messages begin in them.
+ * The page that ends at `stop`. Parts are read backwards, each once, until enough messages begin in
+ * them: less than twice the last message and 16 KiB to find where that begins, then about as much as
+ * messages of that size would take, and nothing that could not be a part of the page.
  * @throws Refused `invalid` when `stop` is inside a JSON message
  */
 export async function readBackwards(
@@ -61,8 +63,13 @@ async function lastMessages(
     return ++taken < count;
   };
   let wants = true;
-  for (let reach = stop, length = FIRST_BYTES; wants && reach > lowest; length *= GROWTH) {
-    const from = Math.max(lowest, reach - length);
+  let reach = stop;
+  while (wants && reach > lowest) {
+    const found = { taken, count, bytes: stop - begin, examined: stop - reach };
+    // A message that begins further back does not fit: the byte before it, which ends another, may.
+    const floor = taken === 0 ? lowest : Math.max(lowest, stop - most - 1);
+    const from = Math.max(floor, reach - nextLength(found));
+    if (from >= reach) break;
     const part = await read(from, reach);
     if (reach === stop && part.at(-1) !== MESSAGE_END) {
       throw new Refused(invalid("OFFSET_INSIDE_MESSAGE", "the offset is inside a message"));
@@ -78,4 +85,19 @@ async function lastMessages(
   }
   const bytes = concatenate(parts);
   return bytes.slice(bytes.length - (stop - begin));
+}
+
+/** How many bytes the next part has, by the messages that are found so far. */
+function nextLength(
+  { taken, count, bytes, examined }: {
+    readonly taken: number;
+    readonly count: number;
+    /** Of the messages that are taken. */
+    readonly bytes: number;
+    readonly examined: number;
+  },
+): number {
+  if (taken === 0) return Math.max(FIRST_BYTES, examined);
+  const rest = Math.ceil(bytes / taken * (count - taken)) - (examined - bytes);
+  return Math.max(FIRST_BYTES, Math.min(rest, (GROWTH - 1) * examined));
 }

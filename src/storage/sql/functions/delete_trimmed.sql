@@ -17,7 +17,8 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 declare
-  streams_left integer := 100;
+  -- Half as many as rows, so that many short streams take no longer than few long ones.
+  streams_left bigint := least(250, rows / 2);
   t penstock.trims;
   s penstock.stream_states;
   keep_from bigint;
@@ -77,7 +78,15 @@ begin
     end if;
     delete from penstock.segments g
     where g.stream_id = t.stream_id and g.position >= t.deleted_to and g.position <= last;
-    update penstock.trims v set deleted_to = last where v.stream_id = t.stream_id;
+    if exists (
+      select from penstock.segments g
+      where g.stream_id = t.stream_id and g.position > last and g.position < newest
+        and g.position + length(g.data) <= keep_from
+    ) then
+      update penstock.trims v set deleted_to = last where v.stream_id = t.stream_id;
+    else
+      delete from penstock.trims v where v.stream_id = t.stream_id;
+    end if;
     deleted := deleted + removed;
     rows := rows - removed;
     bytes := bytes - removed_bytes;

@@ -1,6 +1,6 @@
--- Up to `most` subscriptions after the name `after`, in byte order of names. Of each, `streams`
--- counts its links, and stops at 10,000.
-create or replace function penstock.list_subscriptions(after text, most integer)
+-- The subscriptions of these names, in byte order of names. Of each, `streams` counts its links,
+-- and stops at 10,000.
+create or replace function penstock.list_subscriptions(names text[])
 returns table (
   name text, type text, pattern text, streams bigint, phase penstock.wake_phase, failures bigint,
   due_at_ms bigint
@@ -17,8 +17,7 @@ begin
       (extract(epoch from u.due_at) * 1000)::bigint
     from (
       select * from penstock.subscriptions v
-      where v.deleted_at is null and v.name > after
-      order by v.name limit most
+      where v.deleted_at is null and v.name = any (names)
     ) u
     cross join lateral (
       select count(*) as streams from (

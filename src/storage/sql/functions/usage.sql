@@ -16,7 +16,7 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 declare
-  per_bound constant integer := 50;
+  sample constant integer := 2000;
   bounds text[];
   plan json;
   examined bigint;
@@ -43,7 +43,8 @@ begin
   cross join lateral (
     select s.id from penstock.streams s
     where s.state <> 'deleted' and s.path >= b.bound and s.path < range_to
-    order by s.path limit case when cardinality(bounds) > 1 then per_bound else most end
+    order by s.path
+    limit case when estimated then greatest(sample / cardinality(bounds), 1) else most end
   ) x
   left join penstock.stream_entries e on e.id = x.id and e.state = 'active' and not e.expired;
 

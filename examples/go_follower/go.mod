@@ -1,0 +1,3 @@
+module penstock/go-follower
+
+go 1.23
