@@ -4,7 +4,7 @@
  * when it counts again, so several may together go beyond a quota by what they take in between.
  *
  * A namespace is counted before its first write on this node, then every two seconds while it is
- * written to. One count goes on at a time, in statements that each look at a bounded number of streams,
+ * written to. One count goes on at a time, in statements that each read a bounded number of streams,
  * and the namespace rests ten times as long as it took.
  */
 import { LRUCache } from "lru-cache";
@@ -37,7 +37,7 @@ export interface Reservation {
 export const NOTHING: Amount = { streams: 0, bytes: 0 };
 
 const COUNT = "select * from penstock.count_stored($1, $2, $3)";
-/** Streams that one statement looks at. Some 20 ms of work. */
+/** Streams that one statement reads. Some 20 ms of work. */
 const MOST_IN_STATEMENT = 2000;
 /** Namespaces whose counts are remembered; those that wait for one. */
 const MOST_REMEMBERED = 10_000;

@@ -10,6 +10,7 @@ import { isLoopback, parseDuration, parseSize } from "../../src/cli/setting_valu
 import { helpText } from "../../src/cli/help.ts";
 import { textOfRule } from "../../src/access/rules.ts";
 import { type Option, type OptionName, OPTIONS } from "../../src/cli/options.ts";
+import { parseQuotas } from "../../src/cli/limit_settings.ts";
 import { parseRetentionRules } from "../../src/streams/retention/rules.ts";
 
 function configOf(args: readonly string[], environment: Environment = {}): Config {
@@ -90,6 +91,7 @@ Deno.test("without flags and environment the defaults hold", () => {
       logLevel: "info",
       accessLog: "off",
       inspector: "on",
+      quotas: null,
     },
   });
 });
@@ -128,6 +130,7 @@ Deno.test("flags win over the environment, and that over the defaults", () => {
       new Map(),
     ],
     ["trustedProxies", "trustedProxies", "", [], "", []],
+    ["quota", "quotas", "streams=5", parseQuotas("streams=5"), "", null],
     ["cacheControl", "cacheControl", "private", "private", "no-store", "no-store"],
     ["retention", "retention", "a/**: age=1d", parseRetentionRules("a/**: age=1d"), "b: bytes=9", [
       ...parseRetentionRules("b: bytes=9"),
