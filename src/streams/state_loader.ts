@@ -15,6 +15,7 @@ import { stateOf, type StreamRow, type StreamState } from "./stream_state.ts";
 const BY_PATH = "select * from penstock.load_states($1::text[])";
 const CHANGED = `select followed_id, (stream).*
   from penstock.changed_streams($1::bigint[], $2::bigint[], $3::boolean[])`;
+const GROWN = CHANGED.replace("changed_streams", "grown_streams");
 const RENEW_TTL = "select penstock.renew_ttls($1::bigint[])";
 
 /** The most requests that one query answers. */
@@ -107,15 +108,21 @@ export class StateLoader {
    * Those of the streams that have changed: deleted ones have their state, and null stands for one
    * that has been reaped; without their `sources`. The TTL of all of them is renewed, because they
    * are followed.
+   * @param tailsMayFall notices tails that fell too, as they do in a failover that loses commits, at
+   * more than twice the cost
    */
   async changed(
     known: readonly KnownStream[],
+    { tailsMayFall = true }: { readonly tailsMayFall?: boolean } = {},
   ): Promise<Map<number, Omit<StreamState, "sources"> | null>> {
-    const rows = await this.#database.hedged<StreamRow & { followed_id: number }>(CHANGED, [
-      numberArray(known.map((stream) => stream.id)),
-      numberArray(known.map((stream) => stream.tail)),
-      numberArray(known.map((stream) => stream.closed)),
-    ]);
+    const rows = await this.#database.hedged<StreamRow & { followed_id: number }>(
+      tailsMayFall ? CHANGED : GROWN,
+      [
+        numberArray(known.map((stream) => stream.id)),
+        numberArray(known.map((stream) => stream.tail)),
+        numberArray(known.map((stream) => stream.closed)),
+      ],
+    );
     await this.#renewTtls(
       rows.filter((row) => row.renews_ttl && !row.expired).map((row) => row.id),
     );

@@ -122,7 +122,10 @@ export class Streams extends BaseService {
   }
 
   protected override async onStart(): Promise<void> {
-    this.#database.onNewTimeline(() => this.#invalidateCaches());
+    this.#database.onNewTimeline(() => {
+      this.#invalidateCaches();
+      this.#streamMonitor.reconcileAll();
+    });
     // The monitor first: it drops notifications while it is stopped.
     await startAll([this.#streamMonitor, this.#nodeNotifier, this.#sweeper]);
   }

@@ -106,10 +106,10 @@ Deno.test("hot statements are planned once a session, to go by an index however 
     const rows = await database.query<{ name: string; settings: string }>(
       `select p.proname as name, array_to_string(p.proconfig, ' ') as settings
        from pg_proc p where p.pronamespace = 'penstock'::regnamespace
-         and p.proname in ('commit_append', 'commit_appends', 'load_states', 'changed_streams',
+         and p.proname in ('commit_append', 'commit_appends', 'load_states', 'changed_streams', 'grown_streams',
            'renew_ttls', 'create_streams', 'issue_wakes')`,
     );
-    assert.equal(rows.length, 7);
+    assert.equal(rows.length, 8);
     for (const { name, settings } of rows) {
       assert.match(settings, /plan_cache_mode=force_generic_plan.* enable_seqscan=off/, name);
     }

@@ -30,6 +30,7 @@ const commits = (from: number, count: number) => `
 const CALLS = {
   "load states": "select * from penstock.load_states('{a,b}')",
   "poll followed streams": "select * from penstock.changed_streams('{1,2}', '{0,0}', '{f,f}')",
+  "poll streams that grow": "select * from penstock.grown_streams('{1,2}', '{0,0}', '{f,f}')",
   "load a producer": "select * from penstock.load_producers('{2}', '{p}')",
   commit: "select * from penstock.commit_append(1, 0, true, false, false, null, 'x')",
   "read the last segment": "select * from penstock.read_segments(2, 0, 1, 10)",

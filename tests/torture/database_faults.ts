@@ -214,6 +214,11 @@ async function mergeAll(sql: postgres.Sql): Promise<number> {
   const before = await count();
   await sql.unsafe(`select m.* from penstock.stream_states s
     cross join lateral penstock.merge_segments(s.id, 0, s.tail, 1000) m`);
+  // And their room is given back, of tables that would not be worth it too.
+  await sql.unsafe("vacuum (skip_locked, index_cleanup on) penstock.segments");
+  await sql.unsafe("select penstock.pack_segments(2)");
+  await sql.unsafe("vacuum (skip_locked, index_cleanup on) penstock.segments");
+  await sql.unsafe("select penstock.rebuild_segment_index(16384)");
   return Math.max(0, before - await count());
 }
 

@@ -41,6 +41,7 @@ import findRetentionCuts from "./functions/find_retention_cuts.sql" with { type:
 import findSmallSegments from "./functions/find_small_segments.sql" with { type: "text" };
 import forkChain from "./functions/fork_chain.sql" with { type: "text" };
 import generationAt from "./functions/generation_at.sql" with { type: "text" };
+import grownStreams from "./functions/grown_streams.sql" with { type: "text" };
 import hasPending from "./functions/has_pending.sql" with { type: "text" };
 import isExpired from "./functions/is_expired.sql" with { type: "text" };
 import issueWake from "./functions/issue_wake.sql" with { type: "text" };
@@ -61,8 +62,10 @@ import namedEntries from "./functions/named_entries.sql" with { type: "text" };
 import needsRenewal from "./functions/needs_renewal.sql" with { type: "text" };
 import noteNewStreams from "./functions/note_new_streams.sql" with { type: "text" };
 import noteTrims from "./functions/note_trims.sql" with { type: "text" };
+import packSegments from "./functions/pack_segments.sql" with { type: "text" };
 import pathEnds from "./functions/path_ends.sql" with { type: "text" };
 import readSegments from "./functions/read_segments.sql" with { type: "text" };
+import rebuildSegmentIndex from "./functions/rebuild_segment_index.sql" with { type: "text" };
 import reconcileLinks from "./functions/reconcile_links.sql" with { type: "text" };
 import refreshSubscription from "./functions/refresh_subscription.sql" with { type: "text" };
 import releaseWake from "./functions/release_wake.sql" with { type: "text" };
@@ -155,6 +158,7 @@ export const DEFINITIONS: readonly string[] = [
   failDelivery,
   findRetentionCuts,
   findSmallSegments,
+  grownStreams,
   issueWakes,
   labelledStreams,
   listPaths,
@@ -166,7 +170,9 @@ export const DEFINITIONS: readonly string[] = [
   lockStreams,
   markRestored,
   mergeSegments,
+  packSegments,
   readSegments,
+  rebuildSegmentIndex,
   reconcileLinks,
   refreshSubscription,
   releaseWake,

@@ -14,6 +14,8 @@ import type { Hub, Watch } from "./hub.ts";
  * detection of a half-open connection (`Database.hedged`).
  */
 const POLL_MS = 500;
+/** Of so many polls, one notices tails that a failover has made fall. */
+const THOROUGH_POLL = 8;
 /** Streams whose state is loaded by one statement. */
 const MAX_BATCH = 5000;
 
@@ -25,6 +27,9 @@ export class StreamMonitor extends BaseService {
   /** When streams were changed that another node has notified us of, until they are loaded. */
   #changedAt = new Map<number, number>();
   #scheduled: Promise<void> | undefined;
+  #polls = 0;
+  /** Whether the next load is for more than a poll. */
+  #thorough = false;
   #inProgress: Promise<void> = Promise.resolve();
 
   /** @param pollMs milliseconds between polls */
@@ -33,7 +38,7 @@ export class StreamMonitor extends BaseService {
     this.#hub = hub;
     this.#stateLoader = stateLoader;
     // The task does not wait for the load, so a slow load does not delay the next poll.
-    this.#poll = new PeriodicTask({ run: () => this.reconcileAll(), pauseMs: pollMs });
+    this.#poll = new PeriodicTask({ run: () => this.#pollAll(), pauseMs: pollMs });
   }
 
   /** Another node has notified us of a change of these streams. */
@@ -49,6 +54,13 @@ export class StreamMonitor extends BaseService {
   /** Loads the state of every followed stream, soon. */
   reconcileAll(): void {
     if (!this.running) return;
+    this.#thorough = true;
+    const followed = this.#hub.followed();
+    if (followed.length > 0) this.#schedule(followed);
+  }
+
+  #pollAll(): void {
+    if (this.#polls++ % THOROUGH_POLL === 0) return this.reconcileAll();
     const followed = this.#hub.followed();
     if (followed.length > 0) this.#schedule(followed);
   }
@@ -80,11 +92,15 @@ export class StreamMonitor extends BaseService {
     const watches = [...this.#requested].map((id) => this.#hub.watch(id))
       .filter((watch): watch is Watch => watch?.ended === false);
     this.#requested.clear();
+    const tailsMayFall = this.#thorough;
+    this.#thorough = false;
     const changedAt = this.#changedAt;
     this.#changedAt = new Map();
     try {
       for (let from = 0; from < watches.length; from += MAX_BATCH) {
-        const changed = await this.#stateLoader.changed(watches.slice(from, from + MAX_BATCH));
+        const changed = await this.#stateLoader.changed(watches.slice(from, from + MAX_BATCH), {
+          tailsMayFall,
+        });
         for (const [id, stream] of changed) {
           this.#hub.publish(id, {
             tail: stream?.tail ?? 0,

@@ -5,6 +5,7 @@
  */
 import { REMEMBERED } from "../../limits.ts";
 import type { Database } from "../../storage/database.ts";
+import { SegmentSpace } from "./segment_space.ts";
 
 /** Pages of a table in one step: 1 MiB. */
 const PAGES = 128;
@@ -106,12 +107,14 @@ export class Compaction {
   readonly #idleProducers = new Walk();
   readonly #segments = new Walk();
   readonly #found = new Map<number, Found>();
+  readonly #space: SegmentSpace;
 
   constructor(database: Database, options: CompactionOptions = {}) {
     this.#database = database;
     this.#pauseMs = options.pauseMs ?? PAUSE_MS;
     this.#quietMs = options.quietMs ?? QUIET_MS;
     this.#producerIdleExpiryMs = options.producerIdleExpiryMs ?? null;
+    this.#space = new SegmentSpace(database, { pauseMs: this.#pauseMs });
   }
 
   /** Appends were committed since the last walks. */
@@ -125,6 +128,8 @@ export class Compaction {
     const idle = await this.#expireProducers();
     const segments = await this.#findSmallSegments();
     const merges = await this.#merge();
+    if (merges) await this.#space.makeRoom();
+    else if (!segments) await this.#space.giveBack();
     return producers || idle || segments || merges;
   }
 
@@ -219,6 +224,7 @@ export class Compaction {
     );
     // The stream is gone, or another node is at it; if it is not done then, it is found again.
     if (row === undefined) return "finished";
+    if (row.next_position > found.from || row.finished) this.#space.noteMerges();
     found.from = row.next_position;
     if (row.tail !== found.tail) {
       found.tail = row.tail;

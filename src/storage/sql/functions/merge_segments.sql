@@ -29,6 +29,8 @@ declare
   taken bigint;
   reach bigint;
   stop bigint;
+  run record;
+  in_run bigint;
   removed bigint;
 begin
   if not pg_try_advisory_xact_lock(penstock.lock_key(-1)) then
@@ -49,41 +51,51 @@ begin
     where g.stream_id = stream and g.position >= from_position and g.position < newest.position
     order by g.position limit most
   ) c;
+  -- Of more than can be taken at once, whole runs, so that no byte is rewritten for the next call.
   stop := case
     when taken = 0 then from_position
+    when taken = most and reach / run_bytes > from_position / run_bytes
+      then reach - reach % run_bytes
     when taken = most or quiet then reach + 1
     else newest.position - newest.position % run_bytes
   end;
 
-  with small as (
-    select g.position, g.position / run_bytes as run, floor(extract(epoch from
-      max(g.appended_at) over w - first_value(g.appended_at) over w) / 3600) as hour
-    from penstock.segments g
-    where g.stream_id = stream and g.position >= from_position and g.position < stop
-      and length(g.data) <= run_bytes
-    window w as (partition by g.position / run_bytes order by g.position)
-  ), runs as (
+  removed := 0;
+  for run in
+    with small as (
+      select g.position, g.position / run_bytes as run, floor(extract(epoch from
+        max(g.appended_at) over w - first_value(g.appended_at) over w) / 3600) as hour
+      from penstock.segments g
+      where g.stream_id = stream and g.position >= from_position and g.position < stop
+        and length(g.data) <= run_bytes
+      window w as (partition by g.position / run_bytes order by g.position)
+    )
     select min(g.position) as first, max(g.position) as last,
       string_agg(g.data, ''::bytea order by g.position) as data,
       (array_agg(g.last_seq order by g.position desc))[1] as last_seq,
       max(g.appended_at) as appended_at
     from small m
-    join penstock.segments g on g.stream_id = stream and g.position = m.position
+    -- Each by its key, whatever the statistics of the table say or do not say yet.
+    cross join lateral (
+      select s.* from penstock.segments s
+      where s.stream_id = stream and s.position = m.position
+      limit 1
+    ) g
     group by m.run, m.hour
     having count(*) >= case
       when newest.closed or max(g.position) < newest.position - newest.position % run_bytes then 2
       else 32
     end
-  ), merged as (
-    update penstock.segments g
-      set data = r.data, last_seq = r.last_seq, appended_at = r.appended_at
-    from runs r
-    where g.stream_id = stream and g.position = r.first
-  )
-  delete from penstock.segments g
-  using runs r
-  where g.stream_id = stream and g.position > r.first and g.position <= r.last;
-  get diagnostics removed = row_count;
+  loop
+    -- Inserted, not updated: an updated row stays in its page if there is room, and the table's
+    -- file can be cut only behind the last row.
+    delete from penstock.segments g
+    where g.stream_id = stream and g.position >= run.first and g.position <= run.last;
+    get diagnostics in_run = row_count;
+    removed := removed + in_run - 1;
+    insert into penstock.segments (stream_id, position, last_seq, data, appended_at)
+    values (stream, run.first, run.last_seq, run.data, run.appended_at);
+  end loop;
 
   more := taken = most;
   finished := quiet and not more;
