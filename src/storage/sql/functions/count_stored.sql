@@ -1,7 +1,7 @@
--- How many streams lie in the range (after, range_to) of paths, and how many bytes they store, reading
--- the first `most` of them: what a quota is compared with. Streams that were deleted while forks
--- still read them count too, for their bytes are kept. `next_after` is the path to go on after, null
--- behind the last, so that no statement takes long however much there is.
+-- How many streams lie in the range (after, range_to) of paths, and how many bytes they store,
+-- reading the first `most` of them: what a quota is compared with. Streams that were deleted while
+-- forks still read them count too, for their bytes are kept. `next_after` is the path to go on
+-- after, null behind the last, so that no statement takes long however much there is.
 create or replace function penstock.count_stored(after text, range_to text, most integer)
 returns table (streams bigint, bytes bigint, next_after text)
 language plpgsql stable

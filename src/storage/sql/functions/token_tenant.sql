@@ -1,6 +1,6 @@
--- The outermost namespace on the way from the operator to a token: what a tenant divides among tokens
--- of its own counts together. '' where there is none. A token's name begins with the namespace of
--- what made it, which tells of the first token that the holder of a JWT makes.
+-- The outermost namespace on the way from the operator to a token: what a tenant divides among
+-- tokens of its own counts together. '' where there is none. A token's name begins with the
+-- namespace of what made it, which tells of the first token that the holder of a JWT makes.
 create or replace function penstock.token_tenant(token_id bigint)
 returns text
 language plpgsql stable
