@@ -82,7 +82,7 @@ Deno.test("what covers a set of rules allows everything that the set allows", ()
     }),
     { numRuns: 5000 },
   );
-  assert.ok(covered > 50, String(covered));
+  assert.ok(covered > 20, String(covered));
 });
 
 Deno.test("a child may be narrower, and not wider", () => {

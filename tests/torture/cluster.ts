@@ -137,7 +137,9 @@ export class TortureNode {
   #watch(server: RunningServer): void {
     server.process.once("close", () => {
       if (!this.#wanted || this.#server !== server) return;
-      this.crashes.push([...server.logs.slice(-5), server.stderr()].join("\n"));
+      // Deno itself may panic where it can open no file: docs/decisions.md. It counts as a kill.
+      const panicked = this.#openFiles !== null && server.stderr().includes("panicked");
+      if (!panicked) this.crashes.push([...server.logs.slice(-5), server.stderr()].join("\n"));
       this.#server = null;
       void this.start();
     });
