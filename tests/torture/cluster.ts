@@ -83,7 +83,7 @@ export class TortureNode {
     return code;
   }
 
-  signal(signal: "SIGSTOP" | "SIGCONT" | "SIGUSR2"): void {
+  signal(signal: "SIGSTOP" | "SIGCONT" | "SIGWINCH"): void {
     const pid = this.#server?.process.pid;
     if (pid !== undefined) process.kill(pid, signal);
   }

@@ -194,6 +194,6 @@ function haveOwnClocks(cluster: Cluster): boolean {
 
 function setClockBack({ cluster, random }: Parameters<FaultKind["inject"]>[0]): Promise<string> {
   const node = pickNode(cluster, random);
-  node.signal("SIGUSR2");
+  node.signal("SIGWINCH");
   return Promise.resolve(nameOf(node));
 }
