@@ -182,11 +182,11 @@ export class Node {
   }
 
   /** Reads the certificate's files again; what cannot be used leaves the old one in its place. */
-  reloadCertificate(): void {
+  async reloadCertificate(): Promise<void> {
     if (this.#certificateFiles === null) return;
     const { certFile } = this.#certificateFiles;
     try {
-      this.#server.renew(readCertificate(this.#certificateFiles));
+      await this.#server.renew(readCertificate(this.#certificateFiles));
       this.#telemetry.report({ event: "certificate_reloaded", file: certFile });
     } catch (error) {
       this.#telemetry.report({ event: "certificate_refused", error });

@@ -1,4 +1,5 @@
 /** The seam to Deno's and Bun's HTTP servers. */
+import { yieldToEventLoop } from "../lib/event_loop.ts";
 import { BaseService } from "../lib/service.ts";
 import type { Certificate } from "../lib/certificate.ts";
 import { MOST_SEGMENTS } from "../protocol/stream_path.ts";
@@ -31,10 +32,11 @@ export class HttpServer extends BaseService {
 
   /**
    * New connections get this certificate. Those that are open stay, with the old one, until their
-   * requests in progress are answered and their live reads end.
+   * requests in progress are answered and their live reads end. Resolves when no listener has the old
+   * one any more.
    */
-  renew(certificate: Certificate): void {
-    this.#listener?.renew(certificate);
+  async renew(certificate: Certificate): Promise<void> {
+    await this.#listener?.renew(certificate);
   }
 
   /** Takes no new connection; resolves when the requests in progress are answered. */
@@ -47,7 +49,7 @@ interface Listener {
   readonly hostname: string;
   readonly port: number;
   endConnections(): void;
-  renew(certificate: Certificate): void;
+  renew(certificate: Certificate): Promise<void>;
   shutdown(): Promise<void>;
 }
 
@@ -132,6 +134,12 @@ function denoSharesPorts(): boolean {
   return Deno.build.standalone || "listenDatagram" in Deno;
 }
 
+/**
+ * Turns of the event loop after which Deno has closed a listener that was shut down. By the sockets
+ * that the system listed it was one turn without open connections, and two with one.
+ */
+const CLOSING_TURNS = 8;
+
 function listenOnDeno({ hostname, port, ...options }: ListenOptions): Listener {
   const draining = new Set<Promise<void>>();
   let { certificate, handler } = options;
@@ -159,13 +167,15 @@ function listenOnDeno({ hostname, port, ...options }: ListenOptions): Listener {
   };
   let server = serve(port);
   const address = server.addr;
-  const renew = (next: Certificate) => {
+  const renew = async (next: Certificate) => {
     certificate = next;
     const old = server;
     if (reusePort) server = serve(address.port);
     const drained = old.shutdown().finally(() => draining.delete(drained));
     draining.add(drained);
     if (!reusePort) again();
+    // Until the old listener is closed it takes some of the new connections, and drops them.
+    for (let turn = 0; turn < CLOSING_TURNS; turn++) await yieldToEventLoop();
   };
   return {
     hostname: address.hostname,
@@ -230,6 +240,7 @@ function listenOnBun({ hostname, port, ...options }: ListenOptions): Listener {
       server = listenAt(old.port ?? port);
       const drained = old.stop(false).finally(() => draining.delete(drained));
       draining.add(drained);
+      return Promise.resolve();
     },
     async shutdown() {
       await Promise.all([...draining, server.stop(false)]);
