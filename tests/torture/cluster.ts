@@ -112,6 +112,9 @@ export class TortureNode {
   /** What it logged last, each time it ended without being asked to. */
   readonly crashes: string[] = [];
 
+  /** How often its runtime panicked while it could open no file. */
+  panics = 0;
+
   async #insist(): Promise<void> {
     while (this.#wanted && this.#server === null) {
       try {
@@ -137,9 +140,10 @@ export class TortureNode {
   #watch(server: RunningServer): void {
     server.process.once("close", () => {
       if (!this.#wanted || this.#server !== server) return;
-      // Deno itself may panic where it can open no file: docs/decisions.md. It counts as a kill.
+      // Deno itself may panic where it can open no file: docs/decisions.md. The report counts it.
       const panicked = this.#openFiles !== null && server.stderr().includes("panicked");
-      if (!panicked) this.crashes.push([...server.logs.slice(-5), server.stderr()].join("\n"));
+      if (panicked) this.panics++;
+      else this.crashes.push([...server.logs.slice(-5), server.stderr()].join("\n"));
       this.#server = null;
       void this.start();
     });

@@ -78,7 +78,7 @@ process.exit(failed ? 1 : 0);
 
 /** Returns whether there is something to be ashamed of. */
 function report(topology: Topology, result: TortureResult): boolean {
-  const { history, baseline, violations, troubles, logs } = result;
+  const { history, baseline, violations, troubles, panics, logs } = result;
   if (baseline !== null) console.log(describe(baseline));
   console.log(summary(history));
   const { operations, faults } = history;
@@ -87,6 +87,7 @@ function report(topology: Topology, result: TortureResult): boolean {
       `${violations.length} violations, ${troubles.length} troubles`,
   );
   for (const trouble of troubles) console.log(trouble);
+  if (panics > 0) console.log(`${panics} nodes ended by a panic of Deno without file descriptors`);
   const broken = violations.length > 0 || troubles.length > 0;
   if (!broken && !values.keep) return false;
   console.log(explain(history, violations));

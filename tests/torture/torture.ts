@@ -34,6 +34,8 @@ export interface TortureResult {
   readonly violations: readonly Violation[];
   /** What went wrong beside the history: nodes that ended, streams that could not be read. */
   readonly troubles: readonly string[];
+  /** How many nodes their runtime ended while they could open no file. */
+  readonly panics: number;
   /** What each node logged. */
   readonly logs: readonly string[];
 }
@@ -80,6 +82,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
       history,
       baseline,
       violations: check(history),
+      panics: cluster.nodes.reduce((sum, { panics }) => sum + panics, 0),
       logs: cluster.nodes.map((node) => node.log),
       troubles: [...crashes, ...unread.map((what) => `could not be read in the end: ${what}`)],
     };
