@@ -10,10 +10,10 @@
 import baseline from "./steps/0001_baseline.sql" with { type: "text" };
 import accessTokens from "./steps/0002_access_tokens.sql" with { type: "text" };
 import retention from "./steps/0003_retention.sql" with { type: "text" };
-import limits from "./steps/0006_limits.sql" with { type: "text" };
-import tenants from "./steps/0005_tenants.sql" with { type: "text" };
-import move from "./steps/0007_move.sql" with { type: "text" };
 import list from "./steps/0004_list.sql" with { type: "text" };
+import tenants from "./steps/0005_tenants.sql" with { type: "text" };
+import limits from "./steps/0006_limits.sql" with { type: "text" };
+import move from "./steps/0007_move.sql" with { type: "text" };
 import ackWake from "./functions/ack_wake.sql" with { type: "text" };
 import addKey from "./functions/add_key.sql" with { type: "text" };
 import addStreams from "./functions/add_streams.sql" with { type: "text" };
@@ -31,8 +31,8 @@ import createAccessToken from "./functions/create_access_token.sql" with { type:
 import createFork from "./functions/create_fork.sql" with { type: "text" };
 import createStreams from "./functions/create_streams.sql" with { type: "text" };
 import createSubscription from "./functions/create_subscription.sql" with { type: "text" };
-import deleteTrimmed from "./functions/delete_trimmed.sql" with { type: "text" };
 import deleteSubscription from "./functions/delete_subscription.sql" with { type: "text" };
+import deleteTrimmed from "./functions/delete_trimmed.sql" with { type: "text" };
 import deliveryLimit from "./functions/delivery_limit.sql" with { type: "text" };
 import endWake from "./functions/end_wake.sql" with { type: "text" };
 import expireProducers from "./functions/expire_producers.sql" with { type: "text" };
@@ -163,13 +163,13 @@ export const DEFINITIONS: readonly string[] = [
   labelledStreams,
   listPaths,
   listStreams,
-  namedEntries,
   listSubscriptions,
   loadProducers,
   loadStates,
   lockStreams,
   markRestored,
   mergeSegments,
+  namedEntries,
   packSegments,
   readSegments,
   rebuildSegmentIndex,

@@ -8,10 +8,3 @@ alter table penstock.streams add column labels jsonb;
 
 create index streams_labels on penstock.streams using gin (labels jsonb_path_ops)
   where labels is not null;
-
--- A new argument makes another function: the old one goes, as in the step before.
-drop function if exists penstock.create_streams(text[], text[], bigint[], bigint[], text[],
-  bigint[], integer[], integer[], boolean[], bytea, bigint[], bigint[]);
-
-drop function if exists penstock.create_fork(text, text, bigint, bigint, boolean, bigint, text,
-  bigint, bigint, bigint, bigint[], integer[], integer[], boolean[], bytea, bigint, bigint);
