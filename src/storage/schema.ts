@@ -64,7 +64,7 @@ export const streams = penstock.table("streams", {
   expiryInherited: boolean("expiry_inherited").notNull().default(false),
   /** How many forks that are not deleted read from this stream. */
   forkCount: bigint("fork_count", { mode: "number" }).notNull().default(0),
-  /** What lies before it was dropped: a boundary of messages. Written by the trimmer alone. */
+  /** What lies before it was dropped: a boundary of messages. Appends leave it as it is. */
   earliest: position("earliest").notNull().default(0),
   /** Stream-Retention, as PUT had it. */
   retentionAgeSeconds: bigint("retention_age_seconds", { mode: "number" }),
@@ -115,8 +115,8 @@ export const trims = penstock.table("trims", {
 });
 
 /**
- * Idempotent producers (section 5.2.1). The newest row of one is its state, kept as long as its stream;
- * older ones are swept.
+ * Idempotent producers (section 5.2.1). The newest row of one is its state, kept as long as its stream
+ * unless idle producers expire; older ones are swept.
  */
 export const producers = penstock.table("producers", {
   streamId: bigint("stream_id", { mode: "number" }).notNull(),
@@ -224,12 +224,11 @@ export const reconciliation = penstock.table("reconciliation", {
     .default(sql`clock_timestamp()`),
 });
 
-/** The keys that sign webhooks (Ed25519) and tokens (HMAC). */
+/** The keys that sign webhooks (Ed25519) and tokens (HMAC), and that encrypt places in listings (AES). */
 export const keys = penstock.table("keys", {
   /** The JWK's thumbprint. */
   kid: text("kid").primaryKey(),
-  /** `webhook` or `token`. */
-  purpose: text("purpose").$type<"webhook" | "token">().notNull(),
+  purpose: text("purpose").$type<"webhook" | "token" | "listing">().notNull(),
   /** The private JWK: a secret. */
   jwk: text("jwk").notNull(),
   createdAt: timestamp("created_at", { withTimezone: true, mode: "string" }).notNull()

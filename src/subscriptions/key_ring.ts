@@ -14,7 +14,8 @@ export type KeyPurpose = "webhook" | "token";
 
 export interface Key {
   readonly kid: string;
-  readonly purpose: KeyPurpose;
+  /** `listing`: not used here, see `PlaceCursors`. */
+  readonly purpose: KeyPurpose | "listing";
   /** The private half: a secret. */
   readonly jwk: JWK;
   readonly retired: boolean;
