@@ -1,5 +1,7 @@
 -- The functions, the view and the trigger of a database whose last step is 0002_access_tokens, as the
--- Penstock of then made them. Frozen: the test of an upgrade begins with them.
+-- Penstock of then made them. Frozen: the test of an upgrade begins with them. Of plpgsql functions that
+-- its older node does not call only the signature is left, for that decides whether a new one replaces
+-- it; the bodies of SQL functions say what depends on what.
 
 create or replace function penstock.lock_key(stream_id bigint) returns bigint
 language sql immutable parallel safe
@@ -145,20 +147,7 @@ end;
 
 create or replace function penstock.end_wake(subscription bigint) returns bigint
 language plpgsql
-set search_path = pg_catalog, penstock, pg_temp
-as $$
-begin
-  update penstock.subscriptions u
-  set phase = 'idle', wake_id = null, holder = null, due_at = null
-  where u.id = subscription;
-  if penstock.has_pending(subscription) then
-    return penstock.issue_wake(subscription);
-  end if;
-  update penstock.subscriptions u set failures = 0, failing_since = null
-  where u.id = subscription and u.failures > 0;
-  return null;
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.note_new_streams() returns trigger
 language plpgsql
@@ -179,156 +168,22 @@ create or replace function penstock.ack_wake(
   generations bigint[], finishes boolean, trusted boolean
 ) returns table (outcome text, detail text, next_generation bigint, streams text)
 language plpgsql
-set search_path = pg_catalog, penstock, pg_temp
-as $$
-declare
-  u penstock.subscriptions;
-  touched text;
-  problem text;
-begin
-  select * into u from penstock.subscriptions v
-  where v.id = subscription and v.deleted_at is null for no key update;
-  if u.id is null then
-    return query select 'not_found', null::text, null::bigint, null::text;
-    return;
-  elsif u.generation <> wake_generation or u.wake_id is distinct from wake
-    or (u.type = 'pull-wake' and u.phase <> 'claimed') then
-    return query select 'fenced', null::text, null::bigint, null::text;
-    return;
-  elsif u.due_at <= clock_timestamp() then
-    return query select 'expired', u.holder, penstock.end_wake(u.id), null::text;
-    return;
-  end if;
-
-  if not trusted then
-    -- A link whose stream is gone, or was replaced during this wake, takes no acknowledgement and
-    -- refuses none.
-    select case
-        when l.path is null then r.path || ' is not a stream of this subscription'
-        when l.stream_id is not null
-          and r.generation <> penstock.generation_at(l.stream_id, r.position)
-          then 'the offset for ' || r.path || ' is of another stream'
-        when r.position < l.acked then 'the offset for ' || r.path || ' is before its acked_offset'
-        else 'the offset for ' || r.path || ' is beyond the tail'
-      end into problem
-    from unnest(paths, positions, generations) as r(path, position, generation)
-    left join penstock.subscription_links l on l.subscription_id = u.id and l.path = r.path
-    left join penstock.stream_states s on s.id = l.stream_id and s.state = 'active'
-    where l.path is null or (l.stream_id is null and r.position > 0) or (
-      s.id is not null and l.reattached < u.generation
-      and (
-        r.position < l.acked or r.position > s.tail
-        or r.generation <> penstock.generation_at(s.id, r.position)
-      )
-    )
-    limit 1;
-    if problem is not null then
-      return query select 'invalid_offset', problem, null::bigint, null::text;
-      return;
-    end if;
-  end if;
-
-  with given as (
-    select r.path, max(r.position) as position
-    from unnest(paths, positions) as r(path, position) group by r.path
-  ), acknowledged as (
-    update penstock.subscription_links l
-    set acked = greatest(l.acked, least(g.position, s.tail)),
-        pending = s.tail > greatest(l.acked, least(g.position, s.tail))
-    from given g, penstock.stream_states s
-    where l.subscription_id = u.id and l.path = g.path
-      and s.id = l.stream_id and s.state = 'active' and l.reattached < u.generation
-    returning l.stream_id
-  )
-  select string_agg(a.stream_id::text, ',') into touched from acknowledged a;
-
-  if finishes then
-    update penstock.subscriptions v set failures = 0, failing_since = null
-    where v.id = u.id and v.failures > 0;
-    -- Whether there is a next wake is answered for what was committed until now, on any node,
-    -- and not only for what `issue_wakes` has come to. With more links than this the comparison
-    -- would take longer than the milliseconds after which the wake follows anyway.
-    if not trusted and (
-      select count(*) from (
-        select from penstock.subscription_links l where l.subscription_id = u.id limit 1001) few
-    ) <= 1000 then
-      perform penstock.mark_pending(u.id);
-    end if;
-    return query select 'ok', null::text, penstock.end_wake(u.id), touched;
-  else
-    update penstock.subscriptions v
-    set phase = case v.type
-          when 'webhook' then 'delivered'::penstock.wake_phase else 'claimed' end,
-        failures = 0,
-        failing_since = null,
-        due_at = clock_timestamp() + make_interval(secs => v.lease_ttl_ms / 1000.0)
-    where v.id = u.id;
-    return query select 'ok', null::text, null::bigint, touched;
-  end if;
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.add_key(new_kid text, new_purpose text, new_jwk text)
 returns void
 language plpgsql
-set search_path = pg_catalog, penstock, pg_temp
-as $$
-begin
-  perform pg_advisory_xact_lock(penstock.lock_key(-3));
-  insert into penstock.keys (kid, purpose, jwk)
-  select new_kid, new_purpose, new_jwk
-  where not exists (
-    select from penstock.keys k where k.purpose = new_purpose and k.retired_at is null);
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.add_streams(subscription_name text, paths text[])
 returns bigint
 language plpgsql
-set search_path = pg_catalog, penstock, pg_temp
-as $$
-declare
-  found_id bigint;
-begin
-  perform pg_advisory_xact_lock(penstock.lock_key(-2));
-  select u.id into found_id from penstock.subscriptions u
-  where u.name = subscription_name and u.deleted_at is null for no key update;
-  if found_id is not null then
-    perform penstock.link_explicitly(found_id, paths);
-  end if;
-  return found_id;
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.backfill_links(subscription bigint, after text, most integer)
 returns text
 language plpgsql
-set search_path = pg_catalog, penstock, pg_temp
-as $$
-declare
-  u penstock.subscriptions;
-  beyond text;
-  linked bigint;
-  last text;
-begin
-  select * into u from penstock.subscriptions v where v.id = subscription;
-  -- The first path after all that begin with the prefix's segments: '0' follows '/'.
-  beyond := case u.pattern_prefix when '' then chr(1114111) else u.pattern_prefix || '0' end;
-  with found as (
-    select s.id, s.path, s.tail from penstock.stream_states s
-    where s.state = 'active' and s.path > after and s.path >= u.pattern_prefix and s.path < beyond
-      and penstock.subscription_matches(u, s.path)
-    order by s.path limit most
-  ), added as (
-    insert into penstock.subscription_links as k
-      (subscription_id, path, explicit, glob, stream_id, acked)
-    select u.id, f.path, false, true, f.id, f.tail from found f
-    on conflict (subscription_id, path) do update set glob = true
-  )
-  select count(*), max(f.path) into linked, last from found f;
-  return case when linked = most then last end;
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.begin_delivery(subscription bigint, wake_generation bigint)
 returns setof penstock.subscriptions
@@ -344,63 +199,14 @@ end;
 create or replace function penstock.changed_streams(ids bigint[], tails bigint[], closes boolean[])
 returns table (followed_id bigint, stream penstock.stream_states)
 language plpgsql stable
-set search_path = pg_catalog, penstock, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-as $$
-begin
-  return query
-    select k.id, s
-    from unnest(ids, tails, closes) as k(id, tail, closed)
-    left join penstock.stream_states s on s.id = k.id
-    where s.id is null or s.tail <> k.tail or s.closed <> k.closed or s.state <> 'active'
-      or s.expired or s.renews_ttl;
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.claim_wake(subscription_name text, worker text)
 returns table (
   outcome text, id bigint, generation bigint, wake_id text, holder text, lease_ttl_ms bigint
 )
 language plpgsql
-set search_path = pg_catalog, penstock, pg_temp
-as $$
-declare
-  u penstock.subscriptions;
-  result text := 'claimed';
-begin
-  select * into u from penstock.subscriptions v
-  where v.name = subscription_name and v.deleted_at is null for no key update;
-  if u.id is null then
-    result := 'not_found';
-  elsif u.type <> 'pull-wake' then
-    result := 'not_pull_wake';
-  elsif u.phase = 'claimed' and u.due_at > clock_timestamp() then
-    result := 'already_claimed';
-  else
-    if not penstock.has_pending(u.id) then
-      perform penstock.mark_pending(u.id);
-    end if;
-    if not penstock.has_pending(u.id) then
-      perform penstock.end_wake(u.id);
-      result := 'no_pending_work';
-    else
-      -- An expired lease belongs to another worker's wake: this worker gets one of its own.
-      if u.phase in ('idle', 'claimed') then
-        perform penstock.issue_wake(u.id);
-      end if;
-      update penstock.subscriptions v
-      set phase = 'claimed', holder = worker, failures = 0, failing_since = null,
-          due_at = clock_timestamp() + make_interval(secs => v.lease_ttl_ms / 1000.0)
-      where v.id = u.id
-      returning v.* into u;
-    end if;
-  end if;
-  return query select result, u.id, u.generation, u.wake_id, u.holder, u.lease_ttl_ms;
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.commit_append(
   target bigint, expected_tail bigint, unconditional boolean, renews_ttl boolean, closes boolean,
@@ -553,34 +359,7 @@ create or replace function penstock.create_access_token(
 )
 returns text
 language plpgsql
-set search_path = pg_catalog, penstock, pg_temp
-as $$
-declare
-  parent_expires_at timestamptz;
-begin
-  -- The row is locked until the end: creations and revocations come one after another.
-  update penstock.access_revision r set revision = r.revision + 1 where r.id = 1;
-  if new_parent_id is not null then
-    select p.expires_at into parent_expires_at from penstock.access_tokens p
-    where p.id = new_parent_id and (p.expires_at is null or p.expires_at > clock_timestamp());
-    if not found then
-      return 'parent_gone';
-    end if;
-  end if;
-  delete from penstock.access_tokens t
-  where t.name = new_name and t.expires_at <= clock_timestamp();
-  if (select count(*) from penstock.access_tokens t) >= most_tokens then
-    return 'full';
-  end if;
-  insert into penstock.access_tokens (name, hash, rules, parent_id, expires_at)
-  values (
-    new_name, new_hash, new_rules, new_parent_id,
-    least(to_timestamp(new_expires_at_ms / 1000.0), parent_expires_at)
-  )
-  on conflict (name) do nothing;
-  return case when found then 'created' else 'exists' end;
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.create_fork(
   fork_path text, fork_content_type text, ttl bigint, expiry_ms bigint, inherited boolean,
@@ -674,29 +453,7 @@ create or replace function penstock.create_subscription(
   url text, wake text, lease_ms bigint, about text, hash text, paths text[]
 ) returns table (created boolean, id bigint, config_hash text)
 language plpgsql
-set search_path = pg_catalog, penstock, pg_temp
-as $$
-declare
-  new_id bigint;
-begin
-  perform pg_advisory_xact_lock(penstock.lock_key(-2));
-  insert into penstock.subscriptions as u (name, type, pattern, pattern_regex, pattern_prefix,
-    pattern_suffix, webhook_url, wake_stream, lease_ttl_ms, description, config_hash, generation)
-  values (new_name, new_type, new_pattern, regex, prefix, suffix, url, wake, lease_ms, about, hash,
-    coalesce((select max(d.generation) from penstock.subscriptions d
-      where d.deleted_at is not null and d.name = new_name), 0))
-  on conflict (name) where deleted_at is null do nothing
-  returning u.id into new_id;
-  if new_id is null then
-    return query
-      select false, u.id, u.config_hash from penstock.subscriptions u
-      where u.name = new_name and u.deleted_at is null;
-    return;
-  end if;
-  perform penstock.link_explicitly(new_id, paths);
-  return query select true, new_id, hash;
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.delete_subscription(subscription_name text) returns bigint
 language sql
@@ -726,150 +483,17 @@ end;
 create or replace function penstock.find_small_segments(first_page bigint, pages integer)
 returns table (stream_id bigint, first_position bigint, small bigint, next_page bigint)
 language plpgsql stable
-set search_path = pg_catalog, penstock, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-as $$
-declare
-  lower_bound tid := format('(%s,0)', first_page)::tid;
-  upper_bound tid := format('(%s,0)', first_page + pages)::tid;
-begin
-  next_page := case
-    when (first_page + pages) * current_setting('block_size')::bigint
-      < pg_relation_size('penstock.segments') then first_page + pages
-  end;
-  return query
-    select f.stream_id, f.first_position, f.small, find_small_segments.next_page
-    from (values (1)) as one
-    left join (
-      select g.stream_id, min(g.position) as first_position, count(*) as small
-      from penstock.segments g
-      where g.ctid >= lower_bound and g.ctid < upper_bound and length(g.data) < 4096
-      group by g.stream_id
-    ) f on true;
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.issue_wakes(ids bigint[])
 returns table (id bigint, name text, generation bigint)
 language plpgsql
-set search_path = pg_catalog, penstock, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-as $$
-declare
-  fresh bigint[] := '{}';
-  match_subscriptions bigint[] := '{}';
-  match_streams bigint[] := '{}';
-  affected bigint[];
-  u record;
-begin
-  if exists (select from penstock.new_streams n where n.stream_id = any (ids)) then
-    perform pg_advisory_xact_lock_shared(penstock.lock_key(-2));
-    with taken as (
-      select n.stream_id from penstock.new_streams n
-      where n.stream_id = any (ids) order by n.stream_id for update
-    ), gone as (
-      delete from penstock.new_streams n using taken t where n.stream_id = t.stream_id
-      returning n.stream_id
-    )
-    select coalesce(array_agg(g.stream_id), '{}') into fresh from gone g;
-    if cardinality(fresh) > 0 then
-      select coalesce(array_agg(m.subscription), '{}'), coalesce(array_agg(m.stream), '{}')
-      into match_subscriptions, match_streams
-      from (
-        select v.id as subscription, s.id as stream
-        from penstock.streams s
-        cross join lateral penstock.path_ends(s.path) e
-        join penstock.subscriptions v
-          on v.pattern_prefix = e.prefix and v.pattern_suffix = e.suffix
-          and v.deleted_at is null and v.pattern is not null
-        where s.id = any (fresh) and s.state <> 'deleted'
-          and penstock.subscription_matches(v, s.path)
-        union
-        select l.subscription_id, s.id
-        from penstock.streams s
-        join penstock.subscription_links l on l.path = s.path and l.stream_id is distinct from s.id
-        where s.id = any (fresh) and s.state <> 'deleted'
-      ) m;
-    end if;
-  end if;
-
-  affected := array(
-    select l.subscription_id
-    from penstock.subscription_links l
-    join penstock.stream_states s on s.id = l.stream_id
-    join penstock.subscriptions v on v.id = l.subscription_id
-    where l.stream_id = any (ids) and s.tail > l.acked and s.state = 'active'
-      and v.deleted_at is null and (not l.pending or v.phase = 'idle')
-    union
-    select m from unnest(match_subscriptions) m
-  );
-  if cardinality(affected) = 0 then
-    return;
-  end if;
-  perform from penstock.subscriptions v where v.id = any (affected) order by v.id
-    for no key update;
-
-  if cardinality(fresh) > 0 then
-    insert into penstock.subscription_links as k
-      (subscription_id, path, explicit, glob, stream_id, acked)
-    select v.id, s.path, false, penstock.subscription_matches(v, s.path), s.id,
-      coalesce(s.fork_position, 0)
-    from unnest(match_subscriptions, match_streams) as m(subscription, stream)
-    join penstock.subscriptions v on v.id = m.subscription and v.deleted_at is null
-    join penstock.streams s on s.id = m.stream and s.state <> 'deleted'
-    where penstock.subscription_matches(v, s.path) or exists (
-      select from penstock.subscription_links l where l.subscription_id = v.id and l.path = s.path)
-    on conflict (subscription_id, path) do update
-    set glob = k.glob or excluded.glob,
-        stream_id = excluded.stream_id,
-        acked = excluded.acked,
-        pending = false,
-        reattached = case when k.stream_id is null then k.reattached else (
-          select v.generation from penstock.subscriptions v where v.id = k.subscription_id) end
-    where k.stream_id is distinct from excluded.stream_id;
-  end if;
-
-  update penstock.subscription_links l set pending = true
-  from penstock.stream_states s
-  where l.stream_id = any (ids) and s.id = l.stream_id and l.subscription_id = any (affected)
-    and not l.pending and s.tail > l.acked and s.state = 'active';
-
-  for u in
-    select v.id, v.name from penstock.subscriptions v
-    where v.id = any (affected) and v.phase = 'idle' and v.deleted_at is null
-    order by v.id
-  loop
-    if penstock.has_pending(u.id) then
-      id := u.id;
-      name := u.name;
-      generation := penstock.issue_wake(u.id);
-      return next;
-    end if;
-  end loop;
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.load_producers(streams bigint[], ids text[])
 returns setof penstock.producers
 language plpgsql stable
-set search_path = pg_catalog, penstock, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-as $$
-begin
-  return query
-    select newest.*
-    from unnest(streams, ids) as r(stream_id, producer_id)
-    cross join lateral (
-      select p.* from penstock.producers p
-      where p.stream_id = r.stream_id and p.producer_id = r.producer_id
-      order by p.epoch desc, p.last_seq desc
-      limit 1
-    ) newest;
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.load_states(paths text[])
 returns setof penstock.stream_states
@@ -901,81 +525,7 @@ create or replace function penstock.merge_segments(
   stream bigint, from_position bigint, seen_tail bigint, most integer
 ) returns table (next_position bigint, tail bigint, more boolean, finished boolean)
 language plpgsql
-set search_path = pg_catalog, penstock, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-as $$
-declare
-  run_bytes constant bigint := 65536;
-  newest record;
-  quiet boolean;
-  taken bigint;
-  reach bigint;
-  stop bigint;
-  removed bigint;
-begin
-  if not pg_try_advisory_xact_lock(penstock.lock_key(-1)) then
-    return;
-  end if;
-  select g.position, g.position + length(g.data) as stop, g.closed into newest
-  from penstock.segments g
-  where g.stream_id = stream order by g.position desc limit 1;
-  if newest.position is null then
-    return;
-  end if;
-  quiet := newest.closed or newest.stop is not distinct from seen_tail;
-
-  -- Up to `most` segments that lie before the newest.
-  select count(*), max(c.position) into taken, reach
-  from (
-    select g.position from penstock.segments g
-    where g.stream_id = stream and g.position >= from_position and g.position < newest.position
-    order by g.position limit most
-  ) c;
-  stop := case
-    when taken = 0 then from_position
-    when taken = most or quiet then reach + 1
-    else newest.position - newest.position % run_bytes
-  end;
-
-  with runs as (
-    select min(g.position) as first, max(g.position) as last,
-      string_agg(g.data, ''::bytea order by g.position) as data,
-      (array_agg(g.last_seq order by g.position desc))[1] as last_seq
-    from penstock.segments g
-    where g.stream_id = stream and g.position >= from_position and g.position < stop
-      and length(g.data) <= run_bytes
-    group by g.position / run_bytes
-    having count(*) >= case
-      when newest.closed or max(g.position) < newest.position - newest.position % run_bytes then 2
-      else 32
-    end
-  ), merged as (
-    update penstock.segments g set data = r.data, last_seq = r.last_seq
-    from runs r
-    where g.stream_id = stream and g.position = r.first
-  )
-  delete from penstock.segments g
-  using runs r
-  where g.stream_id = stream and g.position > r.first and g.position <= r.last;
-  get diagnostics removed = row_count;
-
-  more := taken = most;
-  finished := quiet and not more;
-  tail := newest.stop;
-  -- The run that the last segment lies in may not be complete: the next call begins with it.
-  next_position := case
-    when taken = 0 then from_position
-    else greatest(from_position, least(reach, stop) - least(reach, stop) % run_bytes)
-  end;
-  if more and removed = 0 and next_position = from_position then
-    next_position := reach + 1;
-  end if;
-  return next;
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.read_segments(
   stream bigint, start bigint, stop bigint, max_segments integer
@@ -1000,206 +550,42 @@ create or replace function penstock.reconcile_links(
   slice integer, pause_ms integer, immediately boolean
 ) returns table (streams text, wrapped boolean)
 language plpgsql
-set search_path = pg_catalog, penstock, pg_temp
-as $$
-declare
-  progress penstock.reconciliation;
-  seen bigint;
-  last_stream bigint;
-  last_subscription bigint;
-  missed bigint[];
-  deleted bigint[];
-  linked bigint[];
-begin
-  select * into progress from penstock.reconciliation t
-  where t.id = 1 and (immediately or t.next_at <= statement_timestamp()) for update skip locked;
-  if progress.id is null then
-    return;
-  end if;
-  with links as materialized (
-    select l.stream_id, l.subscription_id, l.acked, l.pending
-    from penstock.subscription_links l
-    where (l.stream_id, l.subscription_id) > (progress.stream_id, progress.subscription_id)
-    order by l.stream_id, l.subscription_id limit slice
-  ), judged as (
-    select l.stream_id, l.subscription_id,
-      s.id is null or s.state = 'deleted' as deleted,
-      s.state = 'active' and s.tail > l.acked and (not l.pending or u.phase = 'idle')
-        and u.deleted_at is null as missed
-    from links l
-    join penstock.subscriptions u on u.id = l.subscription_id
-    left join penstock.stream_states s on s.id = l.stream_id
-  )
-  select (select count(*) from links),
-    (select l.stream_id from links l order by 1 desc limit 1),
-    (select l.subscription_id from links l order by l.stream_id desc, 1 desc limit 1),
-    array_agg(distinct j.stream_id) filter (where j.missed),
-    array_agg(distinct j.stream_id) filter (where j.deleted),
-    array_agg(distinct j.subscription_id) filter (where j.deleted)
-  into seen, last_stream, last_subscription, missed, deleted, linked
-  from judged j;
-
-  if deleted is not null then
-    -- Only where no wake is in flight: its acknowledgements may still name the stream.
-    linked := array(
-      select u.id from penstock.subscriptions u
-      where u.id = any (linked) and u.phase = 'idle'
-      order by u.id for no key update skip locked);
-    delete from penstock.subscription_links l
-    where l.stream_id = any (deleted) and l.subscription_id = any (linked) and not l.explicit;
-    update penstock.subscription_links l
-    set stream_id = null, acked = 0, pending = false, glob = false
-    where l.stream_id = any (deleted) and l.subscription_id = any (linked);
-  end if;
-
-  -- Deleted subscriptions' links go a thousand at a time, and their tombstones after a day.
-  delete from penstock.subscription_links l where l.ctid in (
-    select k.ctid from penstock.subscriptions u
-    join penstock.subscription_links k on k.subscription_id = u.id
-    where u.deleted_at is not null limit 1000);
-  delete from penstock.subscriptions u
-  where u.deleted_at < statement_timestamp() - interval '1 day' and not exists (
-    select from penstock.subscription_links k where k.subscription_id = u.id);
-
-  update penstock.reconciliation t
-  set stream_id = case when seen < slice then 0 else last_stream end,
-      subscription_id = case when seen < slice then 0 else last_subscription end,
-      next_at = clock_timestamp() + make_interval(secs => pause_ms / 1000.0)
-  where t.id = 1;
-  return query
-    select array_to_string(missed || array(
-      select n.stream_id from penstock.new_streams n order by n.stream_id limit 1000), ','),
-      seen < slice;
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.refresh_subscription(subscription bigint)
 returns table (id bigint, name text, generation bigint)
 language plpgsql
-set search_path = pg_catalog, penstock, pg_temp
-as $$
-declare
-  u penstock.subscriptions;
-begin
-  select * into u from penstock.subscriptions v
-  where v.id = subscription and v.deleted_at is null for no key update;
-  if u.id is null then
-    return;
-  end if;
-  perform penstock.mark_pending(u.id);
-  if u.phase = 'idle' and penstock.has_pending(u.id) then
-    return query select u.id, u.name, penstock.issue_wake(u.id);
-  end if;
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.release_wake(
   subscription bigint, wake_generation bigint, wake text
 ) returns table (outcome text, next_generation bigint)
 language plpgsql
-set search_path = pg_catalog, penstock, pg_temp
-as $$
-declare
-  u penstock.subscriptions;
-begin
-  select * into u from penstock.subscriptions v
-  where v.id = subscription and v.deleted_at is null for no key update;
-  if u.id is null then
-    return query select 'not_found', null::bigint;
-  elsif u.generation <> wake_generation or u.wake_id is distinct from wake
-    or u.phase <> 'claimed' then
-    return query select 'fenced', null::bigint;
-  else
-    return query
-      select case when u.due_at <= clock_timestamp() then 'expired' else 'ok' end,
-        penstock.end_wake(u.id);
-  end if;
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.remove_stream(subscription_name text, removed text)
 returns bigint
 language plpgsql
-set search_path = pg_catalog, penstock, pg_temp
-as $$
-declare
-  found_id bigint;
-begin
-  select u.id into found_id from penstock.subscriptions u
-  where u.name = subscription_name and u.deleted_at is null for no key update;
-  update penstock.subscription_links l set explicit = false
-  where l.subscription_id = found_id and l.path = removed and l.glob and l.stream_id is not null;
-  delete from penstock.subscription_links l
-  where l.subscription_id = found_id and l.path = removed and l.explicit;
-  return found_id;
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.renew_ttls(ids bigint[]) returns void
 language plpgsql
-set search_path = pg_catalog, penstock, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-as $$
-begin
-  perform penstock.lock_streams(ids);
-  update penstock.streams s set last_access = clock_timestamp()
-  where s.id = any (ids) and s.state = 'active'
-    and penstock.needs_renewal(s.last_access, s.ttl_seconds)
-    and not penstock.is_expired(s.expires_at, s.last_access, s.ttl_seconds);
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.revoke_access_token(old_id bigint)
 returns boolean
 language plpgsql
-set search_path = pg_catalog, penstock, pg_temp
-as $$
-begin
-  update penstock.access_revision r set revision = r.revision + 1 where r.id = 1;
-  delete from penstock.access_tokens t where t.id = old_id;
-  return found;
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.rotate_key(new_kid text, new_purpose text, new_jwk text)
 returns void
 language plpgsql
-set search_path = pg_catalog, penstock, pg_temp
-as $$
-begin
-  perform pg_advisory_xact_lock(penstock.lock_key(-3));
-  delete from penstock.keys k where k.retired_at < clock_timestamp() - interval '7 days';
-  update penstock.keys k set retired_at = clock_timestamp()
-  where k.purpose = new_purpose and k.retired_at is null;
-  insert into penstock.keys (kid, purpose, jwk) values (new_kid, new_purpose, new_jwk);
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.sweep_producers(first_page bigint, pages integer)
 returns bigint
 language plpgsql
-set search_path = pg_catalog, penstock, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-as $$
-declare
-  lower_bound tid := format('(%s,0)', first_page)::tid;
-  upper_bound tid := format('(%s,0)', first_page + pages)::tid;
-begin
-  delete from penstock.producers p
-  where p.ctid >= lower_bound and p.ctid < upper_bound and exists (
-    select from penstock.producers n
-    where n.stream_id = p.stream_id and n.producer_id = p.producer_id
-      and (n.epoch, n.last_seq) > (p.epoch, p.last_seq));
-  return case
-    when (first_page + pages) * current_setting('block_size')::bigint
-      < pg_relation_size('penstock.producers') then first_page + pages
-  end;
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.take_due(most integer)
 returns table (
@@ -1207,84 +593,12 @@ returns table (
   next_generation bigint
 )
 language plpgsql
-set search_path = pg_catalog, penstock, pg_temp
-as $$
-declare
-  u penstock.subscriptions;
-begin
-  for u in
-    select * from penstock.subscriptions v
-    where v.due_at <= statement_timestamp()
-    order by v.due_at limit most for no key update skip locked
-  loop
-    id := u.id;
-    name := u.name;
-    was_phase := u.phase;
-    was_generation := u.generation;
-    was_holder := u.holder;
-    if u.type = 'pull-wake' and u.phase in ('delivering', 'retrying')
-      and penstock.has_pending(u.id) then
-      update penstock.subscriptions v
-      set phase = 'delivering',
-          due_at = clock_timestamp() + penstock.delivery_limit(v.type, v.lease_ttl_ms)
-      where v.id = u.id;
-      next_generation := u.generation;
-    else
-      next_generation := penstock.end_wake(u.id);
-    end if;
-    return next;
-  end loop;
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.terminate_stream(target bigint, expired_only boolean)
 returns table (outcome text, terminated bigint[])
 language plpgsql
-set search_path = pg_catalog, penstock, pg_temp
-as $$
-declare
-  s penstock.stream_states;
-  source penstock.streams;
-  result text;
-  terminated_ids bigint[] := '{}';
-begin
-  perform penstock.lock_streams(
-    array(select c.id from penstock.fork_chain(target) c order by c.id));
-  select * into s from penstock.stream_states v where v.id = target;
-
-  if s.id is null or s.state = 'deleted' then
-    return query select 'not_found', terminated_ids;
-    return;
-  elsif s.state = 'soft_deleted' then
-    return query select 'already_soft_deleted', terminated_ids;
-    return;
-  elsif expired_only and not s.expired then
-    return query select 'active', terminated_ids;
-    return;
-  end if;
-
-  terminated_ids := array[target];
-  if s.fork_count > 0 then
-    update penstock.streams set state = 'soft_deleted' where id = target;
-    result := case when s.expired then 'already_soft_deleted' else 'soft_deleted' end;
-    return query select result, terminated_ids;
-    return;
-  end if;
-
-  result := case when s.expired then 'not_found' else 'deleted' end;
-  update penstock.streams set state = 'deleted' where id = target;
-  loop
-    exit when s.source_id is null;
-    update penstock.streams u set fork_count = u.fork_count - 1
-    where u.id = s.source_id returning u.* into source;
-    exit when source.state <> 'soft_deleted' or source.fork_count > 0;
-    update penstock.streams set state = 'deleted' where id = source.id;
-    terminated_ids := terminated_ids || source.id;
-    select * into s from penstock.stream_states v where v.id = source.id;
-  end loop;
-  return query select result, terminated_ids;
-end
-$$;
+as $$ begin end $$;
 
 create or replace function penstock.wake_streams(subscription bigint)
 returns table (
