@@ -14,7 +14,7 @@ import { labelHeaders } from "../protocol/labels.ts";
 import * as header from "../protocol/headers.ts";
 import { formatRetention } from "../protocol/retention.ts";
 import { isOffsetOf, offsetAt } from "../streams/read/fork_chain.ts";
-import { type StreamState, trimmed } from "../streams/stream_state.ts";
+import { labelsOf, type StreamState, trimmed } from "../streams/stream_state.ts";
 import type { Streams } from "../streams/streams.ts";
 import { parseBackwardQuery, readBackward } from "./backward_route.ts";
 import { longPoll } from "./long_poll.ts";
@@ -43,11 +43,12 @@ export async function head(streams: Streams, path: string): Promise<Response> {
   if (stream.earliest > 0) {
     headers.push([header.EARLIEST_OFFSET, encodeOffset(offsetAt(stream, stream.earliest))]);
   }
-  if (stream.labels !== null) {
-    const labels = labelHeaders(stream.labels);
-    headers.push(...labels);
+  const labels = labelsOf(stream);
+  if (labels !== null) {
+    const shown = labelHeaders(labels);
+    headers.push(...shown);
     // `allowOrigin` adds what every response has.
-    headers.push(["Access-Control-Expose-Headers", labels.map(([name]) => name).join(", ")]);
+    headers.push(["Access-Control-Expose-Headers", shown.map(([name]) => name).join(", ")]);
   }
   return respond(200, headers, bodyOfUnknownLength(headers));
 }

@@ -28,8 +28,8 @@ export interface StreamState {
   readonly earliest: number;
   /** Stream-Retention, as PUT had it; null: none. */
   readonly retention: Retention | null;
-  /** Null: none. */
-  readonly labels: Labels | null;
+  /** JSON, which only `labelsOf` parses: reads and appends have no use for it. Null: none. */
+  readonly labels: string | null;
   /** The streams it was forked from, nearest first. */
   readonly sources: readonly Ancestor[];
   /** By the database's clock, when the row was read. */
@@ -87,17 +87,26 @@ export function stateOf(row: StreamRow, sources = NO_SOURCES): StreamState {
     expiryInherited: row.expiry_inherited,
     forkCount: row.fork_count,
     earliest: row.earliest,
-    retention: retentionOf(row),
-    labels: row.labels === null ? null : JSON.parse(row.labels),
+    retention: ownRetention(row),
+    labels: row.labels,
     sources,
     expired: row.expired,
     ttlRenewalDue: row.renews_ttl,
   };
 }
 
-function retentionOf({ retention_age_seconds, retention_bytes }: StreamRow): Retention | null {
-  if (retention_age_seconds === null && retention_bytes === null) return null;
-  return { ageSeconds: retention_age_seconds, bytes: retention_bytes };
+/** What PUT said of retention; null: nothing. */
+export function ownRetention(
+  { retention_age_seconds: ageSeconds, retention_bytes: bytes }: Pick<
+    StreamRow,
+    "retention_age_seconds" | "retention_bytes"
+  >,
+): Retention | null {
+  return ageSeconds === null && bytes === null ? null : { ageSeconds, bytes };
+}
+
+export function labelsOf({ labels }: Pick<StreamState, "labels">): Labels | null {
+  return labels === null ? null : JSON.parse(labels);
 }
 
 /** The refusal of a position before the earliest. */

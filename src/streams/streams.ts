@@ -83,7 +83,7 @@ export class Streams extends BaseService {
     this.#stateLoader = new StateLoader(database);
     this.catalog = new Catalog({
       database,
-      rules: options.retention ?? [],
+      rules: options.retention,
       followers: (id) => this.#hub.watch(id)?.followers ?? 0,
     });
     this.#nodeNotifier = new NodeNotifier(database, {

@@ -7,6 +7,7 @@ import { type Database, textArray } from "../../storage/database.ts";
 import { ForkChains } from "../read/fork_chain.ts";
 import { type Entry, entryOf, type EntryRow, timeOf } from "./entry.ts";
 import { retentionOf, type RetentionRule } from "../retention/rules.ts";
+import { ownRetention } from "../stream_state.ts";
 import { type PathFilter, type PathRange, rangeOf } from "./path_ranges.ts";
 import { isPlaceCursor, PlaceCursors } from "./place_cursors.ts";
 
@@ -252,7 +253,7 @@ export class Catalog {
       subscriptions: subscriptions.map(({ name, type, acked, acked_generation: generation }) => ({
         id: name,
         type,
-        acked_offset: encodeOffset({ position: acked, generation: acked === 0 ? 0 : generation }),
+        acked_offset: encodeOffset({ position: acked, generation }),
         next_offset: entry.next_offset,
       })),
       fork_paths: forks.map(({ path }) => path),
@@ -273,9 +274,8 @@ export class Catalog {
     const forks = rows.filter((row) => row.fork_position !== null).map((row) => row.id);
     const chains = forks.length === 0 ? null : await this.#forkChains.load(forks);
     return rows.map((row) => {
-      const { path, retention_age_seconds: ageSeconds, retention_bytes: bytes } = row;
-      const own = ageSeconds === null && bytes === null ? null : { ageSeconds, bytes };
-      const retention = retentionOf(this.#rules, { path, retention: own });
+      const { path } = row;
+      const retention = retentionOf(this.#rules, { path, retention: ownRetention(row) });
       return entryOf(row, {
         sources: chains?.get(row.id) ?? [],
         retention,

@@ -3,6 +3,7 @@ import type { Labels } from "../../protocol/labels.ts";
 import type { Retention } from "../../protocol/retention.ts";
 import { encodeOffset } from "../../protocol/offset.ts";
 import { type Ancestor, offsetAt } from "../read/fork_chain.ts";
+import { labelsOf } from "../stream_state.ts";
 
 export interface Entry {
   readonly path: string;
@@ -81,7 +82,7 @@ export function entryOf(row: EntryRow, { sources, retention, followers }: EntryC
     retention: retention === null
       ? null
       : { age_seconds: retention.ageSeconds, bytes: retention.bytes },
-    labels: row.labels === null ? {} : JSON.parse(row.labels),
+    labels: labelsOf(row) ?? {},
   };
 }
 

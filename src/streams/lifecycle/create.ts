@@ -20,7 +20,7 @@ import {
   storedBodyInTurns,
 } from "../stored_body.ts";
 import type { CreationAdmission } from "./creation_admission.ts";
-import { stateOf, type StreamRow, type StreamState } from "../stream_state.ts";
+import { labelsOf, stateOf, type StreamRow, type StreamState } from "../stream_state.ts";
 
 export const DEFAULT_CONTENT_TYPE = "application/octet-stream";
 
@@ -223,7 +223,7 @@ export function differs(stream: StreamState, request: CreateRequest): string | n
   if (stream.closed !== request.closed) return "closure status";
   // A client that knows nothing of labels finds the stream that it asks for.
   const { labels = null } = request;
-  if (labels !== null && !sameLabels(stream.labels, labels)) return "labels";
+  if (labels !== null && !sameLabels(labelsOf(stream), labels)) return "labels";
   if (stream.sourcePath !== (request.fork?.sourcePath ?? null)) return "fork source";
   if (request.fork === null) return null;
   const { anchor, subOffset } = request.fork;

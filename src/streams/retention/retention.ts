@@ -6,6 +6,7 @@
 import { and, asc, eq, gt, sql } from "drizzle-orm";
 import { type Database, numberArray } from "../../storage/database.ts";
 import { streams } from "../../storage/schema.ts";
+import { ownRetention } from "../stream_state.ts";
 import { retentionOf, type RetentionRule } from "./rules.ts";
 import { type Cut, trimAll } from "./trim.ts";
 
@@ -47,8 +48,8 @@ export interface RetentionReport {
 interface Candidate {
   readonly id: number;
   readonly path: string;
-  readonly ageSeconds: number | null;
-  readonly bytes: number | null;
+  readonly retention_age_seconds: number | null;
+  readonly retention_bytes: number | null;
 }
 
 export class Retentions {
@@ -102,17 +103,16 @@ export class Retentions {
   /** The next streams that a retention may concern: all of them where the server has rules. */
   async #candidates(afterId: number): Promise<Candidate[]> {
     const { database, rules } = this.#parts;
-    const { id, path, state, retentionAgeSeconds, retentionBytes } = streams;
+    const { id, path, state, retentionAgeSeconds: age, retentionBytes: bytes } = streams;
     return await database.typedQuery((drizzle) =>
-      drizzle.select({ id, path, ageSeconds: retentionAgeSeconds, bytes: retentionBytes })
+      drizzle.select({ id, path, retention_age_seconds: age, retention_bytes: bytes })
         .from(streams)
         .where(and(
           gt(id, afterId),
           // In the statement's text, and no parameters, so that partial indexes are used.
           rules.length > 0
             ? eq(state, "active")
-            : sql`coalesce(${retentionAgeSeconds}, ${retentionBytes}) is not null
-              and ${state} = 'active'`,
+            : sql`coalesce(${age}, ${bytes}) is not null and ${state} = 'active'`,
         ))
         .orderBy(asc(id)).limit(BATCH)
     );
@@ -120,9 +120,9 @@ export class Retentions {
 
   async #trim(candidates: readonly Candidate[]): Promise<{ count: number; again: boolean }> {
     const { database, rules, onTrimmed } = this.#parts;
-    const limited = candidates.flatMap(({ id, path, ageSeconds, bytes }) => {
-      const own = ageSeconds === null && bytes === null ? null : { ageSeconds, bytes };
-      const retention = retentionOf(rules, { path, retention: own });
+    const limited = candidates.flatMap((candidate) => {
+      const { id, path } = candidate;
+      const retention = retentionOf(rules, { path, retention: ownRetention(candidate) });
       return retention === null ? [] : [{ id, ...retention }];
     });
     if (limited.length === 0) return { count: 0, again: false };

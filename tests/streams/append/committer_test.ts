@@ -29,7 +29,7 @@ Deno.test("commitAppends returns refused and rebased streams, and where bytes we
     queueOf(streamOf({ id }), appendOf(`bytes of ${id}`)).decideWaiting(1000)!
   );
   const rows = [
-    { changed_id: 1, rebased: true, id: 1, tail: 300, labels: null },
+    { changed_id: 1, rebased: true, id: 1, tail: 300 },
     { changed_id: 2, rebased: false, id: null },
   ];
   const database = { query: () => Promise.resolve(rows) } as unknown as Database;

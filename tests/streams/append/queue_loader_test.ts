@@ -53,7 +53,6 @@ const rowOf = (path: string, parts = {}) => ({
     state: "active" as const,
     closed: false,
     tail: 12,
-    labels: null,
   },
   ...{ last_seq: null, source_id: null, fork_count: 0, expired: false, renews_ttl: false },
   ...parts,
