@@ -8,28 +8,38 @@ returns table (
 )
 language sql stable
 begin atomic
-  (
-    select l.path, l.explicit, greatest(l.acked, s.earliest),
-      penstock.generation_at(l.stream_id, greatest(l.acked, s.earliest)),
-      s.tail, penstock.generation_at(l.stream_id, s.tail),
-      case when l.acked < s.earliest then l.acked end,
-      case when l.acked < s.earliest then penstock.generation_at(l.stream_id, l.acked) end
-    from penstock.subscription_links l
-    join penstock.stream_states s on s.id = l.stream_id
-    where l.subscription_id = subscription and l.pending
-      and s.tail > greatest(l.acked, s.earliest) and s.state = 'active' and not s.expired
-    order by l.path limit 1000
-  ) union all (
-    select l.path, l.explicit, greatest(l.acked, s.earliest),
-      penstock.generation_at(l.stream_id, greatest(l.acked, s.earliest)),
-      coalesce(s.tail, l.acked), penstock.generation_at(l.stream_id, coalesce(s.tail, l.acked)),
-      case when l.acked < s.earliest then l.acked end,
-      case when l.acked < s.earliest then penstock.generation_at(l.stream_id, l.acked) end
-    from penstock.subscription_links l
-    left join penstock.stream_states s
-      on s.id = l.stream_id and s.state = 'active' and not s.expired
-    where l.subscription_id = subscription and not l.pending
-      and (l.explicit or s.id is not null)
-    order by l.path limit 100
-  );
+  select w.path, w.explicit, greatest(w.acked, w.earliest),
+    penstock.generation_at(w.stream_id, greatest(w.acked, w.earliest)),
+    w.tail, penstock.generation_at(w.stream_id, w.tail),
+    case when w.acked < w.earliest then w.acked end,
+    case when w.acked < w.earliest then penstock.generation_at(w.stream_id, w.acked) end
+  from (
+    (
+      select l.path, l.explicit, l.stream_id, l.acked, s.earliest, s.tail
+      from penstock.subscription_links l
+      join penstock.stream_states s on s.id = l.stream_id
+      where l.subscription_id = subscription and l.pending
+        and s.tail > greatest(l.acked, s.earliest) and s.state = 'active' and not s.expired
+      order by l.path limit 1000
+    ) union all (
+      -- Of these all that was left to do has been dropped since they were marked.
+      select l.path, l.explicit, l.stream_id, l.acked, s.earliest, s.tail
+      from (
+        select * from penstock.subscription_links p
+        where p.subscription_id = subscription and p.pending
+        order by p.path limit 1000
+      ) l
+      join penstock.stream_states s on s.id = l.stream_id
+      where s.tail <= greatest(l.acked, s.earliest) and s.state = 'active' and not s.expired
+      order by l.path limit 100
+    ) union all (
+      select l.path, l.explicit, l.stream_id, l.acked, s.earliest, coalesce(s.tail, l.acked)
+      from penstock.subscription_links l
+      left join penstock.stream_states s
+        on s.id = l.stream_id and s.state = 'active' and not s.expired
+      where l.subscription_id = subscription and not l.pending
+        and (l.explicit or s.id is not null)
+      order by l.path limit 100
+    )
+  ) w;
 end;
