@@ -3,7 +3,7 @@ import { type AccessSettings, asksForAccess } from "../access/settings.ts";
 import type { QuotaRules } from "../access/quotas.ts";
 import type { Rates } from "../access/rate_limits.ts";
 import type { CertificateFiles } from "../lib/certificate.ts";
-import type { Network } from "../lib/client_address.ts";
+import type { Network } from "../lib/network_targets.ts";
 import { parseQuotas, parseRates, parseTrustedProxies } from "./limit_settings.ts";
 import { accessProblems, parseAccess } from "./access_settings.ts";
 import { type Option, type OptionName, OPTIONS } from "./options.ts";

@@ -2,8 +2,7 @@
 import { NO_NAMESPACE, parseNamespace } from "../access/namespaces.ts";
 import type { Quota, QuotaRules } from "../access/quotas.ts";
 import { type Rate, RATED, type Rated, type Rates } from "../access/rate_limits.ts";
-import type { Network } from "../lib/client_address.ts";
-import { parseNetwork } from "../lib/network_targets.ts";
+import { type Network, parseNetwork } from "../lib/network_targets.ts";
 import { listOf, parseInteger, parseSize } from "./setting_values.ts";
 
 const WINDOWS = { s: 1, m: 60 } as const;

@@ -1,9 +1,7 @@
 /** Where a request comes from: its connection, or what proxies that are trusted say of it. */
 import ipaddr from "ipaddr.js";
 import { parseAddress } from "./addresses.ts";
-
-/** A network, as `ipaddr.js` has it: an address, and the length of its prefix. */
-export type Network = [ipaddr.IPv4 | ipaddr.IPv6, number];
+import { isWithin, type Network } from "./network_targets.ts";
 
 /** Proxies that a header is read for; a longer one is a client's doing. */
 const MOST_HOPS = 32;
@@ -42,8 +40,7 @@ export function networkOfClient(address: string): string {
 
 function isTrusted(address: string, trusted: readonly Network[]): boolean {
   const parsed = unmapped(address);
-  return parsed !== null &&
-    trusted.some((network) => parsed.kind() === network[0].kind() && parsed.match(network));
+  return parsed !== null && trusted.some((network) => isWithin(parsed, network));
 }
 
 /** Some proxies add the port: `192.0.2.1:80`, `[2001:db8::1]:80`. */

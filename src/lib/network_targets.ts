@@ -8,7 +8,8 @@ export type NetworkTarget =
   /** Null: any port. */
   & { readonly port: number | null };
 
-type Network = [ipaddr.IPv4 | ipaddr.IPv6, number];
+/** A network, as `ipaddr.js` has it: an address, and the length of its prefix. */
+export type Network = [ipaddr.IPv4 | ipaddr.IPv6, number];
 
 const HOST = /^(?=.{1,253}$)[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;
 
@@ -56,9 +57,12 @@ export function allowsAddress(
   const parsed = parseAddress(address);
   return parsed !== null &&
     targets.some((target) =>
-      "network" in target && allowsPort(target, port) &&
-      parsed.kind() === target.network[0].kind() && parsed.match(target.network)
+      "network" in target && allowsPort(target, port) && isWithin(parsed, target.network)
     );
+}
+
+export function isWithin(address: ipaddr.IPv4 | ipaddr.IPv6, network: Network): boolean {
+  return address.kind() === network[0].kind() && address.match(network);
 }
 
 /** Whether a host of this name is among the targets, at this port; its subdomains are not. */

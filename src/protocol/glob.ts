@@ -44,16 +44,15 @@ export function parseGlob(text: string): Glob | string {
   if (segments.filter((segment) => segment === "**").length > MOST_DEEP) {
     return `pattern has more than ${MOST_DEEP} segments **`;
   }
-  const isWild = (segment: string) => segment === "*" || segment === "**";
-  const first = segments.findIndex(isWild);
-  const last = segments.findLastIndex(isWild);
+  const first = segments.findIndex(isWildcard);
+  const last = segments.findLastIndex(isWildcard);
   const head = first === -1 ? segments : segments.slice(0, first);
   const tail = first === -1 ? [] : segments.slice(last + 1);
   return {
     pattern: text,
     regex: `^${segments.map(segmentRegex).join("")}$`,
-    prefix: head.slice(0, MOST_LITERALS).map(literal).join("/"),
-    suffix: tail.slice(-MOST_LITERALS).map(literal).join("/"),
+    prefix: head.slice(0, MOST_LITERALS).map(literalOf).join("/"),
+    suffix: tail.slice(-MOST_LITERALS).map(literalOf).join("/"),
   };
 }
 
@@ -89,7 +88,7 @@ export interface Matcher {
 /** @param pattern of a glob, as `parseGlob` took it */
 export function matcherOf({ pattern }: Glob): Matcher {
   const segments = pattern.split("/").map((segment) =>
-    segment === "*" ? ANY : segment === "**" ? DEEP : literal(segment)
+    segment === "*" ? ANY : segment === "**" ? DEEP : literalOf(segment)
   );
   return { pattern, segments };
 }
@@ -179,13 +178,18 @@ function closure(segments: readonly GlobSegment[], states: Set<number>): Readonl
 function segmentRegex(segment: string): string {
   if (segment === "*") return "/[^/]+";
   if (segment === "**") return "(?:/[^/]+)*";
-  return "/" + escapeRegex(literal(segment));
+  return "/" + escapeRegex(literalOf(segment));
 }
 
 function escapeRegex(text: string): string {
   return text.replace(/[.*+?^${}()|[\]]/g, "\\$&");
 }
 
-function literal(segment: string): string {
+export function isWildcard(segment: string): boolean {
+  return segment === "*" || segment === "**";
+}
+
+/** The text that a segment without wildcards stands for. */
+export function literalOf(segment: string): string {
   return segment.replace(/%2a/gi, "*");
 }

@@ -2,7 +2,7 @@
  * The ranges of paths, in byte order, that a listing goes through: those of the prefix that is asked
  * for, as far as the patterns of a principal reach. Pure.
  */
-import type { Glob } from "../../protocol/glob.ts";
+import { type Glob, isWildcard, literalOf } from "../../protocol/glob.ts";
 
 /** Paths `first <= path < stop`, compared by their bytes. */
 export interface PathRange {
@@ -58,7 +58,7 @@ export function pathFilter(prefix: string, allowed: AllowedPaths | null): PathFi
 /** Where the paths lie that a pattern matches. */
 function scopesOf(pattern: string): Scope[] {
   const segments = pattern.split("/");
-  const wild = segments.findIndex((segment) => segment === "*" || segment === "**");
+  const wild = segments.findIndex(isWildcard);
   const literal = segments.slice(0, wild < 0 ? segments.length : wild).map(literalOf).join("/");
   if (wild < 0) return [{ kind: "path", text: literal }];
   if (wild === 0) return [{ kind: "prefix", text: "" }];
@@ -71,12 +71,8 @@ function scopesOf(pattern: string): Scope[] {
 /** Whether a pattern matches every path of its scopes. */
 function fillsItsScopes(pattern: string): boolean {
   const segments = pattern.split("/");
-  const wild = segments.findIndex((segment) => segment === "*" || segment === "**");
+  const wild = segments.findIndex(isWildcard);
   return wild < 0 || (wild === segments.length - 1 && segments[wild] === "**");
-}
-
-function literalOf(segment: string): string {
-  return segment.replace(/%2a/gi, "*");
 }
 
 /** The part of a scope that begins with `prefix`: none, or one. */
