@@ -17,6 +17,7 @@ import { Retentions } from "../../../src/streams/retention/retention.ts";
 import { parseRetentionRules } from "../../../src/streams/retention/rules.ts";
 import { Streams } from "../../../src/streams/streams.ts";
 import { freshDatabase } from "../../support/postgres.ts";
+import { type Step, steps } from "./steps.ts";
 
 const JSON_TYPE = "application/json";
 const bytesOf = (text: string) => new TextEncoder().encode(text);
@@ -52,57 +53,6 @@ class Model {
     return this.messages.filter(({ at }) => at >= position).map(({ stored }) => stored).join("");
   }
 }
-
-type Step =
-  | { readonly kind: "append"; readonly size: number; readonly count: number }
-  | { readonly kind: "trim" | "fork" | "follow" | "ack"; readonly where: number }
-  | { readonly kind: "delete" | "go_on" | "maintain" | "repeat" }
-  | { readonly kind: "retain"; readonly bytes: number };
-
-const share = fc.double({ min: 0, max: 1, noNaN: true });
-const steps = fc.array(
-  fc.record({
-    stream: fc.nat(),
-    step: fc.oneof(
-      {
-        weight: 6,
-        arbitrary: fc.record({
-          kind: fc.constant("append" as const),
-          size: fc.integer({ min: 1, max: 30_000 }),
-          count: fc.integer({ min: 1, max: 4 }),
-        }),
-      },
-      {
-        weight: 6,
-        arbitrary: fc.record({
-          kind: fc.constantFrom(
-            "trim" as const,
-            "fork" as const,
-            "follow" as const,
-            "ack" as const,
-          ),
-          where: share,
-        }),
-      },
-      {
-        weight: 4,
-        arbitrary: fc.record({
-          kind: fc.constantFrom(
-            ...["delete", "go_on", "go_on", "maintain", "repeat"] as const,
-          ),
-        }),
-      },
-      {
-        weight: 1,
-        arbitrary: fc.record({
-          kind: fc.constant("retain" as const),
-          bytes: fc.integer({ min: 1, max: 60_000 }),
-        }),
-      },
-    ),
-  }),
-  { minLength: 5, maxLength: 45 },
-);
 
 function pick<T>(items: readonly T[], where: number): T {
   return items[Math.min(items.length - 1, Math.floor(where * items.length))]!;
