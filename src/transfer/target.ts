@@ -1,7 +1,7 @@
 /** The database side of a load: rows in, many at a time. It decides nothing. */
 import { sql } from "drizzle-orm";
 import { copyTogether } from "../lib/bytes.ts";
-import type { Database } from "../storage/database.ts";
+import type { Database, Drizzle, Parameter } from "../storage/database.ts";
 import { loads } from "../storage/schema.ts";
 import type { DumpHeader, Row, Table } from "./dump_format.ts";
 import { LoadRefused } from "./load_refusals.ts";
@@ -205,20 +205,9 @@ export class LoadTarget {
 
   /** Removes links whose subscription was not added; null: of any that is not there. */
   async removeLinks(subscription: number | null): Promise<void> {
-    for (let removed = 1; removed > 0;) {
-      const rows = await this.#database.query<{ removed: number }>(
-        `with gone as (
-          delete from penstock.subscription_links l where l.ctid = any (array(
-            select k.ctid from penstock.subscription_links k
-            where k.subscription_id = coalesce($1, k.subscription_id)
-              and not exists (select from penstock.subscriptions u where u.id = k.subscription_id)
-            limit 10000))
-          returning 1
-        ) select count(*) as removed from gone`,
-        [subscription],
-      );
-      removed = rows[0]!.removed;
-    }
+    const orphans = `r.subscription_id = coalesce($1, r.subscription_id)
+      and not exists (select from penstock.subscriptions u where u.id = r.subscription_id)`;
+    await this.#remove("subscription_links", orphans, [subscription]);
   }
 
   /** Adds a signing key. Where the database signs with one already, this one only verifies. */
@@ -263,22 +252,10 @@ export class LoadTarget {
 
   /** Removes rows of streams that did not become visible: of ids beyond `after`, up to `last`. */
   async removeUnfinished(after: number, last: number): Promise<void> {
-    for (const table of ["segments", "producers"] as const) {
-      for (let removed = 1; removed > 0;) {
-        const rows = await this.#database.query<{ removed: number }>(
-          `with gone as (
-            delete from penstock.${table} t where t.ctid = any (array(
-              select g.ctid from penstock.${table} g
-              where g.stream_id > $1 and g.stream_id <= $2
-                and not exists (select from penstock.streams s where s.id = g.stream_id)
-              limit 1000))
-            returning 1
-          ) select count(*) as removed from gone`,
-          [after, last],
-        );
-        removed = rows[0]!.removed;
-      }
-    }
+    const orphans = `r.stream_id > $1 and r.stream_id <= $2
+      and not exists (select from penstock.streams s where s.id = r.stream_id)`;
+    await this.#remove("segments", orphans, [after, last]);
+    await this.#remove("producers", orphans, [after, last]);
   }
 
   /** The load has ended: nothing is left to go on with. */
@@ -286,15 +263,25 @@ export class LoadTarget {
     await this.#database.query("delete from penstock.loads");
   }
 
-  async #note(
-    transaction: Parameters<Parameters<Database["transaction"]>[0]>[0],
-    progress: Progress,
-  ) {
-    const values = {
-      entry: progress.entry,
-      checksum: progress.checksum,
-      streamId: progress.streamId,
-    };
+  /** Removes the rows `r` of a table that meet a condition, a bounded number at a time. */
+  async #remove(table: Table, condition: string, parameters: readonly Parameter[]): Promise<void> {
+    // Segments have up to a mebibyte of bytes, which are deleted with them.
+    const most = table === "segments" ? 1000 : 10_000;
+    for (let removed = 1; removed > 0;) {
+      const [row] = await this.#database.query<{ removed: number }>(
+        `with gone as (
+          delete from penstock.${table} t where t.ctid = any (array(
+            select r.ctid from penstock.${table} r where ${condition} limit ${most}))
+          returning 1
+        ) select count(*) as removed from gone`,
+        parameters,
+      );
+      removed = row!.removed;
+    }
+  }
+
+  async #note(transaction: Drizzle, { entry, checksum, streamId }: Progress): Promise<void> {
+    const values = { entry, checksum, streamId };
     await transaction.insert(loads).values({ id: 1, ...values })
       .onConflictDoUpdate({ target: loads.id, set: values });
   }

@@ -33,8 +33,12 @@ async function paths(database: Database): Promise<string[]> {
 
 async function orphans(database: Database): Promise<number> {
   const [row] = await database.query<{ count: number }>(
-    `select count(*) as count from penstock.segments g
-    where not exists (select from penstock.streams s where s.id = g.stream_id)`,
+    `select
+      (select count(*) from penstock.segments g
+        where not exists (select from penstock.streams s where s.id = g.stream_id))
+      + (select count(*) from penstock.subscription_links l
+        where not exists (select from penstock.subscriptions u where u.id = l.subscription_id))
+      as count`,
   );
   return row!.count;
 }
@@ -65,6 +69,11 @@ Deno.test("a dump that was cut off or altered is refused where that is, and a lo
 Deno.test("every cut and every flipped bit of a dump is refused", async () => {
   await using source = await emptyDatabase();
   await fill(source.database, ["a0", "a1"]);
+  // More links than one statement adds, so that some are in the database when the dump ends.
+  await source.database.execute(`insert into penstock.subscriptions
+      (name, type, lease_ttl_ms, config_hash) values ('s', 'pull-wake', 1000, 'hash');
+    insert into penstock.subscription_links (subscription_id, path, explicit, glob, acked)
+    select u.id, 'l' || n, true, false, 0 from penstock.subscriptions u, generate_series(1, 6000) n`);
   const dump = await dumped(source.database);
   for (let at = 1; at < 24; at++) {
     await using target = await emptyDatabase();

@@ -47,7 +47,7 @@ class Measurements {
   /** Bytes of bodies to be stored, and of streams' content that were sent. */
   bytesReceived = 0;
   bytesSent = 0;
-  /** Messages in accepted bodies: JSON values, or one per body of another content type. */
+  /** Messages in bodies to be stored: JSON values, or one per body of another content type. */
   messagesReceived = 0;
   eventsSent = 0;
   /** Messages in what was sent of streams: as `messagesReceived` counts them. */
