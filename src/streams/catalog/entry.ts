@@ -36,6 +36,7 @@ export interface EntryRow {
   readonly content_type: string;
   readonly closed: boolean;
   readonly tail: number;
+  readonly bytes: number;
   readonly earliest: number;
   readonly retention_age_seconds: number | null;
   readonly retention_bytes: number | null;
@@ -60,9 +61,8 @@ export interface EntryContext {
 }
 
 export function entryOf(row: EntryRow, { sources, retention, followers }: EntryContext): Entry {
-  const { id, tail, earliest, fork_position: forkPosition } = row;
+  const { id, tail, bytes, earliest, fork_position: forkPosition } = row;
   const forked = { id, forkPosition, sources };
-  const bytes = tail - Math.max(forkPosition ?? 0, earliest);
   return {
     path: row.path,
     content_type: row.content_type,

@@ -16,7 +16,7 @@ as $$
 begin
   return query
     select count(*),
-      coalesce(sum(e.tail - greatest(e.fork_position, e.earliest)), 0)::bigint,
+      coalesce(sum(e.bytes), 0)::bigint,
       case when count(*) = most then max(e.path) end
     from (
       select s.id from penstock.streams s

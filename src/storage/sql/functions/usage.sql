@@ -37,7 +37,7 @@ begin
   -- A range that no bound of the histogram lies in is sampled from its start.
   bounds := coalesce(bounds, array[range_from]);
 
-  select count(*), count(e.id), coalesce(sum(e.tail - greatest(e.fork_position, e.earliest)), 0)
+  select count(*), count(e.id), coalesce(sum(e.bytes), 0)
   into examined, streams, bytes
   from unnest(bounds) as b(bound)
   cross join lateral (
