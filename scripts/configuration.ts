@@ -20,7 +20,7 @@ goes to standard error in the format of the log.
 - A *time* is a number with \`ms\`, \`s\` or \`m\` after it (\`500ms\`, \`30s\`, \`2m\`), from 1 ms to 60 minutes.
   A bare number means seconds.
 - An *age* is a number with \`s\`, \`m\`, \`h\` or \`d\` after it (\`12h\`, \`30d\`). A bare number means seconds.
-- A *size* is a number of bytes, or a number with \`KiB\`, \`MiB\` or \`GiB\` after it.
+- A *size* is a number of bytes, or a number with \`KiB\`, \`MiB\`, \`GiB\` or \`TiB\` after it.
 - A *switch* is on when its flag is given. Its variable is \`true\` or \`false\`.
 `;
 
@@ -36,9 +36,9 @@ const COMBINATIONS = `
   database. \`--database-connections\`, \`--max-buffered-bytes\` and \`--max-followers\` are per worker:
   four workers with the defaults open up to 36 connections to PostgreSQL.
 - **\`--host\`** with an address that other machines can reach is refused unless
-  [access control](security.md) is on (\`--admin-token-file\`, a \`--jwt-…\` key or \`--anonymous\`) or
+  [access control](security.md) is on (\`--access on\`, \`--admin-token-file\`, a \`--jwt-…\` key or \`--anonymous\`) or
   \`--allow-anonymous\` says that there shall be none. Addresses other than \`localhost\`, \`::1\` and \`127.x.x.x\` count as reachable.
-- **Access control** is on with \`--admin-token-file\`, \`--jwt-secret-file\`, \`--jwt-public-key-file\`,
+- **Access control** is on with \`--access on\`, \`--admin-token-file\`, \`--jwt-secret-file\`, \`--jwt-public-key-file\`,
   \`--jwt-jwks-url\` or \`--anonymous\`, and for every database that has ever held an access token. The
   other \`--jwt-…\` settings only matter with a key.
 - **Behind a proxy** that passes the Host header on, name that host by \`--public-url\` or
