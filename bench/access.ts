@@ -1,9 +1,7 @@
 /**
  * `deno run -A bench/access.ts [deno|bun|binary] [rounds] [edge]`: what access control and limits cost an
- * append. One server for each kind of holder, all of them up, takes appends of 100 bytes from 64
- * connections in slices of a second, in turns, so that a busy machine slows all alike. What counts is the
- * server's CPU time per append; of the differences to the server without access control, in the same
- * round, the median and the quartiles. On `TEST_DATABASE_URL`, or a PostgreSQL of its own.
+ * append of 100 bytes, from 64 connections: one server for each kind of holder, side by side, beside one
+ * without access control. On `TEST_DATABASE_URL`, or a PostgreSQL of its own.
  *
  * With `edge` the appends are empty: they pass access control and limits, and are refused before the
  * database. Without commits, whose size moves with the machine's load, a microsecond can be told: by the
@@ -18,13 +16,13 @@ import { freshDatabase, startPostgres } from "../tests/support/postgres.ts";
 import { type Runtime, startServer } from "../tests/support/server.ts";
 import { load } from "./load/request_load.ts";
 import { wrkLoad } from "./load/wrk.ts";
-import { cpuMicros } from "./servers/proc.ts";
+import { type Contender, SideBySide } from "./side_by_side.ts";
 
 const RUNTIME = (process.argv[2] ?? "deno") as Runtime;
 const ROUNDS = Number(process.argv[3] ?? 20);
 /** Whether appends are refused when they have passed access control and limits. */
 const EDGE = process.argv[4] === "edge";
-const WARM_UP_ROUNDS = 3;
+const WARM_UPS = 3;
 const CONNECTIONS = 64;
 const BINARY = { "Content-Type": "application/octet-stream" };
 const ADMIN = "an-admin-token-of-more-than-32-characters";
@@ -61,17 +59,7 @@ const KINDS: readonly Kind[] = [
   { name: "tenant, --quota", args: [...token, ...jwt, ...quota], holder: "tenant" },
 ];
 
-interface Server {
-  readonly name: string;
-  readonly pid: number;
-  readonly url: string;
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly micros: number[];
-  readonly rates: number[];
-}
-
-async function start({ name, args, holder }: Kind): Promise<Server> {
+async function start({ name, args, holder }: Kind): Promise<Contender> {
   const database = await freshDatabase(postgres.url);
   stack.defer(() => database.drop());
   const node = await startServer({ runtime: RUNTIME, database, args: [...args] });
@@ -99,7 +87,8 @@ async function start({ name, args, holder }: Kind): Promise<Server> {
   await ask("bench/x", { method: "PUT", headers: admin });
   const path = holder === "tenant" ? "/v1/stream/x" : "/v1/stream/bench/x";
   const headers = await headersOf[holder]();
-  return { name, pid: node.process.pid!, url: node.url, path, headers, micros: [], rates: [] };
+  const load = { url: node.url, path, headers, method: "POST", connections: CONNECTIONS } as const;
+  return { name, pid: node.process.pid!, load: { ...load, bodyBytes: EDGE ? 0 : 100 } };
 }
 
 function signed(claims: Record<string, unknown>): Promise<string> {
@@ -107,45 +96,11 @@ function signed(claims: Record<string, unknown>): Promise<string> {
     .sign(new TextEncoder().encode(SECRET));
 }
 
-async function slice({ pid, url, path, headers }: Server) {
-  const before = cpuMicros(pid)!;
-  const generate = EDGE ? wrkLoad : load;
-  const { requests, seconds } = await generate({
-    ...{ url, path, headers, method: "POST" as const },
-    ...{ bodyBytes: EDGE ? 0 : 100, connections: CONNECTIONS, seconds: 1 },
-  });
-  return { micros: (cpuMicros(pid)! - before) / requests, rate: requests / seconds };
-}
-
-const at = (numbers: readonly number[], share: number) =>
-  numbers.toSorted((a, b) => a - b)[Math.floor((numbers.length - 1) * share)]!;
-
-const servers: Server[] = [];
+const servers: Contender[] = [];
 for (const kind of KINDS) servers.push(await start(kind));
-for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round++) {
-  for (const server of round % 2 === 0 ? servers : servers.toReversed()) {
-    const { micros, rate } = await slice(server);
-    if (round < WARM_UP_ROUNDS) continue;
-    server.micros.push(micros);
-    server.rates.push(rate);
-  }
-}
-const [bare] = servers;
-console.log(
-  `${RUNTIME}: CPU µs an ${
-    EDGE ? "empty " : ""
-  }append, ${CONNECTIONS} connections, ${ROUNDS} rounds`,
-);
-for (const { name, micros, rates } of servers) {
-  const more = micros.map((value, round) => value - bare!.micros[round]!);
-  const share = rates.map((value, round) => value / bare!.rates[round]! - 1);
-  console.log(
-    name.padEnd(20),
-    at(micros, 0.5).toFixed(1).padStart(7),
-    `least ${at(micros, 0).toFixed(1)} (${(at(micros, 0) - at(bare!.micros, 0)).toFixed(1)} more);`,
-    `${at(more, 0.5).toFixed(1)} more (${at(more, 0.25).toFixed(1)} to ${
-      at(more, 0.75).toFixed(1)
-    }),`,
-    `rate ${(at(share, 0.5) * 100).toFixed(1)} %`,
-  );
-}
+const rounds = new SideBySide();
+// Refused appends are errors to `load`.
+await rounds.run(servers, { rounds: ROUNDS, warmUps: WARM_UPS, generate: EDGE ? wrkLoad : load });
+const what = EDGE ? "empty append" : "append";
+console.log(`${RUNTIME}: CPU per ${what}, ${CONNECTIONS} connections, ${ROUNDS} rounds`);
+console.log(rounds.table());

@@ -1,44 +1,34 @@
 /**
  * `deno run -A bench/costs.ts [deno|bun] [starts] [rounds] [variants]`: what metrics and traces cost an
- * append. CPU of the server's process per append of 100 bytes to one stream from 64 connections, on
- * PostgreSQL, side by side: all variants run, and rounds go around them, so that what the machine does
- * meanwhile meets all of them. They are started anew a few times, for one start differs from another by
- * more than what is looked for. `TREE=name=folder,...` adds other checkouts to compare with. Needs wrk.
+ * append of 100 bytes to one stream, from 64 connections, on PostgreSQL. The variants run side by side and
+ * are started anew a few times, for one start differs from another by more than what is looked for.
+ * `TREE=name=folder,...` adds other checkouts to compare with.
  */
-import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { createInterface } from "node:readline";
-import type { Readable } from "node:stream";
-import { DENO_FLAGS } from "../src/platform.ts";
 import { freshDatabase, startPostgres } from "../tests/support/postgres.ts";
-import { bunExecutable } from "../tests/support/server.ts";
-import { wrkLoad } from "./load/wrk.ts";
-import { cpuMicros } from "./servers/proc.ts";
+import { type Runtime, startServer } from "../tests/support/server.ts";
+import { createStream, TEXT } from "./load/prepare.ts";
+import { load } from "./load/request_load.ts";
+import { type Contender, SideBySide } from "./side_by_side.ts";
 
-const RUNTIME = process.argv[2] ?? "deno";
+const RUNTIME = (process.argv[2] ?? "deno") as Runtime;
 const STARTS = Number(process.argv[3] ?? 5);
 const ROUNDS = Number(process.argv[4] ?? 8);
 /** Of all variants only these; empty: all. */
 const ONLY = (process.argv[5] ?? "").split(",").filter((name) => name !== "");
-const SECONDS = 1;
 const AS_IT_IS = "as it is";
 const ROOT = join(import.meta.dirname!, "..");
-const LOAD = { connections: 64, bodyBytes: 100, headers: { "Content-Type": "text/plain" } };
+const LOAD = { method: "POST", connections: 64, bodyBytes: 100, headers: TEXT } as const;
 
 interface Variant {
   readonly name: string;
   readonly folder: string;
-  readonly env?: Readonly<Record<string, string>>;
-}
-
-interface Running {
-  readonly url: string;
-  readonly child: ChildProcessByStdio<null, Readable, null>;
+  readonly env?: Record<string, string>;
 }
 
 /** What takes the metrics out: each text must be there, so that the comparison cannot go stale. */
@@ -80,7 +70,7 @@ const postgres = await startPostgres();
 stack.defer(() => postgres.stop());
 const collector = await startCollector();
 const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: collector };
-const variants = [
+const all: Variant[] = [
   { name: AS_IT_IS, folder: ROOT },
   { name: "without metrics", folder: treeWithoutMetrics() },
   {
@@ -97,86 +87,29 @@ const variants = [
     const [name = "", folder = ""] = text.split("=");
     return { name, folder };
   }),
-].filter(({ name }) => ONLY.length === 0 || name === AS_IT_IS || ONLY.includes(name));
+];
+const variants = all.filter(({ name }) =>
+  ONLY.length === 0 || name === AS_IT_IS || ONLY.includes(name)
+);
 
-/** Microseconds per append, a figure per round. */
-const figures = new Map<string, number[]>(variants.map(({ name }) => [name, []]));
+const rounds = new SideBySide();
 for (let start = 1; start <= STARTS; start++) {
   await measure();
-  console.log(`start ${start} of ${STARTS}\n${table()}`);
-}
-
-/** Rounds are compared one by one: what the machine does meanwhile is much the same in each. */
-function table(): string {
-  const base = figures.get(AS_IT_IS)!;
-  return [...figures].map(([name, values]) => {
-    const ratios = values.map((value, at) => value / base[at]!);
-    const [low, middle, high] = [0.25, 0.5, 0.75].map((share) => percent(quantile(ratios, share)));
-    return `  ${name.padEnd(18)}${quantile(values, 0.5).toFixed(2).padStart(8)} µs, least ` +
-      `${Math.min(...values).toFixed(2)}; to "${AS_IT_IS}": ${middle}, half of the rounds ` +
-      `${low} to ${high}`;
-  }).join("\n");
-}
-
-function percent(ratio: number): string {
-  return `${ratio < 1 ? "" : "+"}${((ratio - 1) * 100).toFixed(1)} %`;
+  console.log(`start ${start} of ${STARTS}\n${rounds.table()}`);
 }
 
 async function measure(): Promise<void> {
   await using started = new AsyncDisposableStack();
-  const nodes: (Running & { readonly name: string })[] = [];
-  for (const variant of variants) {
+  const nodes: Contender[] = [];
+  for (const { name, folder, env = {} } of variants) {
     const database = await freshDatabase(postgres.url);
     started.defer(() => database.drop());
-    const node = await startNode(variant, database.url);
-    started.defer(async () => {
-      node.child.kill("SIGKILL");
-      await new Promise((resolve) => node.child.once("close", resolve));
-    });
-    const { status } = await fetch(`${node.url}/v1/stream/s`, {
-      method: "PUT",
-      headers: LOAD.headers,
-    });
-    if (status !== 201) throw new Error(`${variant.name}: ${status}`);
-    nodes.push({ ...node, name: variant.name });
+    const node = await startServer({ runtime: RUNTIME, database, folder, env });
+    started.defer(() => node.kill());
+    const path = await createStream(node.url, { prefix: "costs", headers: TEXT });
+    nodes.push({ name, pid: node.process.pid!, load: { ...LOAD, url: node.url, path } });
   }
-  for (let round = -1; round < ROUNDS; round++) {
-    // The one that begins is another one each time.
-    for (let turn = 0; turn < nodes.length; turn++) {
-      const node = nodes[(turn + round + nodes.length) % nodes.length]!;
-      const before = cpuMicros(node.child.pid!)!;
-      const { requests, errors } = await wrkLoad({
-        ...LOAD,
-        url: node.url,
-        method: "POST",
-        path: "/v1/stream/s",
-        seconds: SECONDS,
-      });
-      if (errors > 0) throw new Error(`${node.name}: ${errors} errors`);
-      // The first round is for the compilers.
-      if (round < 0) continue;
-      figures.get(node.name)!.push((cpuMicros(node.child.pid!)! - before) / requests);
-    }
-  }
-}
-
-async function startNode({ folder, env = {} }: Variant, databaseUrl: string): Promise<Running> {
-  const [command, args] = RUNTIME === "bun"
-    ? [await bunExecutable(), ["run", "main.ts"]]
-    : [process.execPath, ["run", "-A", ...DENO_FLAGS, "main.ts"]];
-  const serve = ["serve", "--port", "0", "--log-format", "json", "--database-url", databaseUrl];
-  const child = spawn(command, [...args, ...serve], {
-    cwd: folder,
-    env: { ...process.env, ...env },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  for await (const line of createInterface({ input: child.stdout })) {
-    const { event, url } = JSON.parse(line) as { event: string; url: string };
-    if (event !== "listening") continue;
-    child.stdout.resume();
-    return { url: url.replace(/\/$/, ""), child };
-  }
-  throw new Error("the server ended");
+  await rounds.run(nodes, { rounds: ROUNDS, warmUps: 1, generate: load });
 }
 
 function treeWithoutMetrics(): string {
@@ -208,9 +141,4 @@ async function startCollector(): Promise<string> {
     server.close();
   });
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.round(share * (sorted.length - 1))]!;
 }

@@ -11,6 +11,7 @@ import { parseGlob } from "../src/protocol/glob.ts";
 import { SubscriptionStore } from "../src/subscriptions/store.ts";
 import { freshDatabase, startPostgres } from "../tests/support/postgres.ts";
 import { startServer } from "../tests/support/server.ts";
+import { percentile } from "./report/statistics.ts";
 
 const SUBSCRIPTIONS = Number(process.argv[2] ?? 10_000);
 const STREAMS = Number(process.argv[3] ?? 100_000);
@@ -138,7 +139,7 @@ async function looks(what: string, idsOf: () => number[]): Promise<void> {
 
 function print(what: string, times: number[]): number {
   times.sort((a, b) => a - b);
-  const at = (share: number) => times[Math.floor(times.length * share)]!;
-  console.log(`${what}: p50 ${at(0.5).toFixed(2)} ms, p99 ${at(0.99).toFixed(2)} ms`);
-  return at(0.5);
+  const [p50, p99] = [percentile(times, 50), percentile(times, 99)];
+  console.log(`${what}: p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`);
+  return p50;
 }

@@ -11,6 +11,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { openPostgres } from "../src/storage/postgres/postgres.ts";
 import { freshDatabase, startPostgres } from "../tests/support/postgres.ts";
 import { startServer } from "../tests/support/server.ts";
+import { percentile } from "./report/statistics.ts";
 
 const KIND = process.argv[2] ?? "postgres";
 const MEBIBYTES = Number(process.argv[3] ?? 1024);
@@ -117,12 +118,10 @@ async function series(what: string, happens: () => Promise<void>): Promise<numbe
   }
   await Promise.all(load);
   times.sort((a, b) => a - b);
-  const at = (share: number) => times[Math.floor(times.length * share)]!;
+  const [p50, p99] = [percentile(times, 50), percentile(times, 99)];
   console.log(
-    `${what}: ${times.length} appends, p50 ${at(0.5).toFixed(2)} ms, p99 ${
-      at(0.99).toFixed(2)
-    } ms, ` +
+    `${what}: ${times.length} appends, p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms, ` +
       `most ${times.at(-1)!.toFixed(1)} ms`,
   );
-  return at(0.99);
+  return p99;
 }

@@ -25,6 +25,8 @@ export interface ServerOptions {
   env?: Record<string, string>;
   /** How many files and sockets it may have open. */
   openFiles?: number;
+  /** The sources that Deno or Bun runs; this checkout unless told. */
+  folder?: string;
   /** The program of the runtime `binary`, in place of dist/penstock. */
   binary?: string;
   /** A module that Deno runs first in the server's process. */
@@ -67,7 +69,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     ...database,
     ...options.args ?? [],
   ], {
-    cwd: ROOT,
+    cwd: options.folder ?? ROOT,
     env: { ...process.env, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
   });
