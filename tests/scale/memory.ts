@@ -1,5 +1,5 @@
 /** The resident memory of a process over time. */
-import { readFileSync } from "node:fs";
+import { residentBytes } from "../../bench/servers/proc.ts";
 
 const EVERY_MS = 100;
 
@@ -37,13 +37,9 @@ export class MemoryWatch {
   }
 
   #sample(): void {
-    try {
-      const status = readFileSync(`/proc/${this.#pid}/status`, "utf8");
-      const [, kib] = /^VmRSS:\s+(\d+)/m.exec(status) ?? [];
-      if (kib !== undefined) this.#samples.push(Math.round(Number(kib) / 1024));
-    } catch {
-      // The process has ended.
-    }
+    const bytes = residentBytes(this.#pid);
+    // Without a figure the process has ended.
+    if (bytes !== undefined) this.#samples.push(Math.round(bytes / 2 ** 20));
   }
 }
 

@@ -204,8 +204,3 @@ export class HistoryRecorder implements History {
 export function serialise(history: History): string {
   return JSON.stringify({ ...history, records: [...history.records.values()] });
 }
-
-export function deserialise(text: string): History {
-  const parsed = JSON.parse(text) as Omit<History, "records"> & { records: RecordShape[] };
-  return { ...parsed, records: new Map(parsed.records.map((shape) => [shape.id, shape])) };
-}

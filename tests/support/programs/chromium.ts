@@ -1,7 +1,7 @@
 /**
  * A real headless Chromium, driven by playwright-core, for tests that need a browser.
  *
- * A test imports nothing but this file and runs under plain `deno test -A`: playwright_package.ts
+ * A test imports nothing but this file and runs under plain `deno test -A`: package_entry.ts
  * says where the package is. Its types would need the package in deno.lock, so what is used of it
  * is written down below.
  */
@@ -34,7 +34,6 @@ export interface PlaywrightPage {
   close(): Promise<void>;
   readonly keyboard: { press(key: string): Promise<void> };
   emulateMedia(media: { colorScheme: "light" | "dark" }): Promise<void>;
-  selectOption(selector: string, value: string): Promise<unknown>;
   on(event: "request", listener: (request: { url(): string }) => void): void;
   on(event: "console", listener: (message: ConsoleMessage) => void): void;
   on(event: "pageerror", listener: (error: Error) => void): void;
@@ -77,22 +76,23 @@ let axe: Promise<string> | undefined;
 
 /** Once for a process: the package's path comes from a process of its own. */
 function loadPlaywright(): Promise<Playwright> {
-  return loaded ??= packagePath("playwright_package.ts").then((path) =>
+  return loaded ??= entryOf("playwright-core").then((path) =>
     createRequire(import.meta.url)(path) as Playwright
   );
 }
 
 /** The text of axe-core, which a page runs to check itself for what keeps people out. */
 function loadAxe(): Promise<string> {
-  return axe ??= packagePath("axe_package.ts").then((path) => readFile(path, "utf8"));
+  return axe ??= entryOf("axe-core").then((path) => readFile(path, "utf8"));
 }
 
-/** Where the script beside this file says that a package's entry is. */
-async function packagePath(script: string): Promise<string> {
+/** The path of a package's entry in the package cache. */
+async function entryOf(name: string): Promise<string> {
   const folder = import.meta.dirname ?? ".";
   const lock = join(folder, "../../tools.lock");
+  const script = join(folder, "package_entry.ts");
   const { stdout } = await promisify(execFile)(process.execPath, [
-    ...["run", "-A", "--quiet", "--node-modules-dir=none", `--lock=${lock}`, join(folder, script)],
+    ...["run", "-A", "--quiet", "--node-modules-dir=none", `--lock=${lock}`, script, name],
   ], { timeout: INSTALL_LIMIT_MS });
   return stdout.trim();
 }

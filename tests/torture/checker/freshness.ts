@@ -4,8 +4,7 @@
  * answer called closed stays so, and ends where that answer said.
  */
 import type { Append, Operation } from "../history.ts";
-import type { Incarnation } from "./incarnations.ts";
-import type { Log, Logs } from "./logs.ts";
+import { type Log, type Logs, operationsByIncarnation } from "./logs.ts";
 import type { Rule, Violation } from "./violation.ts";
 
 /** An answer shows that at some moment between `from` and `to` the tail was `tail`, or beyond. */
@@ -32,14 +31,7 @@ export function checkFreshness(
   operations: readonly Operation[],
   logs: Logs,
 ): Violation[] {
-  const byStream = new Map<Incarnation, Operation[]>();
-  for (const operation of operations) {
-    const one = logs.incarnationOf(operation);
-    if (one === null) continue;
-    const same = byStream.get(one);
-    if (same === undefined) byStream.set(one, [operation]);
-    else same.push(operation);
-  }
+  const byStream = operationsByIncarnation(operations, logs);
   return [...byStream].flatMap(([one, own]) => new StreamCheck(logs.logs.get(one)!, own).check());
 }
 

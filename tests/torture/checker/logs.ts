@@ -100,6 +100,22 @@ export function buildLogs(history: History, incarnations: Incarnations): Logs {
   return builder.build();
 }
 
+/** In their order; without those of which it is not known which stream they met. */
+export function operationsByIncarnation(
+  operations: readonly Operation[],
+  logs: Logs,
+): Map<Incarnation, Operation[]> {
+  const byStream = new Map<Incarnation, Operation[]>();
+  for (const operation of operations) {
+    const one = logs.incarnationOf(operation);
+    if (one === null) continue;
+    const same = byStream.get(one);
+    if (same === undefined) byStream.set(one, [operation]);
+    else same.push(operation);
+  }
+  return byStream;
+}
+
 class LogBuilder {
   readonly #history: History;
   readonly #incarnations: Incarnations;

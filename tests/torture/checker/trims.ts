@@ -4,7 +4,7 @@
  */
 import type { History, Operation } from "../history.ts";
 import type { Incarnation, Incarnations } from "./incarnations.ts";
-import type { Logs } from "./logs.ts";
+import { type Logs, operationsByIncarnation } from "./logs.ts";
 import type { Rule, Violation } from "./violation.ts";
 
 /** An answer showed, or rests on, that the stream began there. */
@@ -18,14 +18,7 @@ export function checkTrims(
   incarnations: Incarnations,
   logs: Logs,
 ): Violation[] {
-  const byStream = new Map<Incarnation, Operation[]>();
-  for (const operation of operations) {
-    const one = logs.incarnationOf(operation);
-    if (one === null) continue;
-    const same = byStream.get(one);
-    if (same === undefined) byStream.set(one, [operation]);
-    else same.push(operation);
-  }
+  const byStream = operationsByIncarnation(operations, logs);
   return [...byStream].flatMap(([one, own]) => [
     ...checkOrder(one, own),
     ...checkCauses(one, own, causesOf(one, incarnations, byStream)),
