@@ -12,10 +12,11 @@ export interface NodeReport {
   readonly version: string;
   readonly node: string;
   readonly started_at: string;
+  /** What only the database knows is null while it does not answer. */
   readonly database: {
     readonly kind: string;
-    readonly version: string;
-    readonly bytes: number;
+    readonly version: string | null;
+    readonly bytes: number | null;
   };
   readonly totals: Readonly<
     Record<
@@ -31,20 +32,18 @@ export interface NodeReport {
     >
   >;
   readonly followers: { readonly long_poll: number; readonly sse: number };
-  readonly latency_seconds: Readonly<
-    Record<"append" | "commit" | "wake_up", Quantiles | null>
-  >;
-  readonly commit_streams: Quantiles | null;
-  readonly event_loop_delay_seconds: { readonly p99: number | null } | null;
+  readonly latency_seconds: Readonly<Record<"append" | "commit" | "wake_up", Quantiles>>;
+  readonly commit_streams: Quantiles;
+  readonly event_loop_delay_seconds: { readonly p99: number | null };
   readonly memory_bytes: {
     readonly rss: number;
     readonly heap: number;
     readonly buffered: number;
   };
   readonly subscriptions: {
-    readonly due: number;
-    readonly leased: number;
-    readonly failing: number;
+    readonly due: number | null;
+    readonly leased: number | null;
+    readonly failing: number | null;
   };
 }
 

@@ -70,13 +70,13 @@ function Figures({ list, latest }: {
 function Tiles({ latest }: { readonly latest: NodeReport }) {
   const { database, totals, followers, subscriptions } = latest;
   const kind = database.kind === "embedded" ? "embedded PostgreSQL" : "PostgreSQL";
-  const failing = subscriptions.failing > 0;
+  const { due, leased, failing } = subscriptions;
   return (
     <dl class="tiles">
       <Tile
         name="Database"
-        value={formatBytes(database.bytes)}
-        more={`${kind} ${database.version}`}
+        value={database.bytes === null ? "–" : formatBytes(database.bytes)}
+        more={`${kind} ${database.version ?? ""}`}
       />
       <Tile
         name="Appends"
@@ -95,9 +95,9 @@ function Tiles({ latest }: { readonly latest: NodeReport }) {
       />
       <Tile
         name="Deliveries"
-        value={failing ? `${subscriptions.failing} failing` : `${subscriptions.leased} leased`}
-        more={`${formatCount(subscriptions.due)} due`}
-        bad={failing}
+        value={failing ? `${failing} failing` : leased === null ? "–" : `${leased} leased`}
+        more={due === null ? "" : `${formatCount(due)} due`}
+        bad={failing !== null && failing > 0}
       />
       <Tile
         name="Requests"
@@ -132,16 +132,14 @@ function Plots({ list, latest }: {
   const reads = rates(list, ({ totals }) => totals.reads);
   const bytes = rates(list, ({ totals }) => totals.append_bytes);
   const perSecond = (values: (number | null)[]) => `${formatCompact(values.at(-1) ?? 0)}/s`;
-  const quantiles = (pick: (report: NodeReport) => Quantiles | null) =>
+  const quantiles = (pick: (report: NodeReport) => Quantiles) =>
     (["p50", "p99"] as const).map((label) => ({
       label,
-      values: list.map(({ report }) => pick(report)?.[label] ?? null),
+      values: list.map(({ report }) => pick(report)[label]),
     }));
   const latency = (name: "append" | "commit" | "wake_up") => {
-    const value = latest.latency_seconds[name];
-    return value === null || value.p50 === null
-      ? "idle"
-      : `${formatSeconds(value.p50)} · ${formatSeconds(value.p99)}`;
+    const { p50, p99 } = latest.latency_seconds[name];
+    return p50 === null ? "idle" : `${formatSeconds(p50)} · ${formatSeconds(p99)}`;
   };
   const memory = latest.memory_bytes;
   const sizes = latest.commit_streams;
@@ -194,7 +192,7 @@ function Plots({ list, latest }: {
       />
       <Plot
         title="Streams per commit"
-        now={sizes === null || sizes.p50 === null
+        now={sizes.p50 === null
           ? "idle"
           : `${formatCompact(sizes.p50)} · ${formatCompact(sizes.p99)}`}
         times={times}
@@ -215,12 +213,12 @@ function Plots({ list, latest }: {
       />
       <Plot
         title="Event loop delay, p99"
-        now={formatSeconds(latest.event_loop_delay_seconds?.p99 ?? 0)}
+        now={formatSeconds(latest.event_loop_delay_seconds.p99 ?? 0)}
         times={times}
         format={formatSeconds}
         series={[{
           label: "p99",
-          values: list.map(({ report }) => report.event_loop_delay_seconds?.p99 ?? null),
+          values: list.map(({ report }) => report.event_loop_delay_seconds.p99),
         }]}
       />
     </div>
