@@ -67,7 +67,7 @@ export class Readings {
 
 const LABELS = [
   ...["route", "mode", "status", "kind", "by", "queue", "part", "cache", "result", "outcome"],
-  ...["phase", "event", "level", "version", "runtime", "database", "type"],
+  ...["phase", "event", "level", "version", "runtime", "database"],
 ];
 
 function readingsOf(value: number | Iterable<Reading>): Iterable<Reading> {
