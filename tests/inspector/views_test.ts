@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import process from "node:process";
-import { append, readAll } from "../support/http.ts";
+import { append, createStream, readAll } from "../support/http.ts";
 import { type BrowserPage, startChromium } from "../support/programs/chromium.ts";
 import { testWith } from "../support/programs/program.ts";
-import { serverForThisFile } from "../system/support.ts";
+import { expectStatus, serverForThisFile } from "../system/support.ts";
 import {
   assertClean,
   countOf,
@@ -171,4 +171,25 @@ testWith(["chromium"], "a stream from its creation to its end, by clicks and key
   await page.waitForText("Pause or resume", "dialog");
   // Of the wrong offset, and of a tail whose stream was deleted before the page left it.
   assertClean(page, server.url, [400, 404]);
+});
+
+testWith(["chromium"], "more subscriptions than a page of the listing are shown", async () => {
+  const json = { contentType: "application/json" };
+  await createStream(server.url, "wakes/many", json);
+  for (let n = 0; n < 101; n++) {
+    const response = await fetch(`${server.url}/v1/stream/__ds/subscriptions/many-${n}`, {
+      method: "PUT",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({
+        type: "pull-wake",
+        pattern: `many/${n}/*`,
+        wake_stream: "wakes/many",
+      }),
+    });
+    await expectStatus(response, 201);
+  }
+  await using chromium = await startChromium();
+  const page = await openInspector(chromium, server.url, "#/subscriptions");
+  await page.waitFor(`document.querySelectorAll(".table tbody tr").length >= 101`);
+  assertClean(page, server.url);
 });

@@ -32,16 +32,15 @@ export interface SubscriptionDetail {
   }[];
 }
 
-export async function listSubscriptions(
-  signal?: AbortSignal,
-): Promise<readonly SubscriptionEntry[]> {
-  const { subscriptions } = await getJson<
-    { subscriptions: SubscriptionEntry[] }
-  >(
-    controlUrl("subscriptions"),
-    signal,
-  );
-  return subscriptions;
+export interface SubscriptionPage {
+  readonly subscriptions: readonly SubscriptionEntry[];
+  /** Null: these are all. */
+  readonly next_after: string | null;
+}
+
+/** The first thousand, which is as many as the server lists at a time. */
+export function listSubscriptions(signal: AbortSignal): Promise<SubscriptionPage> {
+  return getJson<SubscriptionPage>(controlUrl("subscriptions", { limit: "1000" }), signal);
 }
 
 /** With the tails of its streams, as far as the token may list them. */

@@ -34,12 +34,17 @@ export function SubscriptionsView() {
     <main class="view">
       <header class="view-head">
         <h1>Subscriptions</h1>
-        {value !== null && <p class="sub">{formatCount(value.length)}</p>}
+        {value !== null && (
+          <p class="sub">
+            {value.next_after === null ? "" : "the first "}
+            {formatCount(value.subscriptions.length)}
+          </p>
+        )}
       </header>
       <div class="scroll" tabIndex={0}>
         {value === null
           ? error === null ? <Notice title="Loading" /> : <ErrorNotice error={error} />
-          : value.length === 0
+          : value.subscriptions.length === 0
           ? (
             <Notice title="No subscriptions yet">
               <p>
@@ -47,7 +52,7 @@ export function SubscriptionsView() {
               </p>
             </Notice>
           )
-          : <Table list={value} />}
+          : <Table list={value.subscriptions} />}
       </div>
     </main>
   );
@@ -121,7 +126,7 @@ export function SubscriptionView({ id }: { readonly id: string }) {
     2000,
   );
   const list = usePolled("subscriptions", listSubscriptions, 2000);
-  const entry = list.value?.find((other) => other.id === id);
+  const entry = list.value?.subscriptions.find((other) => other.id === id);
   const [asking, setAsking] = useState(false);
   const remove = async () => {
     await perform(removeSubscriptionAction(id));
