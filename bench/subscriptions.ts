@@ -1,7 +1,7 @@
 /**
  * `deno run -A bench/subscriptions.ts [subscriptions] [streams]`: what many glob subscriptions cost.
  * Append latency over HTTP with none of them and with all of them, to streams that match nothing and
- * to streams that do; and the time of the look that matches, alone. On `TEST_DATABASE_URL`, or a
+ * to streams that do; and the time of `issue_wakes`, which matches, by itself. On `TEST_DATABASE_URL`, or a
  * PostgreSQL of its own.
  */
 import process from "node:process";
@@ -68,10 +68,10 @@ try {
       [like],
     )).map((row) => row.id);
   const plain = await ids("plain/%");
-  await looks("a look at 1 stream that matches nothing", () => plain.slice(0, 1));
-  await looks("a look at 100 streams that match nothing", () => plain.slice(0, 100));
+  await issues("wakes of 1 stream that matches nothing", () => plain.slice(0, 1));
+  await issues("wakes of 100 streams that match nothing", () => plain.slice(0, 100));
   const woken = await ids("team-1_/%");
-  await looks("a look at 1 matched stream, its wake in flight", () => woken.slice(0, 1));
+  await issues("wakes of 1 matched stream, its wake in flight", () => woken.slice(0, 1));
   const born = await database.query<{ id: number }>(
     `with born as (
        insert into penstock.streams (path, content_type)
@@ -82,7 +82,7 @@ try {
      select id, 0, 'x' from born returning stream_id as id`,
     [SUBSCRIPTIONS],
   );
-  await looks(`a look at 1 new stream, matched with ${SUBSCRIPTIONS} patterns`, () => {
+  await issues(`wakes of 1 new stream, matched with ${SUBSCRIPTIONS} patterns`, () => {
     return born.splice(0, 1).map((row) => row.id);
   });
   const round = performance.now();
@@ -91,7 +91,7 @@ try {
     wrapped = (await store.reconcile(10_000, 0, true))?.wrapped ?? false;
   }
   const took = performance.now() - round;
-  console.log(`a round of the audit: ${slices} slices, ${(took / slices).toFixed(1)} ms each`);
+  console.log(`a round of the reconciler: ${slices} slices, ${(took / slices).toFixed(1)} ms each`);
 } finally {
   await database.close();
   await fresh.drop();
@@ -125,7 +125,7 @@ async function series(what: string, pathOf: (n: number) => string): Promise<numb
   return print(what, times);
 }
 
-async function looks(what: string, idsOf: () => number[]): Promise<void> {
+async function issues(what: string, idsOf: () => number[]): Promise<void> {
   const times: number[] = [];
   const store = new SubscriptionStore(database);
   for (let n = 0; n < 200; n++) {

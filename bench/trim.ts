@@ -24,10 +24,10 @@ await using stack = new AsyncDisposableStack();
 const database = await storage();
 const node = await startServer({ database });
 stack.defer(() => node.kill());
-const looking = "url" in database
+const admin = "url" in database
   ? await openPostgres({ url: database.url, connections: 2, timeoutMs: 60_000 })
   : null;
-stack.defer(() => looking?.close() ?? Promise.resolve());
+stack.defer(() => admin?.close() ?? Promise.resolve());
 
 const large = `${node.url}/v1/stream/large`;
 await expect(await fetch(large, { method: "PUT" }), 201);
@@ -50,13 +50,13 @@ const during = await series("while it is deleted", async () => {
   });
   await expect(answer, 200);
   console.log(`the trim was answered after ${(performance.now() - began).toFixed(1)} ms`);
-  if (looking === null) return await pause(WINDOW_MS * 3);
+  if (admin === null) return await pause(WINDOW_MS * 3);
   while (await segmentsLeft() > 1) await pause(100);
   console.log(`deleted after ${((performance.now() - began) / 1000).toFixed(1)} s`);
 });
 console.log(`p99 while it is deleted, over before: ${(during / before).toFixed(2)}`);
 await series("after", () => pause(WINDOW_MS));
-await looking?.execute("vacuum penstock.segments");
+await admin?.execute("vacuum penstock.segments");
 console.log(`after a vacuum: ${await left()}`);
 
 async function storage(): Promise<{ url: string } | { dataDir: string }> {
@@ -73,7 +73,7 @@ async function storage(): Promise<{ url: string } | { dataDir: string }> {
 }
 
 async function segmentsLeft(): Promise<number> {
-  const [row] = await looking!.query<{ count: number }>(
+  const [row] = await admin!.query<{ count: number }>(
     `select count(*) as count from penstock.segments g
      join penstock.streams s on s.id = g.stream_id where s.path = 'large'`,
   );
@@ -81,8 +81,8 @@ async function segmentsLeft(): Promise<number> {
 }
 
 async function left(): Promise<string> {
-  if (looking === null) return "";
-  const [row] = await looking.query<{ size: number }>(
+  if (admin === null) return "";
+  const [row] = await admin.query<{ size: number }>(
     "select pg_total_relation_size('penstock.segments') as size",
   );
   return `${await segmentsLeft()} segments, ${Math.round(row!.size / 2 ** 20)} MiB on the disk`;
