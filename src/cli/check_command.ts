@@ -109,10 +109,14 @@ function configurationFinding(config: Config): Finding {
 
 async function* checks(config: Config): AsyncGenerator<Finding> {
   const { databaseUrl, databaseConnections: connections } = config;
-  yield await checkPort(config.host, config.port);
+  yield await checkPort({ host: config.host, port: config.port, flags: "--port or --host" });
+  if (config.adminPort !== null) {
+    const [host, port] = [config.adminHost, config.adminPort];
+    yield await checkPort({ host, port, flags: "--admin-port or --admin-host" });
+  }
   yield checkFileLimit({ maxFollowers: config.maxFollowers, connections });
-  const tls = tlsFilesOf(config);
-  if (tls !== null) yield checkTlsFiles(tls, Date.now());
+  const { certificateFiles } = config;
+  if (certificateFiles !== null) yield checkTlsFiles(certificateFiles, Date.now());
   if (databaseUrl !== null) {
     const { findings } = await checkPostgres({
       url: databaseUrl,
@@ -147,12 +151,6 @@ async function* openedChecks(config: Config): AsyncGenerator<Finding> {
   } finally {
     await database.close().catch(() => {});
   }
-}
-
-/** Where the server itself ends TLS; null: it does not. */
-function tlsFilesOf(config: Config): { certificate: string; key: string } | null {
-  const { tlsCert, tlsKey } = config as { tlsCert?: string | null; tlsKey?: string | null };
-  return tlsCert && tlsKey ? { certificate: tlsCert, key: tlsKey } : null;
 }
 
 const STYLES: Readonly<Record<FindingState, Style>> = {

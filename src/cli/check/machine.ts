@@ -2,6 +2,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { existsSync, readFileSync, statfsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import type { CertificateFiles } from "../../lib/certificate.ts";
 import { claimPort } from "../listening_port.ts";
 import { failure, type Finding, ok, warning } from "./findings.ts";
 
@@ -15,15 +16,20 @@ const DAY_MS = 86_400_000;
 /** A certificate that ends within this time is worth a warning. */
 const SOON_DAYS = 14;
 
-export async function checkPort(host: string, port: number): Promise<Finding> {
+/** @param flags what names another address */
+export async function checkPort(
+  { host, port, flags }: {
+    readonly host: string;
+    readonly port: number;
+    readonly flags: string;
+  },
+): Promise<Finding> {
   if (port === 0) return ok("port", `${host}, on a free port`);
   try {
     await claimPort(host, port);
     return ok("port", `${host} port ${port} is free`);
   } catch (error) {
-    const fix =
-      "stop what listens there (a Penstock that runs already?), or name another --port or " +
-      "--host";
+    const fix = `stop what listens there (a Penstock that runs already?), or name another ${flags}`;
     return failure("port", (error as Error).message, fix);
   }
 }
@@ -80,32 +86,30 @@ function inUnits(bytes: number): string {
   return bytes < GIB ? `${Math.floor(bytes / (1 << 20))} MiB` : `${(bytes / GIB).toFixed(1)} GiB`;
 }
 
-export interface TlsFiles {
-  readonly certificate: string;
-  readonly key: string;
-}
-
 /** @param nowMs as `Date.now()` */
-export function checkTlsFiles({ certificate, key }: TlsFiles, nowMs: number): Finding {
+export function checkTlsFiles(
+  { certFile, keyFile }: CertificateFiles,
+  nowMs: number,
+): Finding {
   const fix =
     "give --tls-cert a PEM file with the certificate first, then its chain, and --tls-key " +
     "the PEM file of its private key, both readable by the server's account";
   let parsed: X509Certificate;
   let matches: boolean;
   try {
-    parsed = new X509Certificate(readFileSync(certificate));
+    parsed = new X509Certificate(readFileSync(certFile));
   } catch (error) {
-    return failure("tls", `${certificate} is no certificate: ${(error as Error).message}`, fix);
+    return failure("tls", `${certFile} is no certificate: ${(error as Error).message}`, fix);
   }
   try {
-    matches = parsed.checkPrivateKey(createPrivateKey(readFileSync(key)));
+    matches = parsed.checkPrivateKey(createPrivateKey(readFileSync(keyFile)));
   } catch (error) {
-    return failure("tls", `${key} is no private key: ${(error as Error).message}`, fix);
+    return failure("tls", `${keyFile} is no private key: ${(error as Error).message}`, fix);
   }
   if (!matches) {
     return failure(
       "tls",
-      `the key in ${key} is not that of the certificate in ${certificate}`,
+      `the key in ${keyFile} is not that of the certificate in ${certFile}`,
       fix,
     );
   }

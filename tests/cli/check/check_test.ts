@@ -305,13 +305,13 @@ Deno.test({
   fn: async () => {
     await withFolder((folder) => {
       const make = (name: string) => {
-        const [key, certificate] = [join(folder, `${name}.key`), join(folder, `${name}.pem`)];
+        const [keyFile, certFile] = [join(folder, `${name}.key`), join(folder, `${name}.pem`)];
         const line = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
         const rest = ["-nodes", "-days", "30", "-subj", `/CN=${name}`];
-        execFileSync("openssl", [...line, "-keyout", key, "-out", certificate, ...rest], {
+        execFileSync("openssl", [...line, "-keyout", keyFile, "-out", certFile, ...rest], {
           stdio: "pipe",
         });
-        return { key, certificate };
+        return { keyFile, certFile };
       };
       const [one, other] = [make("one"), make("other")];
       const now = Date.now();
@@ -324,16 +324,45 @@ Deno.test({
       assert.match(stateAndWords(one, now + 20 * day), /^warning: .* ends in 9 d/);
       assert.match(stateAndWords(one, now + 31 * day), /^failure: the certificate ended/);
       assert.match(stateAndWords(one, now - day), /^failure: the certificate begins/);
-      assert.match(stateAndWords({ ...one, key: other.key }, now), /^failure: the key .* not that/);
       assert.match(
-        stateAndWords({ ...one, key: one.certificate }, now),
+        stateAndWords({ ...one, keyFile: other.keyFile }, now),
+        /^failure: the key .* not that/,
+      );
+      assert.match(
+        stateAndWords({ ...one, keyFile: one.certFile }, now),
         /^failure: .*no private key/,
       );
       assert.match(
-        stateAndWords({ ...one, certificate: one.key }, now),
+        stateAndWords({ ...one, certFile: one.keyFile }, now),
         /^failure: .*no certificate/,
       );
       return Promise.resolve();
     });
   },
+});
+
+Deno.test("penstock check looks at the files that --tls-cert and --tls-key name", async () => {
+  await withFolder(async (folder) => {
+    const file = join(folder, "none.pem");
+    writeFileSync(file, "no certificate");
+    const checked = await check(["--data-dir=/nowhere/x", `--tls-cert=${file}`, "--tls-key=k"]);
+    expectFinding(checked, "tls", {
+      state: "failure",
+      message: /none\.pem is no certificate/,
+      fix: /give --tls-cert a PEM file/,
+    });
+  });
+});
+
+Deno.test("penstock check: an admin port that is taken", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  const checked = await check([`--admin-port=${port}`, "--data-dir=/nowhere/x"]);
+  server.close();
+  expectFinding(checked, "port", {
+    state: "failure",
+    message: new RegExp(`port ${port}: it is in use`),
+    fix: /--admin-port/,
+  });
 });
