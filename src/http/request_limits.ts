@@ -154,6 +154,7 @@ export class RequestLimits {
   }
 }
 
-function isLive({ request, target }: LimitedRequest): boolean {
-  return request.method === "GET" && /(?:^|&)live=/.test(target.query);
+/** Parsed as the route parses it: a name that is percent-encoded is the same name. */
+function isLive({ request, target: { query } }: LimitedRequest): boolean {
+  return request.method === "GET" && query !== "" && new URLSearchParams(query).has("live");
 }

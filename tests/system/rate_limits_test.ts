@@ -89,6 +89,8 @@ for (const runtime of ["deno", "bun"] as const) {
     assert.deepEqual([one.status, two.status], [200, 200]);
     const refused = await send(`${url}?offset=now&live=long-poll`, { headers });
     assert.deepEqual([refused.status, refused.code], [429, "TOO_MANY_LIVE_READS"]);
+    const encoded = await send(`${url}?offset=now&l%69ve=long-poll`, { headers });
+    assert.deepEqual([encoded.status, encoded.code], [429, "TOO_MANY_LIVE_READS"]);
     assert.equal((await send(url, { headers })).status, 200);
     const elsewhere = await send(`${url}?offset=-1&live=long-poll`, { headers: from("192.0.2.5") });
     assert.equal(elsewhere.status, 200);
