@@ -1,5 +1,6 @@
 /** The values of settings: what each may be, and which words refuse the rest. */
 import { isIPv4 } from "node:net";
+import { parseBytes, parseSeconds } from "../lib/quantities.ts";
 import { parsePostgresUrl } from "../storage/postgres/url.ts";
 
 export function isLoopback(host: string): boolean {
@@ -79,18 +80,14 @@ export function parseDuration(text: string): number {
 /** `90s`, `12h`, `30d`; a bare number is seconds. Returns milliseconds; null for nothing. */
 export function parseAge(text: string): number | null {
   if (text === "") return null;
-  const match = /^(\d{1,9})(s|m|h|d)?$/.exec(text);
-  const unit = { s: 1, m: 60, h: 3600, d: 86_400 }[match?.[2] ?? "s"]!;
-  const seconds = match === null ? NaN : Number(match[1]) * unit;
+  const seconds = parseSeconds(text) ?? NaN;
   if (seconds >= 1 && seconds <= 3650 * 86_400) return seconds * 1000;
   throw new Error(`"${text}" is not an age from 1s to 3650d, such as 12h or 30d`);
 }
 
 /** `1048576`, `512KiB`, `16MiB`, `2GiB`. Returns bytes. */
 export function parseSize(text: string, most: number): number {
-  const match = /^(\d{1,13})(KiB|MiB|GiB|TiB)?$/.exec(text);
-  const unit = { "": 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 }[match?.[2] ?? ""]!;
-  const bytes = match === null ? NaN : Number(match[1]) * unit;
+  const bytes = parseBytes(text) ?? NaN;
   if (bytes >= 1 && bytes <= most) return bytes;
   const largest = `${most / 2 ** 20}MiB`;
   throw new Error(`"${text}" is not a size from 1 byte to ${largest}, such as 65536 or 16MiB`);

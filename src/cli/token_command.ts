@@ -8,7 +8,7 @@ import { NO_NAMESPACE, parseNamespace } from "../access/namespaces.ts";
 import { parseRules, splitRules, textOfRule } from "../access/rules.ts";
 import { parseArguments, type ParsedArguments } from "../client/arguments.ts";
 import { token } from "../client/commands/token.ts";
-import { parseSeconds } from "../client/durations.ts";
+import { secondsOf } from "../client/durations.ts";
 import { ClientError, EXIT, usageError } from "../client/exit_codes.ts";
 import { Refused } from "../errors.ts";
 import { DatabaseClock } from "../storage/database_clock.ts";
@@ -85,7 +85,7 @@ const ACTIONS: Readonly<Record<string, (work: Work) => Promise<string>>> = {
     const expires = text("expires");
     const expiresAtMs = expires === undefined
       ? null
-      : await clock.now() + parseSeconds(expires) * 1000;
+      : await clock.now() + secondsOf(expires) * 1000;
     const { secret } = await tokens.create({ name, ...parsed, rules, expiresAtMs, parentId: null });
     return json ? `${JSON.stringify({ name, token: secret })}\n` : `${secret}\n`;
   },

@@ -1,18 +1,17 @@
 /** Times as they are typed: `90`, `30s`, `5m`, `1h`, `7d`. */
+import { parseSeconds } from "../lib/quantities.ts";
 import { usageError } from "./exit_codes.ts";
 
-const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
-
 /** Whole seconds; a bare number is seconds. */
-export function parseSeconds(text: string): number {
-  const match = /^(\d{1,10})([smhd])?$/.exec(text);
-  if (match === null) throw usageError(`"${text}" is not a time such as 90, 30s, 5m, 1h or 7d`);
-  return Number(match[1]) * SECONDS[(match[2] ?? "s") as keyof typeof SECONDS];
+export function secondsOf(text: string): number {
+  const seconds = parseSeconds(text);
+  if (seconds !== null) return seconds;
+  throw usageError(`"${text}" is not a time such as 90, 30s, 5m, 1h or 7d`);
 }
 
 /** Milliseconds to try again for; `forever` is Infinity. */
 export function parsePatience(text: string): number {
-  return text === "forever" ? Infinity : parseSeconds(text) * 1000;
+  return text === "forever" ? Infinity : secondsOf(text) * 1000;
 }
 
 /** `4 s`, `3 min 20 s`, `2 h 5 min`: for people. */

@@ -5,7 +5,7 @@ import { parseArguments } from "../../src/client/arguments.ts";
 import { COMMANDS } from "../../src/client/commands.ts";
 import { append } from "../../src/client/commands/append.ts";
 import { tail } from "../../src/client/commands/tail.ts";
-import { formatSeconds, parsePatience, parseSeconds } from "../../src/client/durations.ts";
+import { formatSeconds, parsePatience, secondsOf } from "../../src/client/durations.ts";
 import { ClientError } from "../../src/client/exit_codes.ts";
 import { nearest } from "../../src/client/nearest.ts";
 import { Patience } from "../../src/client/patience.ts";
@@ -93,10 +93,10 @@ Deno.test("streamUrl encodes each segment, so that every path is its own stream"
 });
 
 Deno.test("times are read and written as people do", () => {
-  assert.deepEqual(["90", "30s", "5m", "1h", "7d"].map(parseSeconds), [90, 30, 300, 3600, 604_800]);
+  assert.deepEqual(["90", "30s", "5m", "1h", "7d"].map(secondsOf), [90, 30, 300, 3600, 604_800]);
   assert.equal(parsePatience("forever"), Infinity);
   for (const text of ["", "1.5h", "-1", "1w", "h"]) {
-    assert.throws(() => parseSeconds(text), usage(/./));
+    assert.throws(() => secondsOf(text), usage(/./));
   }
   assert.deepEqual([4.4, 200, 7500].map(formatSeconds), ["4 s", "3 min 20 s", "2 h 5 min"]);
 });

@@ -1,6 +1,6 @@
 import { type Command, CONTENT_TYPE_FLAG, type Flag, type Invocation } from "../command.ts";
 import type { Answer } from "../connection.ts";
-import { parseSeconds } from "../durations.ts";
+import { secondsOf } from "../durations.ts";
 import { EXIT, type ExitCode } from "../exit_codes.ts";
 
 /** When a new stream expires. Forks take the same flags. */
@@ -58,7 +58,7 @@ export function lifetimeHeaders(invocation: Invocation): Record<string, string> 
   const ttl = invocation.text("ttl");
   const expiresAt = invocation.text("expires-at");
   return {
-    ...(ttl === undefined ? {} : { "stream-ttl": String(parseSeconds(ttl)) }),
+    ...(ttl === undefined ? {} : { "stream-ttl": String(secondsOf(ttl)) }),
     ...(expiresAt === undefined ? {} : { "stream-expires-at": expiresAt }),
   };
 }

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { parseSeconds } from "../durations.ts";
+import { secondsOf } from "../durations.ts";
 import type { Command, Invocation } from "../command.ts";
 import { ClientError, EXIT, usageError } from "../exit_codes.ts";
 import { jsonOf } from "../json_answer.ts";
@@ -48,7 +48,7 @@ answer is a line, with the rates per second since the one before as "rates".`,
 };
 
 function intervalOf(text: string | undefined): number {
-  const seconds = text === undefined ? 1 : parseSeconds(text);
+  const seconds = text === undefined ? 1 : secondsOf(text);
   if (seconds < 1 || seconds > 86_400) throw usageError("--interval is from 1s to 1d");
   return seconds;
 }

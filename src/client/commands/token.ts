@@ -1,4 +1,4 @@
-import { parseSeconds } from "../durations.ts";
+import { secondsOf } from "../durations.ts";
 import type { Command, Invocation } from "../command.ts";
 import { ClientError, EXIT, usageError } from "../exit_codes.ts";
 import { jsonOf } from "../json_answer.ts";
@@ -78,7 +78,7 @@ async function create(invocation: Invocation, name: string | undefined): Promise
       rules: rules.split(/\s+/).filter((rule) => rule !== ""),
       ...(expires === undefined
         ? {}
-        : { expires_at: new Date(Date.now() + parseSeconds(expires) * 1000).toISOString() }),
+        : { expires_at: new Date(Date.now() + secondsOf(expires) * 1000).toISOString() }),
     })),
   });
   const created = await jsonOf<ShownToken>(answer);

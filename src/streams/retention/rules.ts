@@ -2,6 +2,7 @@
  * The server's rules of retention: `logs/**: age=7d, bytes=10GiB`. A stream that was created with a
  * `Stream-Retention` of its own keeps to that; of the rules, the first whose pattern matches counts.
  */
+import { parseBytes, parseSeconds } from "../../lib/quantities.ts";
 import { type Matcher, matcherOf, matchesPath, parseGlob } from "../../protocol/glob.ts";
 import { problemOf, type Retention } from "../../protocol/retention.ts";
 import type { StreamState } from "../stream_state.ts";
@@ -11,8 +12,6 @@ export interface RetentionRule {
   readonly retention: Retention;
 }
 
-const AGE_UNITS = { "": 1, s: 1, m: 60, h: 3600, d: 86_400 };
-const SIZE_UNITS = { "": 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 };
 const MOST_RULES = 1000;
 
 /**
@@ -30,24 +29,25 @@ function parseRule(text: string): RetentionRule {
   if (colon < 0) throw new Error(`"${text}" is not a rule such as logs/**: age=7d, bytes=10GiB`);
   const glob = parseGlob(text.slice(0, colon).trim());
   if (typeof glob === "string") throw new Error(`"${text}": ${glob}`);
-  let ageSeconds: number | null = null;
-  let bytes: number | null = null;
+  const limits = new Map<string, number>();
   for (const limit of text.slice(colon + 1).split(",")) {
-    const [, name, number, unit = ""] = /^\s*(\w+)=(\d{1,15})([A-Za-z]*)\s*$/.exec(limit) ?? [];
-    if (name === "age" && ageSeconds === null && unit in AGE_UNITS) {
-      ageSeconds = Number(number) * AGE_UNITS[unit as keyof typeof AGE_UNITS];
-    } else if (name === "bytes" && bytes === null && unit in SIZE_UNITS) {
-      bytes = Number(number) * SIZE_UNITS[unit as keyof typeof SIZE_UNITS];
-    } else {
+    const [, name = "", amount = ""] = /^\s*(age|bytes)=(\w+)\s*$/.exec(limit) ?? [];
+    const value = name === "age" ? parseSeconds(amount) : parseBytes(amount);
+    if (value === null || limits.has(name)) {
       throw new Error(
         `"${limit.trim()}" is neither an age such as age=90s, 30m, 12h or 7d, nor a size such as ` +
           "bytes=1048576, 512KiB, 16MiB, 10GiB or 1TiB",
       );
     }
+    limits.set(name, value);
   }
-  const problem = problemOf({ ageSeconds, bytes });
+  const retention = {
+    ageSeconds: limits.get("age") ?? null,
+    bytes: limits.get("bytes") ?? null,
+  };
+  const problem = problemOf(retention);
   if (problem !== null) throw new Error(`"${text}": ${problem}`);
-  return { matcher: matcherOf(glob), retention: { ageSeconds, bytes } };
+  return { matcher: matcherOf(glob), retention };
 }
 
 /** What a stream is to keep; null: everything. */

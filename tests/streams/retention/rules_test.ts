@@ -24,6 +24,7 @@ Deno.test("unknown limits, units and patterns are refused with words", () => {
       ...["logs/**", "logs/**:", "logs/**: age", "logs/**: age=7w", "logs/**: age=7, age=8"],
       ...["logs/**: bytes=1kb", "logs/**: bytes=0", "logs/**: size=1", "l*gs: age=1d"],
       ...["logs/**: age=999999d", "__ds/**: age=1d", "a: bytes=999999TiB"],
+      ...["a: age=7constructor", "a: bytes=1toString", "a: age=-1", "a: age=1.5d", "a: age="],
     ]
   ) {
     assert.throws(() => parseRetentionRules(bad), Error, bad);
