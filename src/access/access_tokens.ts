@@ -6,7 +6,7 @@ import { Overloaded, Refused } from "../errors.ts";
 import { Batcher } from "../lib/batcher.ts";
 import { type Database, numberArray, StatementTimeout, textArray } from "../storage/database.ts";
 import { accessTokens } from "../storage/schema.ts";
-import { type Namespace, storedName } from "./namespaces.ts";
+import { boundsOf, type Namespace, NO_NAMESPACE } from "./namespaces.ts";
 import { parseStoredRules, type Rule, textOfRule } from "./rules.ts";
 
 const PREFIX = "pst_";
@@ -155,10 +155,8 @@ export class AccessTokens {
   /** By name, those whose names are in the namespace. */
   async list(namespace: Namespace): Promise<AccessToken[]> {
     const { name } = accessTokens;
-    // '0' follows '/'.
-    const within = namespace === ""
-      ? undefined
-      : and(gt(name, storedName(namespace, "")), lt(name, `${namespace}0`));
+    const [after, before] = boundsOf(namespace);
+    const within = namespace === NO_NAMESPACE ? undefined : and(gt(name, after), lt(name, before));
     const rows = await this.#database.typedQuery((drizzle) =>
       drizzle.select(COLUMNS).from(accessTokens).where(within).orderBy(asc(name)).limit(MOST_TOKENS)
     );

@@ -27,6 +27,11 @@ export function outerName(namespace: Namespace, stored: string): string | null {
   return stored.startsWith(`${namespace}/`) ? stored.slice(namespace.length + 1) : null;
 }
 
+/** Between which two texts all names in a namespace are, in the order of bytes: '0' follows '/'. */
+export function boundsOf(namespace: Namespace): readonly [after: string, before: string] {
+  return [`${namespace}/`, `${namespace}0`];
+}
+
 /** The namespace that a holder in `outer` calls `inner`; "" is the holder's own. */
 export function nestedNamespace(outer: Namespace, inner: Namespace): Namespace {
   return inner === "" ? outer : storedName(outer, inner);

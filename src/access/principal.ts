@@ -37,6 +37,11 @@ export interface PrincipalOptions {
 /** The name of those that bring no token. */
 export const ANONYMOUS = "anonymous";
 
+/** What the holder's names are in. @param principal null: there is no access control */
+export function namespaceOf(principal: Principal | null): Namespace {
+  return principal?.namespace ?? NO_NAMESPACE;
+}
+
 /** Shared by all principals: followers end up to two seconds after their token, never before. */
 const expiries = new DeadlineQueue();
 
@@ -72,10 +77,6 @@ export class Principal {
   /** Whether the token counts for nothing any more. */
   get ended(): boolean {
     return this.#revoked || (this.#endsAt !== Infinity && performance.now() >= this.#endsAt);
-  }
-
-  get expired(): boolean {
-    return this.#endsAt !== Infinity && performance.now() >= this.#endsAt;
   }
 
   /** Whether it may end before it expires. */

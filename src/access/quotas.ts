@@ -11,7 +11,7 @@ import { LRUCache } from "lru-cache";
 import type { AccessRefusal } from "../errors.ts";
 import { Batcher } from "../lib/batcher.ts";
 import { type Database, StatementTimeout } from "../storage/database.ts";
-import { type Namespace, NO_NAMESPACE, storedName } from "./namespaces.ts";
+import { boundsOf, type Namespace, NO_NAMESPACE } from "./namespaces.ts";
 
 /** What a namespace may hold; Infinity: anything. */
 export interface Quota {
@@ -132,9 +132,8 @@ export class Quotas {
     const began = performance.now();
     let streams = 0;
     let bytes = 0;
-    // '0' follows '/'.
-    const stop = `${tenant}0`;
-    let after: string | null = storedName(tenant, "");
+    const [first, stop] = boundsOf(tenant);
+    let after: string | null = first;
     while (after !== null) {
       const [row]: CountRow[] = await this.#database.hedged<CountRow>(COUNT, [
         after,

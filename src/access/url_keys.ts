@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { Overloaded, Refused } from "../errors.ts";
 import { Batcher } from "../lib/batcher.ts";
 import { type Database, StatementTimeout, textArray } from "../storage/database.ts";
-import { type Namespace, NO_NAMESPACE, storedName } from "./namespaces.ts";
+import { boundsOf, type Namespace } from "./namespaces.ts";
 import { parseStoredRules, type Rule } from "./rules.ts";
 
 const ID_BYTES = 16;
@@ -97,12 +97,7 @@ export class UrlKeys {
 
   /** Those in this namespace and below it, the oldest first. */
   async list(namespace: Namespace): Promise<ListedUrlKey[]> {
-    const rows = await this.#database.query<ListedRow>(LIST, [
-      namespace,
-      // '0' follows '/'.
-      storedName(namespace, ""),
-      namespace === NO_NAMESPACE ? "" : `${namespace}0`,
-    ]);
+    const rows = await this.#database.query<ListedRow>(LIST, [namespace, ...boundsOf(namespace)]);
     return rows.map((row) => ({
       ...row,
       rules: row.rules === null ? null : parseStoredRules(row.rules),

@@ -4,9 +4,9 @@ import { invalid, type InvalidCode, type Result } from "../errors.ts";
 import { etagOf, matchesEtag } from "../protocol/etag.ts";
 import * as header from "../protocol/headers.ts";
 import { encodeOffset, type OffsetRequest, parseOffset } from "../protocol/offset.ts";
-import { isOffsetOf, offsetAt } from "../streams/read/fork_chain.ts";
+import { offsetAt } from "../streams/read/fork_chain.ts";
+import { positionOf } from "../streams/read/offset_position.ts";
 import { trimmed } from "../streams/stream_state.ts";
-import { respondRefusal } from "./error_responses.ts";
 import { pageHeaders, respondNotModified, respondPage } from "./page_response.ts";
 import type { ReadParts } from "./parts.ts";
 
@@ -59,21 +59,9 @@ export async function readBackward(
   { before, count }: BackwardQuery,
 ): Promise<Response> {
   const stream = await streams.open(path);
-  if (before.kind === "position" && !isOffsetOf(stream, before)) {
-    return respondRefusal({ kind: "offset_of_another_stream" });
-  }
   const lowest = stream.earliest;
-  const stop = before.kind === "now"
-    ? stream.tail
-    : before.kind === "start"
-    ? lowest
-    : before.position;
+  const stop = positionOf(stream, before);
   if (stop < lowest) throw trimmed(stream);
-  if (stop > stream.tail) {
-    return respondRefusal(
-      invalid("OFFSET_BEYOND_TAIL", "the offset is beyond the stream's tail"),
-    );
-  }
   const room = pages.take(stop - lowest);
   let page;
   try {

@@ -2,18 +2,19 @@
  * What there is, `__ds/streams`, `__ds/usage` and the list of `__ds/subscriptions`: extensions, which
  * docs/extensions.md describes.
  */
-import { NO_NAMESPACE, outerName, storedName } from "../access/namespaces.ts";
-import type { Principal } from "../access/principal.ts";
+import { outerName, storedName } from "../access/namespaces.ts";
+import { namespaceOf, type Principal } from "../access/principal.ts";
 import { invalidRequest, Refused } from "../errors.ts";
 import { matcherOf, parseGlob } from "../protocol/glob.ts";
-import { faultOf, type Labels } from "../protocol/labels.ts";
+import { faultOf, type Labels, MOST_LABELS } from "../protocol/labels.ts";
 import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
 import type { Entry } from "../streams/catalog/entry.ts";
 import { pathFilter } from "../streams/catalog/path_ranges.ts";
 import { CURSOR_LENGTH, isPlaceCursor } from "../streams/catalog/place_cursors.ts";
 import type { Streams } from "../streams/streams.ts";
 import type { Subscriptions } from "../subscriptions/subscriptions.ts";
-import { respondRefusal } from "./error_responses.ts";
+import { respondMethodNotAllowed, respondRefusal } from "./error_responses.ts";
+import { parseQuery } from "./query_parameters.ts";
 import { respondJson } from "./respond.ts";
 
 const LONGEST_PAGE = 1000;
@@ -43,9 +44,9 @@ export async function listedStreams(
   request: CatalogRequest,
   rawPath: string | null,
 ): Promise<Response> {
-  if (!isRead(request.method)) return methodNotAllowed();
+  if (!isRead(request.method)) return respondMethodNotAllowed("GET, HEAD");
   const { principal } = request;
-  const namespace = principal?.namespace ?? NO_NAMESPACE;
+  const namespace = namespaceOf(principal);
   if (rawPath !== null) {
     parseQuery(request.query, []);
     const path = parseStreamPath(STREAM_PREFIX + rawPath);
@@ -61,7 +62,7 @@ export async function listedStreams(
       fork_paths: forkPaths,
     });
   }
-  const query = parseQuery(request.query, ["prefix", "after", "limit", "label"]);
+  const query = parseQuery(request.query, ["prefix", "after", "limit", "label"], ["label"]);
   const sealed = isPlaceCursor(query.get("after") ?? "");
   const after = textOf(query, "after", sealed ? CURSOR_LENGTH : LONGEST_TEXT);
   const { streams: entries, next_after: next } = await streams.catalog.list({
@@ -105,9 +106,9 @@ export async function usage(
   { streams }: CatalogParts,
   { method, query: text, principal }: CatalogRequest,
 ): Promise<Response> {
-  if (!isRead(method)) return methodNotAllowed();
+  if (!isRead(method)) return respondMethodNotAllowed("GET, HEAD");
   const prefix = textOf(parseQuery(text, ["prefix"]), "prefix");
-  const namespace = principal?.namespace ?? NO_NAMESPACE;
+  const namespace = namespaceOf(principal);
   if (principal !== null && !listsAll(principal, prefix)) {
     throw new Refused({ kind: "forbidden", operation: "list" });
   }
@@ -122,9 +123,9 @@ export async function listedSubscriptions(
   { subscriptions }: CatalogParts,
   { method, query: text, principal }: CatalogRequest,
 ): Promise<Response> {
-  if (!isRead(method)) return methodNotAllowed();
+  if (!isRead(method)) return respondMethodNotAllowed("GET, HEAD");
   const query = parseQuery(text, ["after", "limit"]);
-  const namespace = principal?.namespace ?? NO_NAMESPACE;
+  const namespace = namespaceOf(principal);
   const outer = (name: string | null) => name === null ? null : outerName(namespace, name);
   const after = textOf(query, "after");
   const { subscriptions: found, next_after: next } = await subscriptions.list(
@@ -159,25 +160,6 @@ function isRead(method: string): boolean {
   return method === "GET" || method === "HEAD";
 }
 
-function methodNotAllowed(): Response {
-  return respondRefusal({ kind: "method_not_allowed", allowed: "GET, HEAD" });
-}
-
-/** @throws Refused `invalid` of a parameter that is unknown or comes twice; labels may repeat */
-function parseQuery(text: string, known: readonly string[]): URLSearchParams {
-  const query = new URLSearchParams(text);
-  for (const name of new Set(query.keys())) {
-    if (!known.includes(name)) {
-      const names = known.length === 0 ? "none" : known.join(", ");
-      throw invalidRequest(`"${name.slice(0, 40)}" is no parameter here: there are ${names}`);
-    }
-    if (name !== "label" && query.getAll(name).length > 1) {
-      throw invalidRequest(`${name} comes more than once`);
-    }
-  }
-  return query;
-}
-
 function textOf(query: URLSearchParams, name: string, longest = LONGEST_TEXT): string {
   const text = query.get(name) ?? "";
   // deno-lint-ignore no-control-regex
@@ -209,6 +191,8 @@ function labelsOf(query: URLSearchParams): Labels | null {
     if (labels.has(name)) throw invalidRequest(`label "${name}" comes more than once`);
     labels.set(name, value);
   }
-  if (labels.size > 16) throw invalidRequest("a stream has at most 16 labels");
+  if (labels.size > MOST_LABELS) {
+    throw invalidRequest(`a stream has at most ${MOST_LABELS} labels`);
+  }
   return Object.fromEntries(labels);
 }

@@ -8,7 +8,8 @@ import type { Database } from "../storage/database.ts";
 import { compress } from "../transfer/compression.ts";
 import { dumpDatabase } from "../transfer/dump.ts";
 import { dumpPieces } from "../transfer/dump_pieces.ts";
-import { respondRefusal } from "./error_responses.ts";
+import { respondMethodNotAllowed, respondRefusal } from "./error_responses.ts";
+import { parseQuery } from "./query_parameters.ts";
 import { NO_STORE, respond } from "./respond.ts";
 
 export const DUMP_PATH = `${STREAM_PREFIX}__ds/dump`;
@@ -33,7 +34,7 @@ export class Dumps {
    */
   respond(request: Request, query: string, principal: Principal | null): Response {
     if (request.method !== "GET") {
-      return respondRefusal({ kind: "method_not_allowed", allowed: "GET" });
+      return respondMethodNotAllowed("GET");
     }
     // A holder in a namespace has all paths of that, and the dump has all there are.
     const mayDump = principal === null ||
@@ -41,7 +42,7 @@ export class Dumps {
     if (!mayDump) {
       throw new Refused({ kind: "forbidden", operation: "admin" });
     }
-    const { prefix, secrets } = parseQuery(query);
+    const { prefix, secrets } = parseOptions(query);
     if (secrets && principal === null) {
       throw invalidRequest("secrets are dumped only where there is access control");
     }
@@ -62,14 +63,8 @@ export class Dumps {
   }
 }
 
-function parseQuery(query: string): { readonly prefix: string; readonly secrets: boolean } {
-  const parameters = new URLSearchParams(query);
-  for (const name of parameters.keys()) {
-    if (name !== "prefix" && name !== "secrets") {
-      throw invalidRequest("a dump takes prefix and secrets, and no other parameters");
-    }
-    if (parameters.getAll(name).length > 1) throw invalidRequest(`${name} is given twice`);
-  }
+function parseOptions(query: string): { readonly prefix: string; readonly secrets: boolean } {
+  const parameters = parseQuery(query, ["prefix", "secrets"]);
   const secrets = parameters.get("secrets") ?? "false";
   if (secrets !== "true" && secrets !== "false") {
     throw invalidRequest("secrets is true or false");

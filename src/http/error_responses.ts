@@ -322,6 +322,11 @@ export function respondRefusal(refusal: Refusal): Response {
   return respondError(answer(refusal));
 }
 
+/** 405. @param allowed the methods that the resource has */
+export function respondMethodNotAllowed(allowed: string): Response {
+  return respondRefusal({ kind: "method_not_allowed", allowed });
+}
+
 /** 500, of an error that nobody foresaw. */
 export function respondInternal(): Response {
   return respondError({

@@ -6,7 +6,7 @@ import { measurements } from "../lib/telemetry/measurements.ts";
 import { withTimeout } from "../lib/timeout.ts";
 import { DatabaseUnavailable } from "../storage/database.ts";
 import type { RouterParts } from "./parts.ts";
-import { respondRefusal } from "./error_responses.ts";
+import { respondMethodNotAllowed, respondRefusal } from "./error_responses.ts";
 import { NO_STORE, respond, respondJson } from "./respond.ts";
 
 /** What a path that leads nowhere is told. */
@@ -28,7 +28,7 @@ export async function health(
 ): Promise<Response> {
   if (!isHealthPath(path)) return respondRefusal({ kind: "unknown_path", message: UNKNOWN });
   if (request.method !== "GET" && request.method !== "HEAD") {
-    return respondRefusal({ kind: "method_not_allowed", allowed: "GET, HEAD" });
+    return respondMethodNotAllowed("GET, HEAD");
   }
   if (path === "/metrics") {
     const { contentType, text } = await parts.metrics();

@@ -6,7 +6,7 @@
 import type { Access } from "../access/access.ts";
 import type { Principal } from "../access/principal.ts";
 import { VERSION } from "../version.ts";
-import { respondRefusal } from "./error_responses.ts";
+import { respondMethodNotAllowed } from "./error_responses.ts";
 import { type Asset, findAsset, indexPage } from "./inspector_assets.ts";
 import { type HeaderList, NO_STORE, respond, respondJson } from "./respond.ts";
 
@@ -68,7 +68,7 @@ export function inspector(
   // To a program that calls the root, the list of what is served here is of more use.
   if (mode === "off" || (path === "/" && !acceptsHtml(headers))) return null;
   if (method !== "GET" && method !== "HEAD") {
-    return respondRefusal({ kind: "method_not_allowed", allowed: "GET, HEAD" });
+    return respondMethodNotAllowed("GET, HEAD");
   }
   if (path === "/" || path === "/_penstock") {
     // Relative, so that it holds behind a proxy that adds a prefix.

@@ -1,7 +1,7 @@
 /** `__ds/node`: what one node says of itself, an extension for holders of `admin`. */
-import { invalidRequest } from "../errors.ts";
 import { STREAM_PREFIX } from "../protocol/stream_path.ts";
-import { respondRefusal } from "./error_responses.ts";
+import { respondMethodNotAllowed } from "./error_responses.ts";
+import { parseQuery } from "./query_parameters.ts";
 import type { RouterParts } from "./parts.ts";
 import { respondJson } from "./respond.ts";
 
@@ -15,8 +15,8 @@ export async function node(
 ): Promise<Response> {
   const { method } = request;
   if (method !== "GET" && method !== "HEAD") {
-    return respondRefusal({ kind: "method_not_allowed", allowed: "GET, HEAD" });
+    return respondMethodNotAllowed("GET, HEAD");
   }
-  if (query !== "") throw invalidRequest("__ds/node takes no query parameters");
+  parseQuery(query, []);
   return respondJson(200, await parts.node());
 }

@@ -13,7 +13,8 @@ import { etagOf, matchesEtag } from "../protocol/etag.ts";
 import { labelHeaders } from "../protocol/labels.ts";
 import * as header from "../protocol/headers.ts";
 import { formatRetention } from "../protocol/retention.ts";
-import { isOffsetOf, offsetAt } from "../streams/read/fork_chain.ts";
+import { offsetAt } from "../streams/read/fork_chain.ts";
+import { positionOf } from "../streams/read/offset_position.ts";
 import { labelsOf, type StreamState, trimmed } from "../streams/stream_state.ts";
 import type { Streams } from "../streams/streams.ts";
 import { parseBackwardQuery, readBackward } from "./backward_route.ts";
@@ -84,18 +85,9 @@ export async function get(
   }
   const { cacheEpoch } = streams;
   const stream = await streams.open(path);
-  if (offset.kind === "position" && !isOffsetOf(stream, offset)) {
-    return respondRefusal({ kind: "offset_of_another_stream" });
-  }
-  const fromNow = offset.kind === "now";
-  const fromStart = offset.kind === "start";
-  const start = fromNow ? stream.tail : fromStart ? stream.earliest : offset.position;
+  const start = positionOf(stream, offset);
   if (start < stream.earliest) throw trimmed(stream);
-  if (start > stream.tail) {
-    return respondRefusal(
-      invalid("OFFSET_BEYOND_TAIL", "the offset is beyond the stream's tail"),
-    );
-  }
+  const fromNow = offset.kind === "now";
   if (live === "long-poll") {
     return await longPoll(parts, stream, request, { start, fromNow, cursor, principal });
   }
@@ -113,7 +105,8 @@ export async function get(
   }
   if (fromNow) return respondNow(stream);
   // Where a stream begins that is trimmed changes, so no cache may say so without asking.
-  const moves = fromStart && (stream.earliest > 0 || streams.retentionOf(stream) !== null);
+  const moves = offset.kind === "start" &&
+    (stream.earliest > 0 || streams.retentionOf(stream) !== null);
   return await catchUp(parts, request, { stream, start, moves, cacheEpoch });
 }
 

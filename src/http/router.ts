@@ -2,6 +2,7 @@
 import { invalid, type Refusal } from "../errors.ts";
 import type { Authorization } from "../access/access.ts";
 import { NO_NAMESPACE, storedName } from "../access/namespaces.ts";
+import { namespaceOf } from "../access/principal.ts";
 import type { Quotas } from "../access/quotas.ts";
 import type { BufferedBytes } from "../limits.ts";
 import { parseStreamPath, STREAM_PREFIX } from "../protocol/stream_path.ts";
@@ -14,7 +15,12 @@ import { node, NODE_PATH } from "./node_route.ts";
 import type { ReadParts, RouterParts } from "./parts.ts";
 import { PageStreams } from "./page_stream.ts";
 import { get, head } from "./read_routes.ts";
-import { refusalOf, respondInternal, respondRefusal } from "./error_responses.ts";
+import {
+  refusalOf,
+  respondInternal,
+  respondMethodNotAllowed,
+  respondRefusal,
+} from "./error_responses.ts";
 import { FailureReports, isReported } from "./failure_reports.ts";
 import { type BodyReader, RequestBodies } from "./request_body.ts";
 import { notePrincipal } from "./request_lines.ts";
@@ -174,7 +180,7 @@ function limited(parts: RouteParts, asked: LimitedRequest): Promise<Response> {
   if (!counts || !path.startsWith(STREAM_PREFIX) || isControlPath(path)) {
     return route(parts, asked, parts);
   }
-  const written = quotas === null ? parts.streams : writtenStreams({ ...parts, quotas }, asked);
+  const written = quotas === null ? parts.streams : writtenStreams(parts, quotas, asked);
   if (!limits.counts) return route(parts, asked, { bodies: parts.bodies, written });
   return limits.serve(
     asked,
@@ -185,7 +191,8 @@ function limited(parts: RouteParts, asked: LimitedRequest): Promise<Response> {
 
 /** What the sender writes to: within the quota of its namespace. */
 function writtenStreams(
-  { streams, quotas, limits }: RouteParts & { readonly quotas: Quotas },
+  { streams, limits }: RouteParts,
+  quotas: Quotas,
   asked: LimitedRequest,
 ): WrittenStreams {
   const tenant = asked.principal?.tenant ?? NO_NAMESPACE;
@@ -221,7 +228,7 @@ function route(
   const stream = parseStreamPath(path);
   if ("refusal" in stream) return Promise.resolve(respondRefusal(stream.refusal));
   const { streams } = parts;
-  const namespace = principal?.namespace ?? NO_NAMESPACE;
+  const namespace = namespaceOf(principal);
   const stored = storedName(namespace, stream.value);
   switch (method) {
     case "POST":
@@ -249,7 +256,7 @@ function route(
       return remove(streams, stored);
     default:
       return Promise.resolve(
-        respondRefusal({ kind: "method_not_allowed", allowed: STREAM_METHODS }),
+        respondMethodNotAllowed(STREAM_METHODS),
       );
   }
 }

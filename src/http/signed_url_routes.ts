@@ -5,7 +5,7 @@ import type { Principal } from "../access/principal.ts";
 import { type Grant, SIGNED_OPERATIONS } from "../access/signed_urls.ts";
 import type { ListedUrlKey } from "../access/url_keys.ts";
 import { invalidRequest } from "../errors.ts";
-import { respondRefusal } from "./error_responses.ts";
+import { respondMethodNotAllowed, respondRefusal } from "./error_responses.ts";
 import type { BodyReader } from "./request_body.ts";
 import { respond, respondJson } from "./respond.ts";
 import { parseObject, parsePath } from "./subscription_bodies.ts";
@@ -42,7 +42,7 @@ async function sign(
   holder: Principal,
 ): Promise<Response> {
   if (request.method !== "POST") {
-    return respondRefusal({ kind: "method_not_allowed", allowed: "POST" });
+    return respondMethodNotAllowed("POST");
   }
   const body = parseObject(await bodies.read(request, LARGEST_BODY));
   const grant = parseGrant(body, await access.now());
@@ -62,7 +62,7 @@ async function keys(
   const { method } = request;
   if (id !== undefined) {
     if (method !== "DELETE") {
-      return respondRefusal({ kind: "method_not_allowed", allowed: "DELETE" });
+      return respondMethodNotAllowed("DELETE");
     }
     await access.revokeUrlKey(holder, id);
     return respond(204);
@@ -78,7 +78,7 @@ async function keys(
     const listed = await access.listUrlKeys(holder);
     return respondJson(200, { keys: listed.map((key) => shown(key, holder)) });
   }
-  return respondRefusal({ kind: "method_not_allowed", allowed: "GET, HEAD, POST" });
+  return respondMethodNotAllowed("GET, HEAD, POST");
 }
 
 /** As the holder says names. A token that is none of the holder's own has no name here. */

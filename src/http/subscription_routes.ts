@@ -1,14 +1,14 @@
 /** The control APIs under `__ds` (sections 6 and 7): routed before any stream. */
 import type { Access } from "../access/access.ts";
-import { type Namespace, NO_NAMESPACE, storedGlob, storedName } from "../access/namespaces.ts";
-import type { Principal } from "../access/principal.ts";
+import { type Namespace, storedGlob, storedName } from "../access/namespaces.ts";
+import { namespaceOf, type Principal } from "../access/principal.ts";
 import { matcherOf } from "../protocol/glob.ts";
 import { STREAM_PREFIX, trimmedPath } from "../protocol/stream_path.ts";
 import { invalidRequest, Refused } from "../errors.ts";
 import type { Streams } from "../streams/streams.ts";
 import type { Subscriptions } from "../subscriptions/subscriptions.ts";
 import { listedStreams, listedSubscriptions, usage } from "./catalog_routes.ts";
-import { respondRefusal } from "./error_responses.ts";
+import { respondMethodNotAllowed, respondRefusal } from "./error_responses.ts";
 import type { BodyReader } from "./request_body.ts";
 import { respond, respondJson } from "./respond.ts";
 import type { Configuration } from "../subscriptions/configuration.ts";
@@ -67,10 +67,11 @@ export async function control(
     const trimmed = trimmedPath(path);
     if (method === "POST" && trimmed !== null) {
       if ("refusal" in trimmed) return respondRefusal(trimmed.refusal);
-      return await trim(parts, request, storedName(namespaceOf(principal), trimmed.value));
+      const stored = storedName(namespaceOf(principal), trimmed.value);
+      return await trim(parts, request, { path: stored, query });
     }
     if (trimmed !== null && method !== "GET" && method !== "HEAD") {
-      return methodNotAllowed("GET, HEAD, POST");
+      return respondMethodNotAllowed("GET, HEAD, POST");
     }
     const streamPath = rawId === undefined ? null : path.slice("streams/".length);
     return await listedStreams(parts, { method, query, principal }, streamPath);
@@ -89,7 +90,7 @@ export async function control(
     case "claim":
     case "ack":
     case "release":
-      if (request.method !== "POST") return methodNotAllowed("POST");
+      if (request.method !== "POST") return respondMethodNotAllowed("POST");
       return await wake(parts, request, { id, action, namespace: namespaceOf(principal) });
     default:
       return unknownPath();
@@ -97,7 +98,9 @@ export async function control(
 }
 
 async function jwks({ subscriptions }: ControlParts, request: Request): Promise<Response> {
-  if (request.method !== "GET" && request.method !== "HEAD") return methodNotAllowed("GET, HEAD");
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    return respondMethodNotAllowed("GET, HEAD");
+  }
   return respond(200, [
     ["Content-Type", "application/jwk-set+json"],
     ["Cache-Control", "public, max-age=300"],
@@ -129,7 +132,7 @@ async function base(
       await subscriptions.remove(name);
       return respond(204);
     default:
-      return methodNotAllowed("PUT, GET, HEAD, DELETE");
+      return respondMethodNotAllowed("PUT, GET, HEAD, DELETE");
   }
 }
 
@@ -145,12 +148,12 @@ async function membership(
   const namespace = namespaceOf(principal);
   const name = storedName(namespace, id);
   if (rest.length === 0) {
-    if (request.method !== "POST") return methodNotAllowed("POST");
+    if (request.method !== "POST") return respondMethodNotAllowed("POST");
     const streams = parseStreams(await readObject(bodies, request));
     if (principal !== null) requireReading(principal, streams);
     await subscriptions.addStreams(name, streams.map((path) => storedName(namespace, path)));
   } else {
-    if (request.method !== "DELETE") return methodNotAllowed("DELETE");
+    if (request.method !== "DELETE") return respondMethodNotAllowed("DELETE");
     const path = parsePath(decode(rest.join("/")), "the stream's path");
     await subscriptions.removeStream(name, storedName(namespace, path));
   }
@@ -168,10 +171,6 @@ function storedConfiguration(namespace: Namespace, given: Configuration): Config
       ? delivery
       : { ...delivery, wakeStream: storedName(namespace, delivery.wakeStream) },
   };
-}
-
-function namespaceOf(principal: Principal | null): Namespace {
-  return principal?.namespace ?? NO_NAMESPACE;
 }
 
 /** A subscription shows only what its maker may read, and writes only where its maker may append. */
@@ -250,8 +249,4 @@ function decode(raw: string): string {
 
 function unknownPath(): Response {
   return respondRefusal({ kind: "unknown_path", message: "there is no such control API" });
-}
-
-function methodNotAllowed(allowed: string): Response {
-  return respondRefusal({ kind: "method_not_allowed", allowed });
 }

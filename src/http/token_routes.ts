@@ -12,7 +12,7 @@ import {
 import type { Principal } from "../access/principal.ts";
 import { parseRules, type Rule, textOfRule } from "../access/rules.ts";
 import { invalidRequest } from "../errors.ts";
-import { respondRefusal } from "./error_responses.ts";
+import { respondMethodNotAllowed, respondRefusal } from "./error_responses.ts";
 import type { BodyReader } from "./request_body.ts";
 import { respond, respondJson } from "./respond.ts";
 import { parseObject } from "./subscription_bodies.ts";
@@ -38,7 +38,7 @@ export async function tokens(
   const { method } = request;
   if (name !== null) {
     if (method !== "DELETE") {
-      return respondRefusal({ kind: "method_not_allowed", allowed: "DELETE" });
+      return respondMethodNotAllowed("DELETE");
     }
     await access.revokeToken(holder, parseQualifiedName(name));
     return respond(204);
@@ -53,7 +53,7 @@ export async function tokens(
       tokens: (await access.listTokens(holder)).map((token) => shown(token, holder)),
     });
   }
-  return respondRefusal({ kind: "method_not_allowed", allowed: "GET, HEAD, POST" });
+  return respondMethodNotAllowed("GET, HEAD, POST");
 }
 
 /** As the holder says the name and the namespace. */

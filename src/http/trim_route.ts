@@ -3,6 +3,7 @@ import { invalidRequest } from "../errors.ts";
 import { encodeOffset, type OffsetRequest, parseOffset } from "../protocol/offset.ts";
 import { offsetAt } from "../streams/read/fork_chain.ts";
 import type { Streams } from "../streams/streams.ts";
+import { parseQuery } from "./query_parameters.ts";
 import type { BodyReader } from "./request_body.ts";
 import { respondJson } from "./respond.ts";
 import { parseObject } from "./subscription_bodies.ts";
@@ -18,9 +19,9 @@ export interface TrimRouteParts {
 export async function trim(
   { streams, bodies }: TrimRouteParts,
   request: Request,
-  path: string,
+  { path, query }: { readonly path: string; readonly query: string },
 ): Promise<Response> {
-  if (/\?./.test(request.url)) throw invalidRequest("a trim has no query");
+  parseQuery(query, []);
   const before = parseBefore(parseObject(await bodies.read(request, LARGEST_BODY)));
   const stream = await streams.trim(path, before);
   return respondJson(200, { earliest_offset: encodeOffset(offsetAt(stream, stream.earliest)) });

@@ -6,7 +6,7 @@ export type Labels = Readonly<Record<string, string>>;
 
 /** In lower case, as runtimes give the names of headers. */
 const PREFIX = "stream-label-";
-const MOST_LABELS = 16;
+export const MOST_LABELS = 16;
 const LONGEST_VALUE = 256;
 const NAME = /^[a-z0-9-]{1,64}$/;
 const VALUE = /^[\x20-\x7e]*$/;

@@ -1,4 +1,5 @@
 /** Pages of the subscriptions, an extension: docs/extensions.md. */
+import { boundsOf } from "../access/namespaces.ts";
 import { type Database, textArray } from "../storage/database.ts";
 import type { WakePhase } from "../storage/schema.ts";
 
@@ -57,8 +58,8 @@ export async function listSubscriptions(
   { after, limit, within }: PageRequest,
   shows: (id: string) => boolean,
 ): Promise<SubscriptionsPage> {
-  // '0' follows '/'; no name begins with what the other one is.
-  const [first, stop] = within === "" ? ["", "\u{10ffff}"] : [`${within}/`, `${within}0`];
+  // No name begins with the last of all characters.
+  const [first, stop] = within === "" ? ["", "\u{10ffff}"] : boundsOf(within);
   const shown: string[] = [];
   let from = after === "" ? first : after;
   let names: readonly { readonly name: string }[];

@@ -1,9 +1,9 @@
 /** Drops the beginning of a stream: its bytes are not served from then on, and deleted in a while. */
-import { invalid, type Refusal, Refused } from "../../errors.ts";
+import { Refused } from "../../errors.ts";
 import { isJsonMode } from "../../protocol/content_type.ts";
 import type { OffsetRequest } from "../../protocol/offset.ts";
 import { type Database, numberArray } from "../../storage/database.ts";
-import { isOffsetOf } from "../read/fork_chain.ts";
+import { positionOf } from "../read/offset_position.ts";
 import type { PageReader } from "../read/page_reader.ts";
 import type { StateLoader } from "../state_loader.ts";
 import { type StreamState, unusable } from "../stream_state.ts";
@@ -50,7 +50,7 @@ export async function trimStream(
   before: OffsetRequest,
 ): Promise<StreamState> {
   const stream = await parts.stateLoader.load(path);
-  const refusal = unusable(stream) ?? refuseOffset(stream!, before);
+  const refusal = unusable(stream);
   if (refusal !== null) throw new Refused(refusal);
   const position = positionOf(stream!, before);
   if (position <= stream!.earliest) return stream!;
@@ -63,17 +63,4 @@ export async function trimStream(
   if (trimmed === undefined) throw new Refused({ kind: "not_found" });
   parts.onTrimmed([trimmed]);
   return { ...stream!, earliest: trimmed.earliest };
-}
-
-function refuseOffset(stream: StreamState, before: OffsetRequest): Refusal | null {
-  if (before.kind !== "position") return null;
-  if (!isOffsetOf(stream, before)) return { kind: "offset_of_another_stream" };
-  return before.position > stream.tail
-    ? invalid("OFFSET_BEYOND_TAIL", "the offset is beyond the stream's tail")
-    : null;
-}
-
-function positionOf(stream: StreamState, before: OffsetRequest): number {
-  if (before.kind === "start") return stream.earliest;
-  return before.kind === "now" ? stream.tail : before.position;
 }
