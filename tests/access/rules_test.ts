@@ -26,7 +26,28 @@ const path = fc.array(fc.constantFrom("a", "b", "c"), { minLength: 1, maxLength:
 const rule = fc.tuple(operations, pattern).map(([names, globs]) =>
   `${names.join(",")}:${globs.join("/")}`
 );
-const someRules = fc.array(rule, { maxLength: 3 }).map((texts) => rules(...texts));
+const ruleTexts = fc.array(rule, { maxLength: 3 });
+
+/** What may stand in a narrower pattern for a segment of a wider one. */
+function within(segment: string): fc.Arbitrary<string> {
+  if (segment === "**") return fc.constantFrom("**", "*/**", "a/*", "b");
+  return segment === "*" ? fc.constantFrom("*", "a", "b") : fc.constant(segment);
+}
+
+/** A rule that gives less than another one, or as much. */
+function narrowed(text: string): fc.Arbitrary<string> {
+  const [names, globs] = text.split(":") as [string, string];
+  const kept = fc.subarray(names.split(","), { minLength: 1 });
+  return fc.tuple(kept, ...globs.split("/").map(within)).map(([operations, ...segments]) =>
+    `${operations.join(",")}:${segments.join("/")}`
+  );
+}
+
+/** Two sets of rules; without a relation one of a hundred pairs covers the other, so half have one. */
+const someTwo = ruleTexts.chain((outer) => {
+  const fewer = fc.tuple(...outer.map(narrowed)).chain((texts) => fc.subarray(texts));
+  return fc.oneof(ruleTexts, fewer).map((inner) => [rules(...outer), rules(...inner)] as const);
+});
 
 Deno.test("a rule allows its operations on the paths of its pattern, and nothing else", () => {
   const some = rules("read,append:chat/**", "create:chat/*");
@@ -69,7 +90,7 @@ Deno.test("a rule's text is read as the same rule", () => {
 Deno.test("what covers a set of rules allows everything that the set allows", () => {
   let covered = 0;
   fc.assert(
-    fc.property(someRules, someRules, fc.array(path, { minLength: 20 }), (outer, inner, paths) => {
+    fc.property(someTwo, fc.array(path, { minLength: 20 }), ([outer, inner], paths) => {
       assert.ok(covers(outer, outer));
       if (!covers(outer, inner)) return;
       if (inner.length > 0) covered++;
@@ -82,7 +103,7 @@ Deno.test("what covers a set of rules allows everything that the set allows", ()
     }),
     { numRuns: 5000 },
   );
-  assert.ok(covered > 20, String(covered));
+  assert.ok(covered > 50, String(covered));
 });
 
 Deno.test("a child may be narrower, and not wider", () => {
