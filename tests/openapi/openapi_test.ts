@@ -123,8 +123,8 @@ testFile("has the methods that the server allows, and no others", async (openApi
   }
 });
 
-testFile("has every route that tests/access/matrix_test.ts knows", async (openApi) => {
-  const source = readFileSync(join(import.meta.dirname!, "../access/matrix_test.ts"), "utf8");
+testFile("has every route that tests/access/routes.ts knows", async (openApi) => {
+  const source = readFileSync(join(import.meta.dirname!, "../access/routes.ts"), "utf8");
   const routes = [...source.matchAll(/\bpath: (?:`\$\{S\}([^`]*)`|"([^"]*)")/g)]
     .map(([, below, whole]) => whole ?? `/v1/stream${below}`);
   assert.ok(routes.length > 30, `only ${routes.length} found`);
