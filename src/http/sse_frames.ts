@@ -4,7 +4,6 @@ import { measurements } from "../lib/telemetry/measurements.ts";
 import { CACHED_BYTES } from "../limits.ts";
 import { encodeOffset } from "../protocol/offset.ts";
 import { isJsonMode, isTextual } from "../protocol/content_type.ts";
-import { positionAfterMessages } from "../protocol/json_mode.ts";
 import {
   encodeBase64Data,
   encodeControl,
@@ -100,8 +99,9 @@ export function encodePage(stream: StreamState, page: Page, cursor: string): Sse
   let messages = 0;
   if (page.bytes.length > 0) {
     if (isJsonMode(contentType)) {
-      events.push(encodeJsonData(page.bytes));
-      messages = positionAfterMessages(page.bytes, Infinity).found;
+      const data = encodeJsonData(page.bytes);
+      events.push(data.event);
+      messages = data.messages;
     } else if (isTextual(contentType)) {
       const { text, used } = splitText(page.bytes, page.closed);
       next = page.start + used;

@@ -97,14 +97,10 @@ function flattenShort(body: Uint8Array): FlattenedJson {
 }
 
 /**
- * The response body for stored messages: a JSON array of them, each as it was sent (section 9.1.5).
+ * The response body for stored messages, and how many they are: a JSON array of them, each as it was
+ * sent (section 9.1.5).
  * @throws RangeError when `stored` ends within a message.
  */
-export function renderJson(stored: Uint8Array): Uint8Array<ArrayBuffer> {
-  return renderMessages(stored).bytes;
-}
-
-/** As `renderJson`, and how many messages they are. */
 export function renderMessages(stored: Uint8Array): FlattenedJson {
   if (stored.length === 0) return { bytes: Uint8Array.of(ARRAY_OPEN, ARRAY_CLOSE), messages: 0 };
   if (stored[stored.length - 1] !== MESSAGE_END) {

@@ -3,7 +3,7 @@
  * wire. Events are strings until `encodeEvents`, so that a data event and its control event become
  * bytes together, once for all followers at that position.
  */
-import { renderJson } from "./json_mode.ts";
+import { renderMessages } from "./json_mode.ts";
 
 /** What a control event says. */
 export interface Control {
@@ -68,11 +68,14 @@ export function encodeBase64Data(bytes: Uint8Array): string {
 }
 
 /**
- * A `data` event with stored JSON messages, as one array. Line ends in it can only be white space
- * between JSON tokens, so it means the same when they have become LF.
+ * A `data` event with stored JSON messages, as one array, and how many they are. Line ends in it can
+ * only be white space between JSON tokens, so it means the same when they have become LF.
  */
-export function encodeJsonData(stored: Uint8Array): string {
-  return encodeTextData(lenientUtf8.decode(renderJson(stored)));
+export function encodeJsonData(
+  stored: Uint8Array,
+): { readonly event: string; readonly messages: number } {
+  const { bytes, messages } = renderMessages(stored);
+  return { event: encodeTextData(lenientUtf8.decode(bytes)), messages };
 }
 
 /**

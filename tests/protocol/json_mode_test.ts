@@ -8,7 +8,7 @@ import {
   JsonTooDeep,
   lastBoundary,
   positionAfterMessages,
-  renderJson,
+  renderMessages,
   splitAnywhere,
   splitAtMessages,
 } from "../../src/protocol/json_mode.ts";
@@ -53,7 +53,7 @@ Deno.test("flattenJson keeps the elements of an array as they were sent", () => 
       const messages = items.map(([, value]) => value);
       const expected = messages.map((message) => message + RS).join("");
       assert.deepEqual(flatten(body), { stored: expected, messages: messages.length });
-      const rendered = textOf(renderJson(flattenJson(bytesOf(body)).bytes));
+      const rendered = textOf(renderMessages(flattenJson(bytesOf(body)).bytes).bytes);
       assert.equal(rendered, `[${messages.join(",")}]`);
       assert.deepEqual(JSON.parse(rendered), JSON.parse(body));
     },
@@ -129,25 +129,25 @@ Deno.test("flattenJson never answers with anything but bytes or InvalidJson", ()
   }));
 });
 
-Deno.test("renderJson of nothing is the empty array", () => {
-  assert.equal(textOf(renderJson(new Uint8Array())), "[]");
+Deno.test("renderMessages of nothing is the empty array", () => {
+  assert.equal(textOf(renderMessages(new Uint8Array()).bytes), "[]");
 });
 
-Deno.test("renderJson finds the ends of short and long messages", () => {
+Deno.test("renderMessages finds the ends of short and long messages", () => {
   fc.assert(fc.property(fc.array(fc.integer({ min: 1, max: 80 }), { minLength: 1 }), (sizes) => {
     const messages = sizes.map((size) => "7".repeat(size));
     const stored = bytesOf(messages.map((message) => message + RS).join(""));
-    assert.equal(textOf(renderJson(stored)), `[${messages.join(",")}]`);
+    assert.equal(textOf(renderMessages(stored).bytes), `[${messages.join(",")}]`);
   }));
 });
 
-Deno.test("renderJson refuses bytes that end within a message", () => {
-  assert.throws(() => renderJson(bytesOf(`1${RS}2`)), RangeError);
+Deno.test("renderMessages refuses bytes that end within a message", () => {
+  assert.throws(() => renderMessages(bytesOf(`1${RS}2`)), RangeError);
 });
 
-Deno.test("renderJson leaves the stored bytes as they are", () => {
+Deno.test("renderMessages leaves the stored bytes as they are", () => {
   const stored = bytesOf(`1${RS}2${RS}`);
-  renderJson(stored);
+  renderMessages(stored);
   assert.equal(textOf(stored), `1${RS}2${RS}`);
 });
 

@@ -94,7 +94,9 @@ Deno.test("encodeJsonData is one event with an array of the messages in it", () 
       const { bytes } = flattenJson(
         bytesOf(`[${all.map((one) => `{${gap}"m":${one}}`).join(",")}]`),
       );
-      const [event, ...more] = parse(encodeJsonData(bytes));
+      const data = encodeJsonData(bytes);
+      const [event, ...more] = parse(data.event);
+      assert.equal(data.messages, all.length);
       assert.equal(event?.type, "data");
       assert.deepEqual(more, []);
       assert.deepEqual(JSON.parse(event!.data), all.map((one) => ({ m: JSON.parse(one) })));
