@@ -7,6 +7,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Answer, Connection } from "./connection.ts";
 import { usageError } from "./exit_codes.ts";
 import type { InputPiece } from "./input_messages.ts";
+import { jsonArrayOf } from "./json_messages.ts";
 import type { Producer } from "./producer.ts";
 
 const LARGEST_BATCH_BYTES = 1 << 20;
@@ -135,9 +136,7 @@ export class Appender {
   }
 
   #bodyOf(batch: readonly InputPiece[]): Uint8Array<ArrayBuffer> {
-    if (!this.#options.json) return copyTogether(batch.map(({ bytes }) => bytes));
-    const [open, comma, close] = ["[", ",", "]"].map((text) => new TextEncoder().encode(text));
-    const parts = batch.flatMap(({ bytes }, at) => at === 0 ? [bytes] : [comma!, bytes]);
-    return copyTogether([open!, ...parts, close!]);
+    const messages = batch.map(({ bytes }) => bytes);
+    return this.#options.json ? jsonArrayOf(messages) : copyTogether(messages);
   }
 }

@@ -91,6 +91,11 @@ function unknownFlag(command: string, flags: readonly Flag[], rawName: string): 
   return `penstock ${command} has no flag ${rawName}${hint}`;
 }
 
+/** The words of a flag that holds several, with spaces between. */
+export function wordsOf(text: string): string[] {
+  return text.split(/\s+/).filter((word) => word !== "");
+}
+
 function checkOperands(command: CommandDescription, operands: readonly string[]): void {
   const missing = command.operands[operands.length];
   if (missing !== undefined && !missing.endsWith("?")) {

@@ -1,6 +1,6 @@
 /**
- * Splits the JSON arrays a server answers with into their messages, without parsing numbers or
- * strings: `1.0` and `12345678901234567890` stay what they are.
+ * Splits the JSON arrays a server answers with into their messages, and joins messages to arrays,
+ * without parsing numbers or strings: `1.0` and `12345678901234567890` stay what they are.
  */
 import { copyTogether } from "../lib/bytes.ts";
 
@@ -70,6 +70,13 @@ export class JsonMessages {
     }
     return message;
   }
+}
+
+/** An array of these messages, as a body that appends them. */
+export function jsonArrayOf(messages: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const [open, comma, close] = [OPEN_ARRAY, COMMA, CLOSE_ARRAY].map((byte) => Uint8Array.of(byte!));
+  const parts = messages.flatMap((message, at) => at === 0 ? [message] : [comma!, message]);
+  return copyTogether([open!, ...parts, close!]);
 }
 
 function isSpace(byte: number): boolean {

@@ -3,6 +3,8 @@ import { copyTogether } from "../lib/bytes.ts";
 import type { Connection } from "./connection.ts";
 import { ClientError, EXIT } from "./exit_codes.ts";
 import type { ImportState, SourcePlace } from "./import_state.ts";
+import { jsonArrayOf } from "./json_messages.ts";
+import { isJson } from "./stream_metadata.ts";
 import { readStream } from "./stream_reader.ts";
 
 /** Appends are of about this size; a single message may be larger. Bytes. */
@@ -68,7 +70,7 @@ class Copy {
   constructor(options: ImportOptions, source: Headers) {
     this.#options = options;
     this.#source = source;
-    this.#json = /^application\/json\s*(;|$)/i.test(this.#contentType);
+    this.#json = isJson(this.#contentType);
   }
 
   get target(): string {
@@ -145,7 +147,7 @@ class Copy {
       method: "POST",
       url: to.url,
       headers: { "content-type": this.#contentType },
-      body: this.#json ? arrayOf(this.#waiting) : copyTogether(this.#waiting),
+      body: this.#json ? jsonArrayOf(this.#waiting) : copyTogether(this.#waiting),
       repeatable: false,
     });
     await answer.discard();
@@ -168,15 +170,6 @@ class Copy {
     const { source, given } = this.#at;
     state.set({ path, source, given, target: this.#target, pending });
   }
-}
-
-function arrayOf(messages: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const [open, comma, close] = [0x5b, 0x2c, 0x5d].map((byte) => Uint8Array.of(byte));
-  return copyTogether([
-    open!,
-    ...messages.flatMap((message, at) => at === 0 ? [message] : [comma!, message]),
-    close!,
-  ]);
 }
 
 function nextOffsetOf(headers: Headers): string {

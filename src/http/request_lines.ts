@@ -68,7 +68,7 @@ export async function handleLogged(
   };
   // The body of a response to HEAD says to the runtime which length to say: it is never sent.
   const sent = request.method === "HEAD" ? null : response.body;
-  const answered = await counted(response, { body: sent, onEnd });
+  const answered = await withCountedBody(response, { body: sent, onEnd });
   answered.headers.set(REQUEST_ID, requestId);
   return answered;
 }
@@ -96,7 +96,7 @@ interface CountedBody {
 }
 
 /** The same response, which tells the bytes of its body when that has ended. */
-async function counted(
+async function withCountedBody(
   response: Response,
   { body, onEnd }: CountedBody,
 ): Promise<Response> {

@@ -89,7 +89,7 @@ async function totalBytes(database: Database, prefix: string): Promise<number> {
 /** What the server sends is read as a load would, so that a dump that was cut off is not kept as whole. */
 async function fromServer(invocation: Invocation): Promise<DumpReport> {
   const { console, connection, text, has } = invocation;
-  const url = new URL(`${invocation.streamUrl("x").href.replace(/\/x$/, "")}/__ds/dump`);
+  const url = invocation.streamUrl("__ds/dump");
   if (text("prefix") !== undefined) url.searchParams.set("prefix", text("prefix")!);
   if (has("secrets")) url.searchParams.set("secrets", "true");
   const answer = await connection.send({ method: "GET", url });

@@ -1,8 +1,7 @@
 import type { Command } from "../command.ts";
 import { EXIT } from "../exit_codes.ts";
-import { jsonOf } from "../json_answer.ts";
-
-const PAGE = "1000";
+import { wordsOf } from "../arguments.ts";
+import { listed } from "../listing.ts";
 
 /** The members of the listing that are printed here. */
 interface Entry {
@@ -34,22 +33,14 @@ export const ls: Command = {
   retryMs: 30_000,
   async run({ console, connection, operands, streamUrl, text, has }) {
     const url = streamUrl("__ds/streams");
-    url.searchParams.set("limit", PAGE);
     const [prefix] = operands;
     if (prefix !== undefined) url.searchParams.set("prefix", prefix.replace(/^\//, ""));
-    for (const label of (text("label") ?? "").split(/\s+/).filter((label) => label !== "")) {
+    for (const label of wordsOf(text("label") ?? "")) {
       url.searchParams.append("label", label);
     }
-    for (let after: string | null = ""; after !== null;) {
-      url.searchParams.set("after", after);
-      const page: { streams: Entry[]; next_after: string | null } = await jsonOf(
-        await connection.send({ method: "GET", url }),
-      );
-      for (const entry of page.streams) {
-        if (has("json")) await console.write(`${JSON.stringify(entry)}\n`);
-        else await console.write(`${has("long") ? longLine(entry) : entry.path}\n`);
-      }
-      after = page.next_after;
+    for await (const entry of listed<Entry>(connection, url, "streams")) {
+      if (has("json")) await console.write(`${JSON.stringify(entry)}\n`);
+      else await console.write(`${has("long") ? longLine(entry) : entry.path}\n`);
     }
     return EXIT.ok;
   },

@@ -1,6 +1,8 @@
 import type { Command, Invocation } from "../command.ts";
 import { EXIT, usageError } from "../exit_codes.ts";
+import { wordsOf } from "../arguments.ts";
 import { jsonOf } from "../json_answer.ts";
+import { listed } from "../listing.ts";
 
 interface ListedSubscription {
   readonly id: string;
@@ -56,23 +58,16 @@ function nameOf(action: string, id: string | undefined): string {
 
 async function list({ connection, console, streamUrl, has }: Invocation): Promise<void> {
   const url = streamUrl("__ds/subscriptions");
-  url.searchParams.set("limit", "1000");
-  for (let after: string | null = ""; after !== null;) {
-    url.searchParams.set("after", after);
-    const page: { subscriptions: ListedSubscription[]; next_after: string | null } = await jsonOf(
-      await connection.send({ method: "GET", url }),
-    );
-    for (const subscription of page.subscriptions) {
-      if (has("json")) {
-        await console.write(`${JSON.stringify(subscription)}\n`);
-        continue;
-      }
-      const { id, type, pattern, streams, state, failures } = subscription;
-      const failing = failures > 0 ? `  ${failures} failures` : "";
-      const about = `${type}  ${pattern ?? "-"}  ${streams} streams  ${state}${failing}`;
-      await console.write(`${id}  ${console.paint(about, "dim")}\n`);
+  const all = listed<ListedSubscription>(connection, url, "subscriptions");
+  for await (const subscription of all) {
+    if (has("json")) {
+      await console.write(`${JSON.stringify(subscription)}\n`);
+      continue;
     }
-    after = page.next_after;
+    const { id, type, pattern, streams, state, failures } = subscription;
+    const failing = failures > 0 ? `  ${failures} failures` : "";
+    const about = `${type}  ${pattern ?? "-"}  ${streams} streams  ${state}${failing}`;
+    await console.write(`${id}  ${console.paint(about, "dim")}\n`);
   }
 }
 
@@ -88,7 +83,7 @@ async function create(invocation: Invocation, id: string): Promise<void> {
   if ((webhook === undefined) === (wakeStream === undefined)) {
     throw usageError("penstock sub create needs --webhook or --wake-stream");
   }
-  const streams = (text("streams") ?? "").split(/\s+/).filter((path) => path !== "");
+  const streams = wordsOf(text("streams") ?? "");
   const pattern = text("pattern");
   const answer = await connection.send({
     method: "PUT",

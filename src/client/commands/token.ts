@@ -1,6 +1,7 @@
 import { secondsOf } from "../durations.ts";
 import type { Command, Invocation } from "../command.ts";
 import { ClientError, EXIT, usageError } from "../exit_codes.ts";
+import { wordsOf } from "../arguments.ts";
 import { jsonOf } from "../json_answer.ts";
 
 /** A token as the server shows it; `token` only once. */
@@ -75,7 +76,7 @@ async function create(invocation: Invocation, name: string | undefined): Promise
     body: new TextEncoder().encode(JSON.stringify({
       name,
       ...(namespace === undefined ? {} : { namespace }),
-      rules: rules.split(/\s+/).filter((rule) => rule !== ""),
+      rules: wordsOf(rules),
       ...(expires === undefined
         ? {}
         : { expires_at: new Date(Date.now() + secondsOf(expires) * 1000).toISOString() }),
