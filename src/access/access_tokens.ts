@@ -2,10 +2,11 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { and, asc, eq, gt, lt, sql } from "drizzle-orm";
-import { Overloaded, Refused } from "../errors.ts";
-import { Batcher } from "../lib/batcher.ts";
-import { type Database, numberArray, StatementTimeout, textArray } from "../storage/database.ts";
+import { Refused } from "../errors.ts";
+import type { Batcher } from "../lib/batcher.ts";
+import { type Database, numberArray, textArray } from "../storage/database.ts";
 import { accessTokens } from "../storage/schema.ts";
+import { createLookups } from "./lookups.ts";
 import { boundsOf, type Namespace, NO_NAMESPACE } from "./namespaces.ts";
 import { parseStoredRules, type Rule, textOfRule } from "./rules.ts";
 
@@ -13,9 +14,6 @@ const PREFIX = "pst_";
 const SECRET_BYTES = 32;
 /** Of one tenant, and of those outside of every namespace. */
 const MOST_TOKENS = 10_000;
-/** Presented tokens that one query finds, and that wait for the next. */
-const MOST_IN_BATCH = 1000;
-const MOST_WAITING = 10_000;
 /** `pst_` and 256 bits in base64url. */
 const FORM = /^pst_[A-Za-z0-9_-]{43}$/;
 
@@ -91,14 +89,7 @@ export class AccessTokens {
 
   constructor(database: Database) {
     this.#database = database;
-    this.#finds = new Batcher({
-      concurrency: 1,
-      maxBatch: MOST_IN_BATCH,
-      maxWaiting: MOST_WAITING,
-      onFull: () => new Overloaded("too many tokens are being verified"),
-      run: (batch) => this.#findAll(batch),
-      failsWaiting: (error) => error instanceof StatementTimeout,
-    });
+    this.#finds = createLookups({ what: "tokens", find: (hashes) => this.#findAll(hashes) });
   }
 
   /**
@@ -137,8 +128,7 @@ export class AccessTokens {
   }
 
   /**
-   * The token that was presented, with the revision of the same snapshot. Tokens that are presented
-   * together are found by one query, so that made-up ones cannot fill the pool.
+   * The token that was presented, with the revision of the same snapshot.
    * @throws DatabaseUnavailable, Overloaded
    */
   find(secret: string): Promise<FoundToken | null> {
@@ -180,14 +170,11 @@ export class AccessTokens {
     return row!.revision;
   }
 
-  async #findAll(hashes: readonly string[]): Promise<(FoundToken | null)[]> {
-    const rows = await this.#database.hedged<FoundRow>(FIND, [textArray([...new Set(hashes)])]);
-    const found = new Map(
-      rows.map(({ hash, rules, ...row }) =>
-        [hash, { ...row, rules: parseStoredRules(rules) }] as const
-      ),
+  async #findAll(hashes: readonly string[]): Promise<Map<string, FoundToken>> {
+    const rows = await this.#database.hedged<FoundRow>(FIND, [textArray(hashes)]);
+    return new Map(
+      rows.map(({ hash, rules, ...row }) => [hash, { ...row, rules: parseStoredRules(rules) }]),
     );
-    return hashes.map((hash) => found.get(hash) ?? null);
   }
 
   /** Of these tokens, those that are still there. */

@@ -1,8 +1,9 @@
 /** The keys of signed URLs, as the database has them: each in one namespace, most of them of one token. */
 import { Buffer } from "node:buffer";
-import { Overloaded, Refused } from "../errors.ts";
-import { Batcher } from "../lib/batcher.ts";
-import { type Database, StatementTimeout, textArray } from "../storage/database.ts";
+import { Refused } from "../errors.ts";
+import type { Batcher } from "../lib/batcher.ts";
+import { type Database, textArray } from "../storage/database.ts";
+import { createLookups } from "./lookups.ts";
 import { boundsOf, type Namespace } from "./namespaces.ts";
 import { parseStoredRules, type Rule } from "./rules.ts";
 
@@ -10,8 +11,6 @@ const ID_BYTES = 16;
 const SECRET_BYTES = 32;
 /** Of one namespace. */
 const MOST_KEYS = 10_000;
-const MOST_IN_BATCH = 1000;
-const MOST_WAITING = 10_000;
 
 export interface UrlKey {
   readonly id: string;
@@ -52,17 +51,10 @@ export class UrlKeys {
 
   constructor(database: Database) {
     this.#database = database;
-    this.#finds = new Batcher({
-      concurrency: 1,
-      maxBatch: MOST_IN_BATCH,
-      maxWaiting: MOST_WAITING,
-      onFull: () => new Overloaded("too many signed URLs are being verified"),
-      run: (batch) => this.#findAll(batch),
-      failsWaiting: (error) => error instanceof StatementTimeout,
-    });
+    this.#finds = createLookups({ what: "signed URLs", find: (ids) => this.#findAll(ids) });
   }
 
-  /** The key of this id. What is asked for together is found by one query. */
+  /** The key of this id. */
   find(id: string): Promise<UrlKey | null> {
     return this.#finds.submit(id);
   }
@@ -122,13 +114,12 @@ export class UrlKeys {
     return new Set(rows.map(({ id }) => id));
   }
 
-  async #findAll(ids: readonly string[]): Promise<(UrlKey | null)[]> {
+  async #findAll(ids: readonly string[]): Promise<Map<string, UrlKey>> {
     const rows = await this.#database.hedged<UrlKey>(
       `select ${COLUMNS} and k.id = any($1::text[])`,
-      [textArray([...new Set(ids)])],
+      [textArray(ids)],
     );
-    const found = new Map(rows.map((row) => [row.id, row]));
-    return ids.map((id) => found.get(id) ?? null);
+    return new Map(rows.map((row) => [row.id, row]));
   }
 }
 
