@@ -7,7 +7,7 @@ import { AccessTokens, isTokenName, TOKEN_NAME_RULE } from "../access/access_tok
 import { NO_NAMESPACE, parseNamespace } from "../access/namespaces.ts";
 import { parseRules, splitRules, textOfRule } from "../access/rules.ts";
 import { parseArguments, type ParsedArguments } from "../client/arguments.ts";
-import { token } from "../client/commands/token.ts";
+import { token, tokenLine } from "../client/commands/token.ts";
 import { secondsOf } from "../client/durations.ts";
 import { ClientError, EXIT, usageError } from "../client/exit_codes.ts";
 import { Refused } from "../errors.ts";
@@ -99,11 +99,7 @@ const ACTIONS: Readonly<Record<string, (work: Work) => Promise<string>>> = {
       expires_at: expiresAtMs === null ? null : new Date(expiresAtMs).toISOString(),
     }));
     if (json) return `${JSON.stringify(shown)}\n`;
-    return shown.map(({ name, namespace, rules, expires_at: expires }) =>
-      `${name}  ${rules.join(" ")}${namespace === null ? "" : `  in ${namespace}`}${
-        expires === null ? "" : `  until ${expires}`
-      }\n`
-    ).join("");
+    return shown.map((each) => tokenLine(each, (text) => text)).join("");
   },
   async revoke({ tokens, name, json }) {
     if (name === undefined) throw usageError("penstock token revoke needs the token's name");

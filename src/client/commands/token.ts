@@ -93,11 +93,19 @@ async function list({ connection, console, streamUrl, has }: Invocation): Promis
   const answer = await connection.send({ method: "GET", url: streamUrl("__ds/tokens") });
   const { tokens } = await jsonOf<{ tokens: ShownToken[] }>(answer);
   if (has("json")) return await console.write(`${JSON.stringify(tokens)}\n`);
-  for (const { name, namespace, rules, expires_at: expires } of tokens) {
-    const within = namespace === null ? "" : console.paint(`  in ${namespace}`, "dim");
-    const until = expires === null ? "" : console.paint(`  until ${expires}`, "dim");
-    await console.write(`${name}  ${rules.join(" ")}${within}${until}\n`);
+  for (const shown of tokens) {
+    await console.write(tokenLine(shown, (text) => console.paint(text, "dim")));
   }
+}
+
+/** A token as a line of a list. @param paint for what is less important */
+export function tokenLine(
+  { name, namespace, rules, expires_at: expires }: ShownToken,
+  paint: (text: string) => string,
+): string {
+  const within = namespace === null ? "" : paint(`  in ${namespace}`);
+  const until = expires === null ? "" : paint(`  until ${expires}`);
+  return `${name}  ${rules.join(" ")}${within}${until}\n`;
 }
 
 async function revoke(invocation: Invocation, name: string | undefined): Promise<void> {
