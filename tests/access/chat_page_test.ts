@@ -10,9 +10,8 @@ import { fileURLToPath } from "node:url";
 import { startChromium } from "../support/programs/chromium.ts";
 import { testWith } from "../support/programs/program.ts";
 import { elapse, serverForThisFile } from "../system/support.ts";
-import { ADMIN, ask, secretFiles, signHmac } from "./support.ts";
+import { ADMIN, ask, SECRET, secretFiles, signHmac } from "./support.ts";
 
-const SECRET = "a secret of thirty-two bytes or more";
 const files = secretFiles({ admin: ADMIN, secret: SECRET });
 globalThis.addEventListener("unload", () => files.remove());
 const server = serverForThisFile("postgres", {

@@ -4,9 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { eventually, serverForThisFile } from "../system/support.ts";
-import { type Kind, kindsFor, SECRET } from "./principals.ts";
+import { type Kind, kindsFor } from "./principals.ts";
 import { type Method, METHODS, type Route, ROUTES, S } from "./routes.ts";
-import { ADMIN, ask, AUDIENCE, ISSUER, Issuer, secretFiles } from "./support.ts";
+import { ADMIN, ask, AUDIENCE, ISSUER, Issuer, SECRET, secretFiles } from "./support.ts";
 
 const issuer = await Issuer.start();
 /** Its keys were never fetched: it is down from the start. */

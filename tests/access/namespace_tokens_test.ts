@@ -1,9 +1,8 @@
 /** Tokens and JWTs in namespaces, what a webhook says, and the token of a first start. */
 import assert from "node:assert/strict";
 import { eventually, serverForThisFile, withServer, withStorage } from "../system/support.ts";
-import { ADMIN, ask, secretFiles, signHmac } from "./support.ts";
+import { ADMIN, ask, SECRET, secretFiles, signHmac } from "./support.ts";
 
-const SECRET = "a secret of thirty-two bytes or more";
 const files = secretFiles({ admin: ADMIN, secret: SECRET });
 globalThis.addEventListener("unload", () => files.remove());
 const jwt = ["--jwt-secret-file", files.path("secret")];

@@ -1,9 +1,7 @@
 /** Every kind of principal, and of what only looks like one, with what each may do. */
 import assert from "node:assert/strict";
 import { type Method, type Need, type Route, S } from "./routes.ts";
-import { ADMIN, ask, type Issuer, makeToken, signHmac, unsigned } from "./support.ts";
-
-export const SECRET = "a secret of thirty-two bytes or more";
+import { ADMIN, ask, type Issuer, makeToken, SECRET, signHmac, unsigned } from "./support.ts";
 
 export interface Kind {
   readonly name: string;

@@ -3,9 +3,8 @@ import assert from "node:assert/strict";
 import { parseQuotas } from "../../src/cli/limit_settings.ts";
 import { startServer } from "../support/server.ts";
 import { eventually, serverForThisFile } from "../system/support.ts";
-import { ADMIN, ask, secretFiles, signHmac } from "./support.ts";
+import { ADMIN, ask, SECRET, secretFiles, signHmac } from "./support.ts";
 
-const SECRET = "a secret of thirty-two bytes or more";
 const files = secretFiles({ admin: ADMIN, secret: SECRET });
 globalThis.addEventListener("unload", () => files.remove());
 const args = [

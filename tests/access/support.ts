@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { exportJWK, exportSPKI, generateKeyPair, type JWK, type JWTPayload, SignJWT } from "jose";
 
 export const ADMIN = "first-token-of-a-test-0123456789abcdef";
+/** Of JWTs signed with HS256. */
+export const SECRET = "a secret of thirty-two bytes or more";
 export const AUDIENCE = "penstock-test";
 export const ISSUER = "https://issuer.example";
 

@@ -3,9 +3,8 @@ import assert from "node:assert/strict";
 import { token } from "../../src/client/commands/token.ts";
 import { Workplace } from "../system/client_commands.ts";
 import { serverForThisFile } from "../system/support.ts";
-import { ADMIN, ask, AUDIENCE, secretFiles, signHmac } from "./support.ts";
+import { ADMIN, ask, AUDIENCE, SECRET, secretFiles, signHmac } from "./support.ts";
 
-const SECRET = "a secret of thirty-two bytes or more";
 const files = secretFiles({ admin: ADMIN, secret: `${SECRET}\n` });
 globalThis.addEventListener("unload", () => files.remove());
 const server = serverForThisFile("embedded", {

@@ -1,12 +1,11 @@
 /** `--admin-port`: each listener serves its part, and knows nothing of the other's. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { ADMIN, secretFiles } from "../access/support.ts";
 import { startServer } from "../support/server.ts";
 import { freePort, freshStorage } from "./support.ts";
 
-const ADMIN = "an-admin-token-of-more-than-32-characters";
+const files = secretFiles({ admin: ADMIN });
+Deno.test.afterAll(() => files.remove());
 
 const status = async (url: string, method = "GET") => {
   const response = await fetch(url, { method, headers: { authorization: `Bearer ${ADMIN}` } });
@@ -18,9 +17,7 @@ for (const runtime of ["deno", "bun"] as const) {
   Deno.test(`${runtime}: health, metrics and admin routes leave the public port`, async () => {
     const storage = await freshStorage("embedded");
     const port = await freePort();
-    const folder = mkdtempSync(join(tmpdir(), "penstock-admin-"));
-    writeFileSync(join(folder, "token"), ADMIN);
-    const args = ["--admin-port", String(port), "--admin-token-file", join(folder, "token")];
+    const args = ["--admin-port", String(port), "--admin-token-file", files.path("admin")];
     const node = await startServer({ runtime, database: storage.database, args });
     const admin = `http://127.0.0.1:${port}`;
     try {
@@ -41,7 +38,6 @@ for (const runtime of ["deno", "bun"] as const) {
     } finally {
       await node.kill();
       await storage.remove();
-      rmSync(folder, { recursive: true, force: true });
     }
   });
 }

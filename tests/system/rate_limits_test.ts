@@ -1,16 +1,11 @@
 /** `--rate`, `--max-live-per-principal` and `--trusted-proxies`, at the socket. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { ADMIN, secretFiles } from "../access/support.ts";
 import { append, createStream } from "../support/http.ts";
 import { eventually, serverForThisFile } from "./support.ts";
 
-const ADMIN = "an-admin-token-of-more-than-32-characters";
-const folder = mkdtempSync(join(tmpdir(), "penstock-rates-"));
-const tokenFile = join(folder, "token");
-writeFileSync(tokenFile, ADMIN);
-Deno.test.afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const files = secretFiles({ admin: ADMIN });
+Deno.test.afterAll(() => files.remove());
 
 const plain = { "content-type": "text/plain" };
 
@@ -47,7 +42,14 @@ for (const runtime of ["deno", "bun"] as const) {
   });
   const byPrincipal = serverForThisFile("embedded", {
     runtime,
-    args: ["--rate", "append=5/s", "--admin-token-file", tokenFile, "--anonymous", "append:**"],
+    args: [
+      "--rate",
+      "append=5/s",
+      "--admin-token-file",
+      files.path("admin"),
+      "--anonymous",
+      "append:**",
+    ],
   });
   const from = (address: string) => ({ "x-forwarded-for": `198.51.100.1, ${address}` });
 
