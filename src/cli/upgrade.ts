@@ -1,5 +1,5 @@
 /**
- * An upgrade without a refused request. SIGUSR2 starts the program anew from the file that it was
+ * An upgrade while the port is served. SIGUSR2 starts the program anew from the file that it was
  * started from, which may have been replaced, on the same port. Once the new process serves, this
  * one hands over. If the new process cannot start, this one goes on as if nothing had been asked.
  */
